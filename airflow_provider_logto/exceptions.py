@@ -1,0 +1,174 @@
+"""Everything that this package raises on its own account.
+
+One family, so that a DAG author can catch ``LogtoError`` and mean all of it. The names say what to do next: mend the
+input, mend the Connection, wait, look again, or give up. Positional arguments are kept in ``args`` so that every error
+survives pickling between processes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class LogtoError(Exception):
+    """Base of every error of this package."""
+
+    #: Whether the same call may succeed later without anybody changing anything.
+    transient = False
+
+
+class InvalidInput(LogtoError, ValueError):
+    """An argument is wrong; nothing was sent. The message names the field and what would be right."""
+
+    def __init__(self, field: str, mend: str) -> None:
+        super().__init__(field, mend)
+        self.field = field
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.mend}"
+
+
+class ConfigurationError(LogtoError):
+    """The Connection (or the Logto application behind it) is set up wrongly; the message mends it."""
+
+
+class ConnectionFailed(LogtoError):
+    """No usable answer came back: DNS, TLS, refused, reset, timed out or cut short.
+
+    :param operation: method and path, e.g. ``POST /api/users``.
+    :param reason: what happened, in words.
+    :param sent: False when the request certainly never reached the server, so that repeating it is harmless.
+    """
+
+    transient = True
+
+    def __init__(self, operation: str, reason: str, sent: bool = True) -> None:
+        super().__init__(operation, reason, sent)
+        self.operation = operation
+        self.reason = reason
+        self.sent = sent
+
+    def __str__(self) -> str:
+        return f"{self.operation} got no answer: {self.reason}"
+
+
+class LogtoApiError(LogtoError):
+    """Logto answered, and the answer is no.
+
+    :param operation: method and path, e.g. ``POST /api/users``.
+    :param status: HTTP status.
+    :param code: Logto's machine-readable code (``user.email_already_in_use``), or None where the body had none.
+    :param message: Logto's own words (localized: never branch on them).
+    :param request_id: ``Logto-Core-Request-Id``, the handle for the server's own log.
+    :param hint: the sentence that mends it, for known mistakes.
+    :param retry_after: seconds the server asked to wait, if it did.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        status: int,
+        code: str | None = None,
+        message: str = "",
+        request_id: str | None = None,
+        hint: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(operation, status, code, message, request_id, hint, retry_after)
+        self.operation = operation
+        self.status = status
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+        self.hint = hint
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        parts = [f"{self.operation} failed with {self.status}"]
+        if self.code:
+            parts.append(f" {self.code}")
+        if self.message:
+            parts.append(f": {self.message}")
+        if self.hint:
+            parts.append(f" - {self.hint}")
+        if self.request_id:
+            parts.append(f" (request id {self.request_id})")
+        return "".join(parts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args
+
+
+class AuthFailed(LogtoApiError):
+    """401, or the token endpoint refused the application: repeating it changes nothing."""
+
+
+class Forbidden(LogtoApiError):
+    """403: the token lacks the scope ``all``, or the tenant is suspended."""
+
+
+class NotFound(LogtoApiError):
+    """404 from a known operation: the object does not exist."""
+
+
+class Conflict(LogtoApiError):
+    """409 or 422: a duplicate, a constraint or a business rule stands in the way."""
+
+
+class QuotaExhausted(LogtoApiError):
+    """A plan's quota is used up (403 or 429): waiting minutes does not help."""
+
+
+class RateLimited(LogtoApiError):
+    """429: too many requests. ``retry_after`` is how long to wait, in seconds, where the server said so."""
+
+    transient = True
+
+
+class ServerFailed(LogtoApiError):
+    """5xx: the server failed; a write may or may not have taken effect."""
+
+    transient = True
+
+
+class UnreadableAnswer(LogtoApiError):
+    """The answer is not what a Management API sends (HTML, a redirect, broken JSON): usually the wrong host."""
+
+
+class Ambiguous(LogtoError):
+    """A reference or identifier points at more than one object, or an object exists twice."""
+
+
+class OutcomeUnknown(LogtoError):
+    """A write may have taken effect, repeating it blindly could do it twice, and no rule says how to look.
+
+    :param operation: method and path.
+    :param cause: the failure after which the outcome is unknown.
+    """
+
+    def __init__(self, operation: str, cause: Exception) -> None:
+        super().__init__(operation, cause)
+        self.operation = operation
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return (
+            f"{self.operation} may or may not have taken effect and is not sent again, since that could do it twice; "
+            f"look before repeating it. Cause: {self.cause}"
+        )
+
+
+class IncompleteList(LogtoError):
+    """A list did not add up: fewer distinct items were seen than the server counts, walk after walk."""
+
+    transient = True
+
+    def __init__(self, operation: str, seen: int, total: int) -> None:
+        super().__init__(operation, seen, total)
+        self.operation = operation
+        self.seen = seen
+        self.total = total
+
+    def __str__(self) -> str:
+        return f"{self.operation} showed {self.seen} distinct items but the server counts {self.total}"
