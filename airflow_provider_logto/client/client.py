@@ -161,12 +161,12 @@ class LogtoClient:
         return time.time() + (self._clock_offset or 0.0)
 
     async def _send_once(
-        self, operation: str, method: str, path: str, params: list[tuple[str, str]], content: bytes | None
+        self, operation: str, method: str, path: str, params: httpx.QueryParams | None, content: bytes | None
     ) -> Reply:
         request = self._http.build_request(
             method,
             f"{self.endpoint.api_url}{path}",
-            params=params or None,
+            params=params,
             content=content,
             headers={"Content-Type": "application/json"} if content is not None else None,
         )
@@ -230,13 +230,13 @@ def _path(path: str) -> str:
     return stripped
 
 
-def _params(query: Query | None) -> list[tuple[str, str]]:
-    pairs: list[tuple[str, str]] = []
+def _params(query: Query | None) -> httpx.QueryParams | None:
+    pairs: list[tuple[str, str | int | float | bool | None]] = []
     for name, value in (query or {}).items():
         many = isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes)
         ones = value if many else (value,)
         pairs.extend((name, str(one).lower() if isinstance(one, bool) else str(one)) for one in ones if one is not None)
-    return pairs
+    return httpx.QueryParams(pairs) if pairs else None
 
 
 def _content(body: Any) -> bytes | None:

@@ -214,7 +214,7 @@ def bearer_hint(reply: Reply, endpoint: Endpoint) -> str:
     if reply.status == 403 and body.get("code") == "auth.forbidden":
         return "the token lacks the scope `all`: give the application a role that holds the Management API permission"
     if data.get("claim") == "aud":
-        return f"the token is for {endpoint.resource!r}, which is not this tenant's Management API: mend `resource` in extra"
+        return f"the token is for {endpoint.resource!r}, not for this tenant's Management API: mend `resource` in extra"
     if data.get("claim") == "iss":
         return "the token was issued under another host name: use the tenant's own host, not its custom domain"
     if data.get("code") == "ERR_JWKS_NO_MATCHING_KEY":
