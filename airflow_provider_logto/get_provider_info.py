@@ -4,7 +4,7 @@ Source: Airflow, ``provider_info.schema.json``; connection-form fields are decla
 """
 
 
-def get_provider_info():  # type: ignore[no-untyped-def]
+def get_provider_info() -> dict[str, object]:
     """The provider's metadata as Airflow's providers manager expects it."""
     return {
         "package-name": "airflow-provider-logto",
@@ -75,7 +75,7 @@ def get_provider_info():  # type: ignore[no-untyped-def]
                     "rate_limit_share": {
                         "label": "Share of the rate limit",
                         "description": "Above 0, at most 1; 0.8 when empty, so that sign-ins keep the rest.",
-                        "schema": {"type": ["string", "null"]},
+                        "schema": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
                     },
                     "shared_state": {
                         "label": "Shared state",

@@ -89,6 +89,10 @@ class LogtoClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; the client is of no use afterwards."""
         await self._http.aclose()
 
     async def request(self, method: str, path: str, query: Query | None = None, body: Any = None) -> Any:

@@ -1,0 +1,287 @@
+"""Connection -> LogtoClient. The only place that reads an Airflow Connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
+
+from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.sdk import BaseHook, mask_secret
+
+from airflow_provider_logto.client.client import LogtoClient
+from airflow_provider_logto.client.endpoint import Endpoint
+from airflow_provider_logto.client.pacing import CLOUD_LIMIT, NoPacer, process_pacer
+from airflow_provider_logto.client.retrying import RetryOptions
+from airflow_provider_logto.client.token_cache import PROCESS_TOKENS, ProcessTokenCache
+from airflow_provider_logto.client.tokens import Credentials
+from airflow_provider_logto.exceptions import ConfigurationError, LogtoError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT = 30.0
+DEFAULT_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class ConnectionSettings:
+    """What a Connection says, checked."""
+
+    endpoint: Endpoint
+    credentials: Credentials
+    timeout: float
+    verify: bool | str
+    rate_limit: float | None
+    rate_limit_share: float
+    shared_state: str
+
+    @classmethod
+    def of(cls, connection: Connection, extra: Mapping[str, Any]) -> ConnectionSettings:
+        """
+        :raises ConfigurationError: naming the field and the mend.
+        """
+        allow_http = _boolean("allow_http", extra.get("allow_http"), default=False)
+        endpoint = Endpoint.parse(connection.host, connection.port, _text("resource", extra), allow_http)
+        if not connection.login:
+            raise ConfigurationError("login is missing: set it to the App ID of a machine-to-machine application")
+        if not connection.password:
+            raise ConfigurationError("password is missing: set it to the application's App secret")
+        return cls(
+            endpoint=endpoint,
+            credentials=Credentials(connection.login.strip(), connection.password),
+            timeout=_number("timeout", extra.get("timeout")) or DEFAULT_TIMEOUT,
+            verify=_verify(extra.get("verify")),
+            rate_limit=_number("rate_limit", extra.get("rate_limit")) or (CLOUD_LIMIT if endpoint.is_cloud else None),
+            rate_limit_share=_number("rate_limit_share", extra.get("rate_limit_share"), most=1.0) or DEFAULT_SHARE,
+            shared_state=_text("shared_state", extra) or "host",
+        )
+
+
+class LogtoHook(BaseHook):
+    """Turns an Airflow Connection of type ``logto`` into calls of Logto's Management API.
+
+    :param logto_conn_id: the Connection: host = endpoint, login = App ID, password = App secret of a
+        machine-to-machine application that holds the Management API permission ``all``.
+
+    .. seealso:: Logto docs, "Interact with Management API".
+    """
+
+    conn_name_attr = "logto_conn_id"
+    default_conn_name = "logto_default"
+    conn_type = "logto"
+    hook_name = "Logto"
+
+    #: Connection extras, as the form shows them where Airflow asks this class (2.11 to 3.1): name -> (label, widget).
+    _FORM: ClassVar[dict[str, tuple[str, str]]] = {
+        "resource": ("API resource", "string"),
+        "timeout": ("Timeout (seconds)", "integer"),
+        "verify": ("Verify TLS", "string"),
+        "allow_http": ("Allow plain http", "boolean"),
+        "rate_limit": ("Rate limit (requests per 10 s)", "integer"),
+        "rate_limit_share": ("Share of the rate limit", "string"),
+        "shared_state": ("Shared state", "string"),
+        "console_url": ("Console URL", "string"),
+    }
+
+    def __init__(self, logto_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.logto_conn_id = logto_conn_id
+
+    def run(
+        self, function: Callable[Concatenate[LogtoClient, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run one async function to its end; it is given a :class:`LogtoClient` first.
+
+        :returns: what the function returns.
+        :raises RuntimeError: inside a running event loop; use :meth:`client` there.
+        """
+        self._refuse_running_loop("run")
+        settings = self._settings()
+
+        async def call() -> T:
+            async with self._make(settings, _mask_in_thread) as client:
+                return await function(client, *args, **kwargs)
+
+        return asyncio.run(call())
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[LogtoClient]:
+        """A :class:`LogtoClient` for code that already runs in an event loop (triggers, async tasks)."""
+        connection = await get_async_connection(self.logto_conn_id, hook=self)
+        settings = ConnectionSettings.of(connection, await get_async_extra_dejson(connection))
+        async with self._make(settings, _mask_async) as client:
+            yield client
+
+    def request(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
+        """Call one operation; see :meth:`LogtoClient.request`.
+
+        :returns: parsed JSON, text, or None.
+        """
+        self._refuse_running_loop("request")
+        return self.run(LogtoClient.request, method, path, query, body)
+
+    def iterate(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        """Every item of a list operation, each once, fetched page by page as they are taken."""
+        self._refuse_running_loop("iterate")
+        settings = self._settings()
+        with asyncio.Runner() as runner:
+            client = self._make(settings, _mask_in_thread)
+            items = client.iterate(path, query)
+
+            async def following() -> Any:
+                return await anext(items, _END)
+
+            try:
+                while (item := runner.run(following())) is not _END:
+                    yield item
+            finally:
+                runner.run(client.close())
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Fetch a new token and read one user, past every cache.
+
+        :returns: whether it works, and a sentence: what was reached, or what to mend.
+        """
+        try:
+            settings = self._settings()
+            users = asyncio.run(self._probe(settings))
+        except LogtoError as error:
+            return False, str(error)
+        app = settings.credentials.app_id
+        return (
+            True,
+            f"{settings.endpoint.base_url} answers: application {app} may use the Management API ({users} users)",
+        )
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Form fields for Airflow before 3.2 (later versions read them from the provider's metadata)."""
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+        from flask_babel import lazy_gettext
+        from wtforms import BooleanField, IntegerField, StringField
+        from wtforms.validators import Optional
+
+        fields = {"string": StringField, "integer": IntegerField, "boolean": BooleanField}
+        return {
+            name: fields[kind](
+                lazy_gettext(label),
+                **({} if kind == "boolean" else {"widget": BS3TextFieldWidget(), "validators": [Optional()]}),
+            )
+            for name, (label, kind) in cls._FORM.items()
+        }
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Labels of the standard fields for Airflow before 3.2: the same as in the provider's metadata."""
+        from airflow_provider_logto.get_provider_info import get_provider_info
+
+        metadata: Any = get_provider_info()
+        behaviour = metadata["connection-types"][0]["ui-field-behaviour"]
+        return {name.replace("-", "_"): value for name, value in behaviour.items()}
+
+    def _settings(self) -> ConnectionSettings:
+        # Before the event loop: resolving a Connection synchronously inside one can dead-lock the task.
+        connection = self.get_connection(self.logto_conn_id)
+        return ConnectionSettings.of(connection, connection.extra_dejson)
+
+    @staticmethod
+    def _make(settings: ConnectionSettings, on_secret: Callable[[str], Awaitable[None]]) -> LogtoClient:
+        tenant = f"{settings.endpoint.base_url}|{settings.endpoint.resource}"
+        return LogtoClient(
+            settings.endpoint,
+            settings.credentials,
+            token_cache=PROCESS_TOKENS,
+            pacer=process_pacer(tenant, settings.rate_limit, settings.rate_limit_share),
+            timeout=settings.timeout,
+            verify=settings.verify,
+            on_secret=on_secret,
+        )
+
+    @staticmethod
+    async def _probe(settings: ConnectionSettings) -> int | None:
+        client = LogtoClient(
+            settings.endpoint,
+            settings.credentials,
+            token_cache=ProcessTokenCache(),
+            pacer=NoPacer(),
+            retry=RetryOptions(attempts=1, max_wait=0),
+            timeout=min(settings.timeout, 15.0),
+            verify=settings.verify,
+            on_secret=_mask_in_thread,
+        )
+        async with client:
+            return await client.count("/users")
+
+    @staticmethod
+    def _refuse_running_loop(name: str) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        raise RuntimeError(
+            f"LogtoHook.{name}() cannot be called inside a running event loop; there, use "
+            "`async with hook.client() as client`"
+        )
+
+
+_END = object()
+
+
+async def _mask_in_thread(secret: str) -> None:
+    # In a thread, since the synchronous form must not run on an event loop.
+    await asyncio.to_thread(mask_secret, secret)
+
+
+async def _mask_async(secret: str) -> None:
+    try:
+        from airflow.sdk.log import amask_secret
+    except ImportError:  # before Airflow 3.3
+        await _mask_in_thread(secret)
+    else:
+        await amask_secret(secret)
+
+
+def _text(name: str, extra: Mapping[str, Any]) -> str | None:
+    value = extra.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ConfigurationError(f"extra.{name} must be text, not {type(value).__name__}")
+    return value.strip() or None if value else None
+
+
+def _number(name: str, value: Any, most: float | None = None) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    # A boolean is a number to Python, and nan to none of the comparisons.
+    if isinstance(value, bool) or not (0 < number <= (most or 1e9)):
+        limit = f" and at most {most:g}" if most else ""
+        raise ConfigurationError(f"extra.{name} must be a number above 0{limit}, not {value!r}")
+    return number
+
+
+def _boolean(name: str, value: Any, default: bool) -> bool:
+    if value is None or value == "":
+        return default
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"extra.{name} must be true or false, not {value!r}")
+    return value
+
+
+def _verify(value: Any) -> bool | str:
+    if isinstance(value, str) and value.strip().lower() not in ("", "true", "false"):
+        if not Path(value.strip()).is_file():
+            raise ConfigurationError(f"extra.verify: there is no CA bundle at {value!r}; give its path, true or false")
+        return value.strip()
+    return _boolean("verify", value, default=True)
