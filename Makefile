@@ -1,0 +1,61 @@
+# `make demo` and `make test` need nothing but make and Python 3.11 or newer; everything they install goes to .venv.
+
+PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
+	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$candidate" && break; done)
+BIN := .venv/bin
+READY := .venv/ready
+WORKERS ?= 2
+
+.PHONY: help demo test airflow lint types tests test-slow test-e2e benchmark format clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+		|| sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1: \2/p' $(MAKEFILE_LIST)
+
+demo: $(READY) ## onboard the people of a roster into a local Logto with Airflow, and show what came of it
+	@exec $(BIN)/python scripts/demo.py
+
+test: lint types tests ## lint, types and tests: what a change must pass
+
+airflow: $(READY) ## Airflow with its UI, a local Logto and the example DAGs; PORT=8080, Ctrl-C ends it all
+	@exec $(BIN)/python scripts/standalone.py
+
+lint: $(READY) ## ruff: rules and format
+	@echo "== lint"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY) ## mypy --strict
+	@echo "== types"
+	@$(BIN)/mypy
+
+tests: $(READY) ## the tests alone
+	@echo "== tests"
+	@$(BIN)/pytest -n $(WORKERS) --durations 5
+
+test-slow: $(READY) ## long and random runs
+	@$(BIN)/pytest -n $(WORKERS) -m slow
+
+test-e2e: $(READY) ## `make airflow` as a test: real scheduler, workers, triggerer and REST API
+	@$(BIN)/pytest -m e2e
+
+benchmark: $(READY) ## what importing each operator costs
+	@$(BIN)/python benchmarks/import_cost.py
+
+format: $(READY) ## let ruff put the layout right
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean: ## remove everything that make made
+	rm -rf .venv .demo .airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+
+# pip is renewed first: installing a dependency group needs pip 25.1 or newer.
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3"; exit 1; }
+	@echo "== installing into .venv (a minute or two, once)"
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --build-constraint constraints.txt \
+		--editable '.[parquet,redis,sandbox,zstd]' --group dev
+	@touch $@
