@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,7 +76,7 @@ class Exchange:
             wire.close()
         # The server takes a return before the disconnect for a bug of the app and would answer 500.
         while (await self.receive())["type"] != "http.disconnect":
-            await asyncio.sleep(0)
+            pass
 
 
 async def call(app: App, scope: Scope, body: bytes) -> Answer:

@@ -35,9 +35,7 @@ class Kind:
 
 _AFTER_COMMIT = {"after_commit": ((bool,), False)}
 KINDS: Mapping[str, Kind] = {
-    "rate_limited": Kind(
-        fields={"retry_after": ((*_NUMBER, type(None)), None), "retry_after_as": ((str,), "seconds")}
-    ),
+    "rate_limited": Kind(fields={"retry_after": ((*_NUMBER, type(None)), None), "retry_after_as": ((str,), "seconds")}),
     "error": Kind(fields={"status": ((int,), 500), **_AFTER_COMMIT}),
     "statement_timeout": Kind(
         _LISTS,
@@ -75,7 +73,16 @@ _MATCHING: Mapping[str, tuple[tuple[type, ...], Any]] = {
     "probability": (_NUMBER, 1.0),
     "seed": ((int, type(None)), None),
 }
-_LOWEST = {"times": 1, "after": 0, "status": 400, "seconds": 0, "keep": 0, "retry_after": 0, "count": 1, "probability": 0}
+_LOWEST = {
+    "times": 1,
+    "after": 0,
+    "status": 400,
+    "seconds": 0,
+    "keep": 0,
+    "retry_after": 0,
+    "count": 1,
+    "probability": 0,
+}
 _HIGHEST = {"status": 599, "keep": 1, "probability": 1}
 _ids = itertools.count(1)
 

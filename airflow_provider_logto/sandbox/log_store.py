@@ -145,7 +145,7 @@ class LogStore:
 
     def count(self, query: LogQuery = LogQuery()) -> int:  # noqa: B008 - immutable
         """Number of matching rows."""
-        rows, low, high = self._found(query)
+        _, low, high = self._found(query)
         return high - low
 
     def list(self, offset: int, limit: int, query: LogQuery = LogQuery()) -> list[dict[str, Any]]:  # noqa: B008
