@@ -15,8 +15,19 @@ from airflow_provider_logto.exceptions import InvalidInput
 _MAX = 128
 _MAX_AVATAR = 2048
 _PROFILE_FIELDS = frozenset(
-    ("familyName", "givenName", "middleName", "nickname", "preferredUsername", "profile", "website", "gender")
-    + ("birthdate", "zoneinfo", "locale")
+    (
+        "familyName",
+        "givenName",
+        "middleName",
+        "nickname",
+        "preferredUsername",
+        "profile",
+        "website",
+        "gender",
+        "birthdate",
+        "zoneinfo",
+        "locale",
+    )
 )
 _ADDRESS_FIELDS = frozenset(("formatted", "streetAddress", "locality", "region", "postalCode", "country"))
 PASSWORD_ALGORITHMS = ("Argon2i", "Argon2id", "Argon2d", "SHA1", "SHA256", "MD5", "Bcrypt", "Legacy")

@@ -205,7 +205,7 @@ async def _find(client: LogtoClient, spec: UserSpec) -> User | None:
 
 
 async def _created_since(client: LogtoClient, user: User, since: float) -> bool:
-        skew = await client.server_time() - time.time()
+    skew = await client.server_time() - time.time()
     return bool(user["createdAt"] / 1000 >= since + skew - _CLOCK_SLACK)
 
 

@@ -1,0 +1,205 @@
+"""Organizations: finding the right one, creating it once, keeping it as it should be.
+
+Source: Logto Management API, tag "Organizations". Names are not unique there and a repeated ``POST`` makes a twin, so an
+organization is known by an ``external_id`` kept in its ``customData``, or by a name that only one of them has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, OutcomeUnknown
+from airflow_provider_logto.management import fields
+from airflow_provider_logto.management.members import MemberSpec, ensure_members, resolve_members
+from airflow_provider_logto.management.references import listed
+
+Organization = dict[str, Any]
+
+#: The key of ``customData`` under which the external id is kept.
+EXTERNAL_ID = "externalId"
+_MAX_DESCRIPTION = 256
+_CREATE_TRIES = 3
+
+
+@dataclass(frozen=True)
+class OrganizationSpec:
+    """An organization as it should be. None means "leave it alone". Make one with :meth:`checked`."""
+
+    name: str
+    external_id: str | None = None
+    description: str | None = None
+    custom_data: Mapping[str, Any] | None = None
+    jit_email_domains: tuple[str, ...] = ()
+
+    @classmethod
+    def checked(
+        cls,
+        name: Any,
+        external_id: Any = None,
+        description: Any = None,
+        custom_data: Any = None,
+        jit_email_domains: Any = None,
+    ) -> OrganizationSpec:
+        """
+        :raises InvalidInput: naming the field and what would be right.
+        """
+        checked_name = fields.text("name", name)
+        if checked_name is None or not checked_name.strip():
+            raise InvalidInput("name", "missing: give the organization's name")
+        data = fields.json_object("custom_data", custom_data)
+        if data and EXTERNAL_ID in data:
+            raise InvalidInput(f"custom_data.{EXTERNAL_ID}", "is kept by the provider; give it as external_id")
+        domains = listed("jit_email_domains", jit_email_domains) if jit_email_domains else []
+        return cls(
+            checked_name,
+            fields.text("external_id", external_id),
+            fields.text("description", description, _MAX_DESCRIPTION),
+            data,
+            tuple(dict.fromkeys(_domain(f"jit_email_domains[{at}]", one) for at, one in enumerate(domains))),
+        )
+
+    def body(self) -> dict[str, Any]:
+        """The request body of ``POST /api/organizations``."""
+        marker = {EXTERNAL_ID: self.external_id} if self.external_id else {}
+        data = {**(self.custom_data or {}), **marker}
+        given = {"name": self.name, "description": self.description, "customData": data or None}
+        return {field: value for field, value in given.items() if value is not None}
+
+    def changes(self, organization: Organization) -> dict[str, Any]:
+        """The body of ``PATCH /api/organizations/{id}`` that brings it in line; empty where nothing differs.
+
+        ``PATCH`` replaces customData whole, so what is there already is sent along.
+        """
+        wanted = self.body()
+        if "customData" in wanted:
+            wanted["customData"] = {**(organization.get("customData") or {}), **wanted["customData"]}
+        return {field: value for field, value in wanted.items() if organization.get(field) != value}
+
+
+async def ensure_organization(
+    client: LogtoClient,
+    spec: OrganizationSpec,
+    members: list[MemberSpec] | None = None,
+    prune_members: bool = False,
+    adopt_existing: bool = False,
+) -> dict[str, Any]:
+    """Make sure that an organization exists, with these members, roles and e-mail domains.
+
+    :param spec: which organization, and as what.
+    :param members: who belongs to it, with which organization roles; None leaves the membership alone.
+    :param prune_members: make members and their roles exact instead of only adding.
+    :param adopt_existing: let an ``external_id`` be written onto the only organization of that name that has none.
+    :returns: ``{"id", "outcome": "created" | "updated" | "unchanged", "members": {counts}, "jit_email_domains":
+        {counts}}``.
+    :raises InvalidInput: before the first write: unknown users or organization roles.
+    :raises Ambiguous: where more than one organization fits, or a concurrent task made a twin (both are named).
+    :raises Conflict: where an organization of that name without external id stands in the way.
+    :raises IncompleteList: where the organizations could not all be seen, so that creating might make a twin.
+    """
+    plan = await resolve_members(client, members) if members is not None else None
+    organization = await find_organization(client, spec, adopt_existing)
+    outcome = "unchanged"
+    if organization is None:
+        organization, outcome = await _create(client, spec), "created"
+    elif changes := spec.changes(organization):
+        await client.request("PATCH", path_of("/organizations/{}", organization["id"]), body=changes)
+        outcome = "updated"
+    organization_id = organization["id"]
+    report: dict[str, Any] = {"id": organization_id, "outcome": outcome}
+    if plan is not None:
+        report["members"] = await ensure_members(client, organization_id, plan, prune_members, new=outcome == "created")
+    if spec.jit_email_domains:
+        report["jit_email_domains"] = await _ensure_domains(client, organization_id, spec.jit_email_domains)
+    return report
+
+
+async def find_organization(
+    client: LogtoClient, spec: OrganizationSpec, adopt_existing: bool = False
+) -> Organization | None:
+    """The organization that a specification means, or None where it certainly does not exist.
+
+    :raises Ambiguous, Conflict, IncompleteList: see :func:`ensure_organization`.
+    """
+    namesakes = [one async for one in client.iterate("/organizations", {"q": spec.name}) if one["name"] == spec.name]
+    if spec.external_id is None:
+        return _only(namesakes, f"the name {spec.name!r}", "give an external_id, or rename all but one")
+    known = [one for one in namesakes if _external_id(one) == spec.external_id]
+    if not known:
+        # It may have been renamed. The walk fails rather than leave one out, so nothing is created by mistake.
+        known = [one async for one in client.iterate("/organizations") if _external_id(one) == spec.external_id]
+    if known:
+        return _only(known, f"the external id {spec.external_id!r}", "delete all but one")
+    unmarked = [one for one in namesakes if _external_id(one) is None]
+    if unmarked and not adopt_existing:
+        raise Conflict(
+            "POST /api/organizations",
+            422,
+            "organization.name_without_external_id",
+            f"an organization named {spec.name!r} exists without external id ({_ids(unmarked)})",
+            hint="adopt_existing=True makes it this one, or rename it",
+        )
+    return _only(unmarked, f"the name {spec.name!r}", "rename all but one, or give one of them the external id")
+
+
+async def _create(client: LogtoClient, spec: OrganizationSpec) -> Organization:
+    """Create it, once: what got lost is looked for before it is sent again, and a twin is reported."""
+    created: Organization | None = None
+    for last in (False,) * (_CREATE_TRIES - 1) + (True,):
+        try:
+            created = await client.request("POST", "/organizations", body=spec.body())
+            break
+        except OutcomeUnknown:
+            created = await find_organization(client, spec)
+            if created is not None:
+                break
+            if last:
+                raise
+    # Another task may have looked and created at the same moment: both see both now, and both say so.
+    confirmed = await find_organization(client, spec)
+    if confirmed is None or created is None:
+        raise Ambiguous(f"the organization {spec.name!r} was created but is not to be found; somebody deleted it")
+    return confirmed
+
+
+async def _ensure_domains(client: LogtoClient, organization_id: str, domains: tuple[str, ...]) -> dict[str, int]:
+    path = path_of("/organizations/{}/jit/email-domains", organization_id)
+    present = {row["emailDomain"] async for row in client.iterate(path)}
+    added = 0
+    for domain in domains:
+        if domain in present:
+            continue
+        try:
+            await client.request("POST", path, body={"emailDomain": domain})
+        except OutcomeUnknown:
+            if domain not in {row["emailDomain"] async for row in client.iterate(path)}:
+                await client.request("POST", path, body={"emailDomain": domain})
+        except Conflict as error:
+            if error.code != "entity.unique_integrity_violation":
+                raise
+            continue
+        added += 1
+    return {"added": added, "unchanged": len(domains) - added}
+
+
+def _external_id(organization: Organization) -> Any:
+    return (organization.get("customData") or {}).get(EXTERNAL_ID)
+
+
+def _only(organizations: list[Organization], what: str, mend: str) -> Organization | None:
+    if len(organizations) > 1:
+        raise Ambiguous(f"{len(organizations)} organizations have {what} ({_ids(organizations)}); {mend}")
+    return organizations[0] if organizations else None
+
+
+def _ids(organizations: list[Organization]) -> str:
+    return ", ".join(sorted(one["id"] for one in organizations))
+
+
+def _domain(field: str, value: Any) -> str:
+    domain = fields.text(field, value, _MAX_DESCRIPTION)
+    if domain is None or "@" in domain or "." not in domain.strip(".") or any(c.isspace() for c in domain):
+        raise InvalidInput(field, f"{value!r} is no e-mail domain; write example.com")
+    return domain.lower()
