@@ -1,0 +1,79 @@
+"""Onboard the people of a roster: accounts, roles, an organization, and a wait for one of them.
+
+Copy this file and ``roster.csv`` into your DAGs folder and add a Connection of type Logto named ``logto_default``. The
+tenant must already have the roles ``employee``, ``engineer`` and ``manager`` and the organization role ``member``
+(Console: Authorization > Roles, and Organization template); the organization itself is created.
+
+Run it as often as you like: a run that finds everything as the roster says sends no write.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from airflow.sdk import DAG, task
+
+from airflow_provider_logto.operators.organizations import ProvisionOrganizationOperator
+from airflow_provider_logto.operators.roles import AssignRolesOperator
+from airflow_provider_logto.operators.users import CreateUserOperator
+from airflow_provider_logto.sensors.users import UserSensor
+
+ROSTER = Path(__file__).with_name("roster.csv")
+
+
+def as_user(row: dict[str, str]) -> dict[str, object]:
+    """One line of the roster -> the arguments of CreateUserOperator."""
+    return {
+        "username": row["username"],
+        "primary_email": row["primary_email"],
+        "name": row["name"],
+        "custom_data": {"employeeNumber": row["employee_number"], "department": row["department"]},
+    }
+
+
+@task
+def read_roster() -> list[dict[str, str]]:
+    """The lines of the roster, e.g. ``{"username": "sato_haruka", "role": "manager", ...}``."""
+    with ROSTER.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@task
+def people_with_role(rows: list[dict[str, str]], role: str) -> list[dict[str, str]]:
+    """References to the people whose line names the role."""
+    return [{"username": row["username"]} for row in rows if row["role"] == role]
+
+
+with DAG("employee_onboarding", schedule=None, catchup=False, tags=["logto"], doc_md=__doc__):
+    roster = read_roster()
+
+    people = CreateUserOperator.partial(
+        task_id="create_user",
+        if_exists="update",
+        map_index_template="{{ task.username }}",
+    ).expand_kwargs(roster.map(as_user))
+
+    everyone = AssignRolesOperator(task_id="assign_employee", users=people.output, roles=["employee"])
+
+    for role in ("engineer", "manager"):
+        holders = people_with_role.override(task_id=f"find_{role}s")(roster, role)
+        people >> AssignRolesOperator(task_id=f"assign_{role}", users=holders, roles=[role])
+
+    company = ProvisionOrganizationOperator(
+        task_id="provision_organization",
+        name="Sakura Trading",
+        external_id="sakura-trading",
+        members=people.output,
+        member_roles=["member"],
+    )
+
+    first_day = UserSensor(
+        task_id="wait_for_sato",
+        user={"username": "sato_haruka"},
+        condition="not_suspended",
+        poke_interval=5,
+        timeout=600,
+        deferrable=True,
+    )
+    [everyone, company] >> first_day

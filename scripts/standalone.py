@@ -1,0 +1,96 @@
+"""`make airflow`: `airflow standalone` with a local Logto, its Connection and the example DAGs."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import playground
+
+from airflow_provider_logto.sandbox import Sandbox
+
+HOME = ".airflow"
+#: Seconds until Airflow must be healthy; 17 to 20 are usual on two cores.
+START_WITHIN = 180
+COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+
+
+def standalone_environment(home: Path, connection: str, port: int) -> dict[str, str]:
+    """An Airflow on loopback that everyone on this machine may use without signing in."""
+    return playground.airflow_environment(
+        home,
+        connection,
+        AIRFLOW__API__HOST="127.0.0.1",
+        AIRFLOW__API__PORT=str(port),
+        AIRFLOW__API__WORKERS="1",
+        AIRFLOW__API__BASE_URL=f"http://localhost:{port}",
+        AIRFLOW__CORE__EXECUTION_API_SERVER_URL=f"http://localhost:{port}/execution/",
+        AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS="True",
+        AIRFLOW__CORE__TEST_CONNECTION="Enabled",
+        # The default forks 32 workers.
+        AIRFLOW__CORE__PARALLELISM="4",
+        AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION="False",
+    )
+
+
+def wait_until_healthy(address: str, process: subprocess.Popen[str]) -> bool:
+    """Whether every component reported itself healthy in time."""
+    deadline = time.monotonic() + START_WITHIN
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            health = httpx.get(f"{address}/api/v2/monitor/health", timeout=5, trust_env=False).json()
+        except (httpx.HTTPError, ValueError):
+            health = {}
+        if all(health.get(name, {}).get("status") == "healthy" for name in COMPONENTS):
+            return True
+        time.sleep(0.5)
+    return False
+
+
+def port_is_free(port: int) -> bool:
+    """Whether something could listen there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def main() -> int:
+    """Run until interrupted.
+
+    :returns: exit status.
+    """
+    playground.end_on_signals()
+    port = int(os.environ.get("PORT", "8080"))
+    if not port_is_free(port):
+        print(f"Port {port} is taken; choose another: make airflow PORT=8081", file=sys.stderr)
+        return 1
+    home = playground.fresh_home(HOME)
+    log_path, address = home / "standalone.log", f"http://localhost:{port}"
+    with Sandbox(seed=playground.DEMO_SEED) as sandbox, log_path.open("w", encoding="utf-8") as log:
+        connection = playground.connection_json(sandbox.url, sandbox.app_id, sandbox.app_secret)
+        env = standalone_environment(home, connection, port)
+        print(f"Starting Airflow (log: {HOME}/{log_path.name}) ...", flush=True)
+        with playground.process_group(playground.airflow_command("standalone"), env, log) as process:
+            if not wait_until_healthy(address, process):
+                print(f"Airflow did not become healthy; see {HOME}/{log_path.name}", file=sys.stderr)
+                return 1
+            print(
+                f"Airflow: {address} (no sign-in needed)\n"
+                f"Logto:   {sandbox.url} (local sandbox; what arrived there: {sandbox.url}/sandbox/stats)\n"
+                "Trigger the DAG employee_onboarding there. Ctrl-C ends everything.",
+                flush=True,
+            )
+            return process.wait()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
