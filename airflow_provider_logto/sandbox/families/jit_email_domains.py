@@ -1,0 +1,48 @@
+"""E-mail domains whose new users join an organization."""
+
+from __future__ import annotations
+
+from airflow_provider_logto.sandbox.errors import ApiError
+from airflow_provider_logto.sandbox.families.common import NO_CONTENT, unlink
+from airflow_provider_logto.sandbox.paging import Page, PageOf, Rows
+from airflow_provider_logto.sandbox.relations import Row
+from airflow_provider_logto.sandbox.routing import OPTIONAL, Call, Reply, Routes
+from airflow_provider_logto.sandbox.schema import Array, Obj, Text
+from airflow_provider_logto.sandbox.state import TENANT_ID
+
+routes = Routes("/api/organizations/{id}/jit/email-domains")
+
+_RELATION = "organization_jit_email_domains"
+_DOMAIN = Text(1, 128)
+
+
+def _row(organization: str, domain: str) -> Row:
+    return {"tenantId": TENANT_ID, "organizationId": organization, "emailDomain": domain}
+
+
+@routes.get(paging=OPTIONAL)
+def list_domains(call: Call) -> Rows | PageOf:
+    if call.page is None and not call.tenant.has("jit_domains_unpaged"):
+        call.page = Page(0, 20)
+    domains = call.tenant.relations[_RELATION].ids(1, call["id"])
+    return Rows(domains, lambda domain: _row(call["id"], domain))
+
+
+@routes.post(body=Obj({"emailDomain": _DOMAIN}))
+def add_domain(call: Call) -> Reply:
+    link = (call["id"], call.body["emailDomain"])
+    if link in call.tenant.relations[_RELATION]:
+        raise ApiError(422, "entity.unique_integrity_violation")
+    call.tenant.relations[_RELATION].insert([link])
+    return Reply(201, _row(*link))
+
+
+@routes.put(body=Obj({"emailDomains": Array(_DOMAIN)}))
+def replace_domains(call: Call) -> Reply:
+    call.tenant.relations[_RELATION].replace((call["id"],), call.body["emailDomains"], ignore_held=False)
+    return NO_CONTENT
+
+
+@routes.delete("/{emailDomain}")
+def remove_domain(call: Call) -> Reply:
+    return unlink(call.tenant.relations[_RELATION], call["id"], call["emailDomain"])

@@ -1,0 +1,273 @@
+"""Request bodies and queries described in a few words, with the issues zod reports for what does not fit."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_provider_logto.sandbox.errors import ApiError
+
+Issue = dict[str, Any]
+Path = tuple[str | int, ...]
+
+EMAIL = re.compile(r"^\S+@\S+\.\S+$")
+PHONE = re.compile(r"^\d+$")
+USERNAME = re.compile(r"^[A-Z_a-z]\w*$", re.ASCII)
+ZOD_EMAIL = re.compile(r"^(?!\.)(?!.*\.\.)[\w'+\-.]*[\w+-]@([a-z0-9][a-z0-9-]*\.)+[a-z]{2,}$", re.IGNORECASE)
+
+
+class _Missing:
+    """An absent key (undefined), which is not null."""
+
+
+MISSING = _Missing()
+
+
+def type_name(value: Any) -> str:
+    """The name zod gives to the type of a JSON value."""
+    if value is MISSING:
+        return "undefined"
+    if value is None:
+        return "null"
+    names = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    return names[type(value)]
+
+
+class Schema:
+    """One value. ``optional`` lets the key be absent, ``nullable`` lets it be null."""
+
+    expected = "unknown"
+
+    def __init__(self, *, optional: bool = False, nullable: bool = False) -> None:
+        self.optional, self.nullable = optional, nullable
+
+    def check(self, value: Any, path: Path, issues: list[Issue]) -> Any:
+        """The accepted value (unknown keys stripped); what does not fit is appended to ``issues``."""
+        if (value is MISSING and self.optional) or (value is None and self.nullable):
+            return value
+        if type_name(value) != self.expected:
+            received = type_name(value)
+            message = "Required" if value is MISSING else f"Expected {self.expected}, received {received}"
+            issues.append(
+                {
+                    "code": "invalid_type",
+                    "expected": self.expected,
+                    "received": received,
+                    "path": list(path),
+                    "message": message,
+                }
+            )
+            return value
+        return self.inside(value, path, issues)
+
+    def inside(self, value: Any, path: Path, issues: list[Issue]) -> Any:
+        """Checks a value whose type is right."""
+        return value
+
+    def or_absent(self) -> Schema:
+        """The same, but the key may be absent (what PATCH makes of POST)."""
+        loose = copy.copy(self)
+        loose.optional = True
+        return loose
+
+
+class Any_(Schema):  # noqa: N801 - the name says what it is, and Any is taken
+    """Any JSON value."""
+
+    def check(self, value: Any, path: Path, issues: list[Issue]) -> Any:
+        return value
+
+
+class Bool(Schema):
+    expected = "boolean"
+
+
+class Number(Schema):
+    """A JSON number; ``least`` and ``most`` are inclusive bounds."""
+
+    expected = "number"
+
+    def __init__(self, least: float | None = None, most: float | None = None, **options: bool) -> None:
+        super().__init__(**options)
+        self.least, self.most = least, most
+
+    def inside(self, value: Any, path: Path, issues: list[Issue]) -> Any:
+        _bounds("number", value, self.least, self.most, path, issues)
+        return value
+
+
+class Text(Schema):
+    """A string; ``least`` and ``most`` bound its length; ``column`` is the width the database enforces."""
+
+    expected = "string"
+
+    def __init__(
+        self,
+        least: int | None = None,
+        most: int | None = None,
+        *,
+        pattern: re.Pattern[str] | None = None,
+        kind: str = "regex",
+        column: int | None = None,
+        empty: bool = False,
+        **options: bool,
+    ) -> None:
+        super().__init__(**options)
+        self.least, self.most, self.pattern, self.kind = least, most, pattern, kind
+        self.column, self.empty = column, empty
+
+    def inside(self, value: str, path: Path, issues: list[Issue]) -> Any:
+        if self.empty and value == "":
+            return value
+        _bounds("string", len(value), self.least, self.most, path, issues)
+        good = _is_url(value) if self.kind == "url" else not self.pattern or self.pattern.search(value)
+        if not good:
+            message = "Invalid" if self.kind == "regex" else f"Invalid {self.kind}"
+            issues.append({"validation": self.kind, "code": "invalid_string", "message": message, "path": list(path)})
+        if self.column and len(value) > self.column:
+            issues.append({"too_long": self.column})
+        return value
+
+
+def _is_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    return bool(parts.scheme and (parts.netloc or parts.path)) and not any(c.isspace() for c in value)
+
+
+def _bounds(kind: str, size: float, least: float | None, most: float | None, path: Path, issues: list[Issue]) -> None:
+    unit = {"string": "{} character(s)", "array": "{} element(s)", "number": "{}"}[kind]
+    verb = "must be" if kind == "number" else "must contain"
+    noun = {"string": "String", "array": "Array", "number": "Number"}[kind]
+    words = ("greater than or equal to", "less than or equal to") if kind == "number" else ("at least", "at most")
+    for code, key, bound, broken, word in (
+        ("too_small", "minimum", least, least is not None and size < least, words[0]),
+        ("too_big", "maximum", most, most is not None and size > most, words[1]),
+    ):
+        if broken:
+            issues.append(
+                {
+                    "code": code,
+                    key: bound,
+                    "type": kind,
+                    "inclusive": True,
+                    "exact": False,
+                    "message": f"{noun} {verb} {word} {unit.format(bound)}",
+                    "path": list(path),
+                }
+            )
+
+
+class Enum(Schema):
+    """One of some strings."""
+
+    def __init__(self, *options_: str, **options: bool) -> None:
+        super().__init__(**options)
+        self.options = options_
+        self.expected = " | ".join(f"'{option}'" for option in options_)
+
+    def check(self, value: Any, path: Path, issues: list[Issue]) -> Any:
+        if not isinstance(value, str):
+            return super().check(value, path, issues)
+        if value not in self.options:
+            issues.append(
+                {
+                    "received": value,
+                    "code": "invalid_enum_value",
+                    "options": list(self.options),
+                    "path": list(path),
+                    "message": f"Invalid enum value. Expected {self.expected}, received '{value}'",
+                }
+            )
+        return value
+
+
+class Array(Schema):
+    """A list of values of one kind; ``least`` bounds its length."""
+
+    expected = "array"
+
+    def __init__(self, item: Schema, least: int | None = None, **options: bool) -> None:
+        super().__init__(**options)
+        self.item, self.least = item, least
+
+    def inside(self, value: list[Any], path: Path, issues: list[Issue]) -> Any:
+        _bounds("array", len(value), self.least, None, path, issues)
+        return [self.item.check(item, (*path, index), issues) for index, item in enumerate(value)]
+
+
+class Obj(Schema):
+    """An object with known keys; others are stripped. Without keys: any object, kept as it is."""
+
+    expected = "object"
+
+    def __init__(self, shape: Mapping[str, Schema] | None = None, **options: bool) -> None:
+        super().__init__(**options)
+        self.shape = shape
+
+    def inside(self, value: dict[str, Any], path: Path, issues: list[Issue]) -> Any:
+        if self.shape is None:
+            return value
+        checked = {
+            key: schema.check(value.get(key, MISSING), (*path, key), issues) for key, schema in self.shape.items()
+        }
+        return {key: item for key, item in checked.items() if item is not MISSING}
+
+
+class ObjOrFalse(Obj):
+    """An object, or the literal false (a message payload that is not to be sent)."""
+
+    def check(self, value: Any, path: Path, issues: list[Issue]) -> Any:
+        return value if value is False else super().check(value, path, issues)
+
+
+def ids(least: int | None = None, **options: bool) -> Array:
+    """A list of non-empty ids."""
+    return Array(Text(1), least, **options)
+
+
+def validate(schema: Schema, value: Any, part: str = "body") -> Any:
+    """The accepted value.
+
+    :param part: ``body``, ``query`` or ``parameters``, for the message.
+    :raises ApiError: 400 ``guard.invalid_input`` with zod's issues, or 422 ``entity.value_too_long``.
+    """
+    issues: list[Issue] = []
+    accepted = schema.check(value, (), issues)
+    too_long = [issue["too_long"] for issue in issues if "too_long" in issue]
+    issues = [issue for issue in issues if "too_long" not in issue]
+    if issues:
+        raise guard_error(issues, part)
+    if too_long:
+        text = f"value too long for type character varying({too_long[0]})"
+        raise ApiError(422, "entity.value_too_long", data={"message": text})
+    return accepted
+
+
+def guard_error(
+    issues: Sequence[Issue], part: str = "body", code: str = "guard.invalid_input", status: int = 400
+) -> ApiError:
+    """400 with zod's issues in ``data`` and a readable list of them in ``details``."""
+    lines = [f'Error in key path "{_dotted(issue)}": ({issue["code"]}) {_words(issue)}' for issue in issues]
+    return ApiError(
+        status,
+        code,
+        f"The request {part} is invalid.",
+        data={"issues": list(issues), "name": "ZodError"},
+        details="\n".join(lines),
+    )
+
+
+def _dotted(issue: Issue) -> str:
+    return ".".join(str(step) for step in issue["path"])
+
+
+def _words(issue: Issue) -> str:
+    if issue["code"] == "invalid_type":
+        return f"Expected {issue['expected']} but received {issue['received']}."
+    return str(issue["message"])

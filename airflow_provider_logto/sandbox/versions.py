@@ -1,0 +1,43 @@
+"""What a client notices between Logto versions, as one table."""
+
+from __future__ import annotations
+
+SUPPORTED = ("1.36", "1.39", "1.40", "1.42")
+LATEST = "1.42"
+
+# difference -> first version that has it
+SINCE: dict[str, tuple[int, int]] = {
+    "user_role_bodies": (1, 36),  # POST|PUT /users/{id}/roles answer JSON, not text
+    "jit_domains_unpaged": (1, 36),
+    "password_hash": (1, 38),  # includePasswordHash
+    "user_sessions": (1, 38),
+    "organization_bodies": (1, 39),  # POST organization users and their roles answer JSON, not text
+    "log_window": (1, 40),  # start_time, end_time
+    "log_cap": (1, 40),  # enableCap
+    "organization_users_ordered": (1, 40),
+    "organization_users_delta": (1, 40),  # PUT keeps the roles of members that stay
+    "application_roles_idempotent": (1, 41),
+    "organization_role_filter": (1, 41),
+    "organization_role_transaction": (1, 41),
+    "message_throttle": (1, 41),
+    "application_access_control": (1, 41),
+    "password_expiration": (1, 41),
+    "log_window_inclusive": (1, 42),
+    "internal_secret_hidden": (1, 42),
+}
+
+
+def parse(version: str) -> tuple[int, int]:
+    """``"1.40"`` -> (1, 40).
+
+    :raises ValueError: for a version the sandbox does not know.
+    """
+    if version not in SUPPORTED:
+        raise ValueError(f"logto_version must be one of {', '.join(SUPPORTED)}, not {version!r}")
+    major, minor = version.split(".")
+    return int(major), int(minor)
+
+
+def has(version: tuple[int, int], difference: str) -> bool:
+    """Whether this version shows the named difference."""
+    return version >= SINCE[difference]
