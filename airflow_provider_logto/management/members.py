@@ -178,7 +178,6 @@ def _role_names(where: str, value: Any) -> tuple[str, ...]:
         return ()
     if isinstance(value, str):
         value = [value]
-    names = list(value) if isinstance(value, list | tuple | set | frozenset) else [None]
-    if not all(isinstance(name, str) and name.strip() for name in names):
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) and name.strip() for name in value):
         raise InvalidInput(where, f"must be a list of organization role names or ids; got {value!r}")
-    return tuple(names)
+    return tuple(value)

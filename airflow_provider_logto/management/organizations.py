@@ -1,7 +1,7 @@
 """Organizations: finding the right one, creating it once, keeping it as it should be.
 
-Source: Logto Management API, tag "Organizations". Names are not unique there and a repeated ``POST`` makes a twin, so an
-organization is known by an ``external_id`` kept in its ``customData``, or by a name that only one of them has.
+Source: Logto Management API, tag "Organizations". Names are not unique there and a repeated ``POST`` makes a twin, so
+an organization is known by an ``external_id`` kept in its ``customData``, or by a name that only one of them has.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, OutcomeUnknown
-from airflow_provider_logto.management import fields
+from airflow_provider_logto.management import fields, search
 from airflow_provider_logto.management.members import MemberSpec, ensure_members, resolve_members
 from airflow_provider_logto.management.references import listed
 
@@ -123,7 +123,9 @@ async def find_organization(
 
     :raises Ambiguous, Conflict, IncompleteList: see :func:`ensure_organization`.
     """
-    namesakes = [one async for one in client.iterate("/organizations", {"q": spec.name}) if one["name"] == spec.name]
+    # ``q`` is a substring match in which % and _ are wildcards.
+    query = {"q": search.literal(spec.name)}
+    namesakes = [one async for one in client.iterate("/organizations", query) if one["name"] == spec.name]
     if spec.external_id is None:
         return _only(namesakes, f"the name {spec.name!r}", "give an external_id, or rename all but one")
     known = [one for one in namesakes if _external_id(one) == spec.external_id]
@@ -173,13 +175,11 @@ async def _ensure_domains(client: LogtoClient, organization_id: str, domains: tu
             continue
         try:
             await client.request("POST", path, body={"emailDomain": domain})
-        except OutcomeUnknown:
-            if domain not in {row["emailDomain"] async for row in client.iterate(path)}:
-                await client.request("POST", path, body={"emailDomain": domain})
-        except Conflict as error:
-            if error.code != "entity.unique_integrity_violation":
+        except (Conflict, OutcomeUnknown) as error:
+            if isinstance(error, Conflict) and error.code != "entity.unique_integrity_violation":
                 raise
-            continue
+            if domain not in {row["emailDomain"] async for row in client.iterate(path)}:
+                raise
         added += 1
     return {"added": added, "unchanged": len(domains) - added}
 

@@ -101,7 +101,7 @@ async def find_users(client: LogtoClient, references: Sequence[Reference]) -> li
 async def resolve_users(client: LogtoClient, references: Any, field: str = "users") -> list[User]:
     """Every user meant by a list of references, each once, in order.
 
-    :raises InvalidInput: where the list is empty or a reference means nobody.
+    :raises InvalidInput: where a reference means nobody.
     :raises Ambiguous: where one means more than one.
     """
     parsed = [Reference.parse(value, f"{field}[{at}]") for at, value in enumerate(listed(field, references))]
@@ -116,16 +116,13 @@ async def resolve_users(client: LogtoClient, references: Any, field: str = "user
 def listed(field: str, value: Any) -> list[Any]:
     """One or many -> a list (any sequence will do, such as the output of a mapped task).
 
-    :raises InvalidInput: where it is empty or no list.
+    :raises InvalidInput: where it is no list.
     """
     if isinstance(value, str | Mapping):
         value = [value]
     if not isinstance(value, Iterable):
         raise InvalidInput(field, f"must be a list, not {type(value).__name__}")
-    items = list(value)
-    if not items:
-        raise InvalidInput(field, "is empty; nothing would be done")
-    return items
+    return list(value)
 
 
 class _Index:

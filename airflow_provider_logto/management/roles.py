@@ -39,8 +39,12 @@ async def assign_roles(client: LogtoClient, users: Any, roles: Any, mode: Mode =
     if mode not in ("add", "replace", "remove"):
         raise InvalidInput("mode", f"{mode!r} is unknown; use add, replace or remove")
     references = listed("roles", roles)
+    if mode == "replace" and not references:
+        raise InvalidInput("roles", 'is empty: replacing would take every role away; use mode="remove" for that')
     wanted = await resolve_roles(client, references)
     ids = [user["id"] for user in await resolve_users(client, users)]
+    if not ids or not wanted:
+        return {"added": {}, "removed": {}, "unchanged": {}}
     others = await _other_roles(client, wanted) if mode == "replace" else {}
     holders = await _holders(client, ids, {**wanted, **others})
 

@@ -1,0 +1,94 @@
+"""Operators for organizations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.operators.base import LogtoOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class ProvisionOrganizationOperator(LogtoOperator):
+    """Make sure that an organization exists, with its members, their roles and its e-mail domains.
+
+    Logto lets two organizations have one name. Give an ``external_id`` (kept in customData) to know yours by; without
+    one, its name must be unique. An organization of the same name that has no external id is not taken over unless
+    ``adopt_existing`` says so. Run again, it sends no write.
+
+    :param name: the organization's name, at most 128 characters (templated).
+    :param external_id: your own key for it, e.g. the customer number (templated).
+    :param description: at most 256 characters (templated).
+    :param custom_data: JSON object, merged into what is there (templated).
+    :param members: references to users, or ``{"user": reference, "roles": [...]}``; any sequence will do, such as the
+        output of a mapped task (templated).
+    :param member_roles: organization roles for all of them, by name or id (templated).
+    :param jit_email_domains: e-mail domains whose new users join by themselves; added, never removed (templated).
+    :param prune_members: make members and their roles exact: whoever is not listed leaves. Refuses an empty list.
+    :param adopt_existing: write ``external_id`` onto the only organization of that name without one.
+    :param logto_conn_id: the Connection of type ``logto``.
+    :returns: ``{"id", "outcome": "created" | "updated" | "unchanged", "members": {"added", "removed", "unchanged",
+        "roles_added", "roles_removed"}, "jit_email_domains": {"added", "unchanged"}}``, the last two where given.
+    :raises InvalidInput: before the first write: an unknown user or organization role, an empty list to prune by.
+    :raises Ambiguous: where several organizations fit, or a concurrent task made a twin (both are named).
+    :raises Conflict: where an organization of that name without external id stands in the way.
+
+    .. seealso:: Logto Management API, ``POST /api/organizations``.
+    """
+
+    template_fields: Sequence[str] = (
+        "name",
+        "external_id",
+        "description",
+        "custom_data",
+        "members",
+        "member_roles",
+        "jit_email_domains",
+        "logto_conn_id",
+    )
+    template_fields_renderers = {"custom_data": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        external_id: str | None = None,
+        description: str | None = None,
+        custom_data: Mapping[str, Any] | None = None,
+        members: Any = None,
+        member_roles: Any = None,
+        jit_email_domains: Any = None,
+        prune_members: bool = False,
+        adopt_existing: bool = False,
+        logto_conn_id: str = "logto_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(logto_conn_id=logto_conn_id, **kwargs)
+        self.name = name
+        self.external_id = external_id
+        self.description = description
+        self.custom_data = custom_data
+        self.members = members
+        self.member_roles = member_roles
+        self.jit_email_domains = jit_email_domains
+        self.prune_members = prune_members
+        self.adopt_existing = adopt_existing
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_logto.management.members import checked_members
+        from airflow_provider_logto.management.organizations import OrganizationSpec, ensure_organization
+
+        spec = OrganizationSpec.checked(
+            self.name, self.external_id, self.description, self.custom_data, self.jit_email_domains
+        )
+        members = None if self.members is None else checked_members(self.members, self.member_roles)
+        if self.prune_members and not members:
+            raise InvalidInput("members", "is empty: pruning by it would remove everybody; list who stays")
+        report = self.run_async(
+            ensure_organization, spec, members, prune_members=self.prune_members, adopt_existing=self.adopt_existing
+        )
+        self.log.info("Organization %s: %s; members: %s", report["id"], report["outcome"], report.get("members", "-"))
+        return report

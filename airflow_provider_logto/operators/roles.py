@@ -1,0 +1,60 @@
+"""Operators for roles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_logto.operators.base import LogtoOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class AssignRolesOperator(LogtoOperator):
+    """Give user roles to many people at once, take them away, or make them exact.
+
+    Reads who holds the roles and sends only the difference, in bulk. A replacement adds before it removes, so nobody
+    ends with fewer roles because it failed half-way. Run again, it sends no write.
+
+    :param users: references to users: ids, e-mails, usernames, phones, or what CreateUserOperator returned; any sequence
+        will do, such as the output of a mapped task (templated).
+    :param roles: names or ids of user roles (templated).
+    :param mode: ``add``, ``remove``, or ``replace``: exactly these roles and no others (templated).
+    :param logto_conn_id: the Connection of type ``logto``.
+    :returns: ``{"added", "removed", "unchanged"}``, each role name -> ids of users.
+    :raises InvalidInput: before the first write: an unknown user or role, a machine-to-machine role, an empty ``roles``
+        with ``replace``.
+    :raises Ambiguous: where a reference means more than one user or role.
+
+    .. seealso:: Logto Management API, ``POST /api/roles/{id}/users``.
+    """
+
+    template_fields: Sequence[str] = ("users", "roles", "mode", "logto_conn_id")
+
+    def __init__(
+        self,
+        *,
+        users: Any,
+        roles: Any,
+        mode: Literal["add", "replace", "remove"] = "add",
+        logto_conn_id: str = "logto_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(logto_conn_id=logto_conn_id, **kwargs)
+        self.users = users
+        self.roles = roles
+        self.mode = mode
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_logto.management.roles import assign_roles
+
+        # Taken out of its lazy sequence here: that resolves XComs, which must not happen on an event loop.
+        users = self.users if isinstance(self.users, str | dict) else list(self.users or ())
+        report = self.run_async(assign_roles, users, self.roles, self.mode)
+        for outcome in ("added", "removed"):
+            for name, ids in report[outcome].items():
+                self.log.info("Role %s: %s for %d users", name, outcome, len(ids))
+        if not report["added"] and not report["removed"]:
+            self.log.info("Roles were as they should be; nothing was sent")
+        return report
