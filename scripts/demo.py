@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
-import account
-import playground
 from rich.console import Console
 
+import account
+import playground
 from airflow_provider_logto.sandbox import Sandbox
 
 HOME = ".demo"

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import httpx
-import playground
 
+import playground
 from airflow_provider_logto.sandbox import Sandbox
 
 HOME = ".airflow"
