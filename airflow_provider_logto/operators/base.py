@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from abc import abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_logto.exceptions import LogtoError, OutcomeUnknown
+from airflow_provider_logto.failures import permanent_failures
 
 if TYPE_CHECKING:
-    from airflow_provider_logto.hooks.logto import LogtoHook
+    from airflow.providers.common.compat.sdk import Context
 
-T = TypeVar("T")
+    from airflow_provider_logto.hooks.logto import LogtoHook
 
 
 class LogtoOperator(BaseOperator):
-    """Base of the operators.
+    """Base of the operators; a subclass implements :meth:`act`.
 
     :param logto_conn_id: the Connection of type ``logto``.
     """
+
+    #: Whether a lost write cannot be looked up, so that not even a retry of the task may repeat it.
+    unrepeatable: ClassVar[bool] = False
 
     def __init__(self, *, logto_conn_id: str = "logto_default", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -33,31 +36,15 @@ class LogtoOperator(BaseOperator):
 
         return LogtoHook(self.logto_conn_id)
 
-    def run_async(self, function: Callable[..., Awaitable[T]], *args: Any, **kwargs: Any) -> T:
-        """Run one function of the management floor to its end.
+    def execute(self, context: Context) -> Any:
+        """Do the work.
 
         :raises LogtoError: as it comes from below, so that a retry policy can judge it.
         :raises AirflowFailException: where a retry cannot help and no retry policy exists to say so (before 3.3).
         """
-        try:
-            return self.hook.run(function, *args, **kwargs)
-        except LogtoError as error:
-            if self._retry_is_futile(error):
-                from airflow.providers.common.compat.sdk import AirflowFailException
+        with permanent_failures(self.unrepeatable):
+            return self.act(context)
 
-                raise AirflowFailException(str(error)) from error
-            raise
-
-    @staticmethod
-    def _retry_is_futile(error: LogtoError) -> bool:
-        if isinstance(error, OutcomeUnknown):
-            return False  # the operator reads back on its next try
-        return not error.transient and not _has_retry_policies()
-
-
-def _has_retry_policies() -> bool:
-    try:
-        import airflow.sdk.definitions.retry_policy  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    @abstractmethod
+    def act(self, context: Context) -> Any:
+        """What the operator does; returns small JSON."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_logto.exceptions import LogtoError, OutcomeUnknown
 from airflow_provider_logto.operators.base import LogtoOperator
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ class ManagementApiOperator(LogtoOperator):
     .. seealso:: Logto Management API reference, https://openapi.logto.io/
     """
 
+    unrepeatable = True
     template_fields: Sequence[str] = ("method", "path", "path_params", "query", "body", "logto_conn_id")
     template_fields_renderers = {"path_params": "json", "query": "json", "body": "json"}  # noqa: RUF012
 
@@ -57,13 +57,9 @@ class ManagementApiOperator(LogtoOperator):
         self.body = body
         self.paginate = paginate
 
-    def execute(self, context: Context) -> Any:
+    def act(self, context: Context) -> Any:
         from airflow_provider_logto.management.operations import call_operation
 
-        return self.run_async(
+        return self.hook.run(
             call_operation, self.method, self.path, self.path_params, self.query, self.body, paginate=self.paginate
         )
-
-    @staticmethod
-    def _retry_is_futile(error: LogtoError) -> bool:
-        return isinstance(error, OutcomeUnknown) or LogtoOperator._retry_is_futile(error)

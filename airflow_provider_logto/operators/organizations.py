@@ -77,7 +77,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
         self.prune_members = prune_members
         self.adopt_existing = adopt_existing
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def act(self, context: Context) -> dict[str, Any]:
         from airflow_provider_logto.management.members import checked_members
         from airflow_provider_logto.management.organizations import OrganizationSpec, ensure_organization
 
@@ -87,7 +87,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
         members = None if self.members is None else checked_members(self.members, self.member_roles)
         if self.prune_members and not members:
             raise InvalidInput("members", "is empty: pruning by it would remove everybody; list who stays")
-        report = self.run_async(
+        report = self.hook.run(
             ensure_organization, spec, members, prune_members=self.prune_members, adopt_existing=self.adopt_existing
         )
         self.log.info("Organization %s: %s; members: %s", report["id"], report["outcome"], report.get("members", "-"))

@@ -17,8 +17,8 @@ class AssignRolesOperator(LogtoOperator):
     Reads who holds the roles and sends only the difference, in bulk. A replacement adds before it removes, so nobody
     ends with fewer roles because it failed half-way. Run again, it sends no write.
 
-    :param users: references to users: ids, e-mails, usernames, phones, or what CreateUserOperator returned; any sequence
-        will do, such as the output of a mapped task (templated).
+    :param users: references to users: ids, e-mails, usernames, phones, or what CreateUserOperator returned; any
+        sequence will do, such as the output of a mapped task (templated).
     :param roles: names or ids of user roles (templated).
     :param mode: ``add``, ``remove``, or ``replace``: exactly these roles and no others (templated).
     :param logto_conn_id: the Connection of type ``logto``.
@@ -46,12 +46,12 @@ class AssignRolesOperator(LogtoOperator):
         self.roles = roles
         self.mode = mode
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def act(self, context: Context) -> dict[str, Any]:
         from airflow_provider_logto.management.roles import assign_roles
 
         # Taken out of its lazy sequence here: that resolves XComs, which must not happen on an event loop.
         users = self.users if isinstance(self.users, str | dict) else list(self.users or ())
-        report = self.run_async(assign_roles, users, self.roles, self.mode)
+        report = self.hook.run(assign_roles, users, self.roles, self.mode)
         for outcome in ("added", "removed"):
             for name, ids in report[outcome].items():
                 self.log.info("Role %s: %s for %d users", name, outcome, len(ids))

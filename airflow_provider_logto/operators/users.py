@@ -87,7 +87,7 @@ class CreateUserOperator(LogtoOperator):
         self.profile = profile
         self.if_exists = if_exists
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def act(self, context: Context) -> dict[str, Any]:
         from airflow_provider_logto.management.users import UserSpec, checked_password, ensure_user
 
         for secret in (self.password, self.password_digest):
@@ -105,7 +105,7 @@ class CreateUserOperator(LogtoOperator):
         password = checked_password(self.password, self.password_digest, self.password_algorithm)
         dag_run = context.get("dag_run")
         began = dag_run.start_date.timestamp() if dag_run is not None and dag_run.start_date else None
-        result = self.run_async(ensure_user, spec, password, self.if_exists, own_since=began)
+        result = self.hook.run(ensure_user, spec, password, self.if_exists, own_since=began)
         changed = f" ({', '.join(result['changed'])})" if result["changed"] else ""
         self.log.info("User %s: %s%s", result["id"], result["outcome"], changed)
         return result

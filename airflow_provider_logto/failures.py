@@ -1,0 +1,34 @@
+"""How an error leaves a task.
+
+From Airflow 3.3 on a retry policy judges the error itself. Before, the only word for "a retry cannot help" is
+``AirflowFailException``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+from airflow_provider_logto.exceptions import LogtoError, OutcomeUnknown
+
+
+@contextmanager
+def permanent_failures(unrepeatable: bool = False) -> Iterator[None]:
+    """Turn errors that a retry cannot mend into ``AirflowFailException`` where no retry policy can say so.
+
+    :param unrepeatable: the caller cannot look whether a lost write took effect, so that even a retry of the task could
+        do it twice: fail for good then, on every Airflow.
+    """
+    try:
+        yield
+    except LogtoError as error:
+        if isinstance(error, OutcomeUnknown):
+            futile = unrepeatable
+        else:
+            futile = not error.transient and find_spec("airflow.sdk.definitions.retry_policy") is None
+        if not futile:
+            raise
+        from airflow.providers.common.compat.sdk import AirflowFailException
+
+        raise AirflowFailException(str(error)) from error
