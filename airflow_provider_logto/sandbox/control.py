@@ -38,7 +38,7 @@ def _limit(ground: Ground, body: Any) -> None:
     known = {"rate_limit": None, "limiter": "token_bucket", "retry_after": "none"}
     if not isinstance(body, dict) or (set(body) - set(known)):
         raise ControlError(f"limit: expected an object with {', '.join(known)}")
-    values = known | body
+    values: dict[str, Any] = known | body
     ground.weather.limit(values["rate_limit"], str(values["limiter"]), str(values["retry_after"]))
 
 

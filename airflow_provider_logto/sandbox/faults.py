@@ -185,7 +185,8 @@ def _values(spec: Mapping[str, Any], about: Kind) -> dict[str, Any]:
 
 
 def _checked(name: str, value: Any, types: tuple[type, ...]) -> Any:
-    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+    good = isinstance(value, types) and (bool in types or not isinstance(value, bool))
+    if not good:
         names = " or ".join("null" if t is type(None) else t.__name__ for t in types)
         raise FaultError(name, f"expected {names}, got {value!r}")
     if value is None:

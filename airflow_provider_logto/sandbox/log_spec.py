@@ -73,7 +73,8 @@ def read_spec(wish: Mapping[str, Any], now_ms: int) -> LogSpec:
 
 def _number(name: str, value: Any) -> Any:
     _, types, low, high = _NUMBERS[name]
-    if not isinstance(value, types) or isinstance(value, bool) or not low <= value <= high:
+    good = isinstance(value, types) and not isinstance(value, bool)
+    if not good or not low <= value <= high:
         raise LogSpecError(f"{name}: expected a number from {low:g} to {high:g}, got {value!r}")
     return value
 

@@ -53,6 +53,7 @@ class LogStore:
         self._keys, self._users, self._apps, self._hooks = (array("I") for _ in range(4))
         self._numbers = array("I")
         self._stored: dict[int, str] = {}
+        self._latest = 0
         self._names: list[str | None] = [None]
         self._name_index: dict[str | None, int] = {None: 0}
         self._order: tuple[array[int], array[int]] = (array("I"), array("I"))
@@ -69,8 +70,11 @@ class LogStore:
         :return: the row's id
         """
         moment = int(created_at_ms * 1000)
-        if float(created_at_ms).is_integer():
-            moment += random.randrange(1000)  # noqa: S311 - a row written by the server has microseconds
+        if float(created_at_ms).is_integer():  # a row written by the server has microseconds
+            moment += random.randrange(1000)  # noqa: S311
+            if moment // 1000 == self._latest // 1000:
+                moment = min(max(moment, self._latest + 1), self._latest // 1000 * 1000 + 999)
+            self._latest = moment
         return self._add_stored(moment, key, payload)
 
     def append_row(self, row: Mapping[str, Any]) -> str:
@@ -148,7 +152,7 @@ class LogStore:
         _, low, high = self._found(query)
         return high - low
 
-    def list(self, offset: int, limit: int, query: LogQuery = LogQuery()) -> list[dict[str, Any]]:  # noqa: B008
+    def page(self, offset: int, limit: int, query: LogQuery = LogQuery()) -> list[dict[str, Any]]:  # noqa: B008
         """One page, newest first; rows of equal time come in an order of the page's own.
 
         :return: rows ``{tenantId, id, key, payload, createdAt}``

@@ -25,6 +25,10 @@ class SandboxProtocol(_Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.app_state = {**self.app_state, STATE_KEY: transport}
+        if wire := transport.get_extra_info("socket"):
+            # asyncio leaves this out for sockets made without a protocol number; head and body of an answer are
+            # two writes, and the second would wait 40 ms for the client's acknowledgement of the first.
+            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().connection_made(transport)
 
 

@@ -56,10 +56,10 @@ def list_recent_logs(call: Call) -> PageOf:
     start, end = _asked(call)
     if start is None and end is None:
         since = call.tenant.now_ms() - DAY_MS
-        low, high = since * 1000 + (0 if call.tenant.has("log_window_inclusive") else 1), None
+        window: tuple[float | None, float | None] = since * 1000 + (not call.tenant.has("log_window_inclusive")), None
     else:
-        low, high = _bounds(call, start, end)
-    query = LogQuery("webhook", low, high, key=call.first("logKey") or None, hook=call["id"])
+        window = _bounds(call, start, end)
+    query = LogQuery("webhook", *window, key=call.first("logKey") or None, hook=call["id"])
     found = _page(call, query)
     rows = [{key: value for key, value in row.items() if key != "tenantId"} for row in found.rows]
     return PageOf(rows, found.total, found.capped)
@@ -71,7 +71,7 @@ def _page(call: Call, query: LogQuery) -> PageOf:
     total, capped = logs.count(query), False
     if call.tenant.has("log_cap") and (call.first("enableCap") or "").lower() in _YES:
         total, capped = min(total, COUNT_CAP + 1), total > COUNT_CAP
-    return PageOf(logs.list(offset, limit, query), total, capped)
+    return PageOf(logs.page(offset, limit, query), total, capped)
 
 
 def _asked(call: Call) -> tuple[float | None, float | None]:
