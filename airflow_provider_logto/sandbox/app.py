@@ -82,6 +82,8 @@ class App:
             return text_response(405, {"Allow": ", ".join(allowed)})
         if route is None:
             raise PlainNotFoundError
+        if route.since and not self.tenant.has(route.since):
+            raise PlainNotFoundError
         if not route.public:
             self.gate.check(request.headers.get("authorization"), oidc.issuer(self.tenant, request))
         return self._handled(route, self._call(route, params, request, body, path), request)

@@ -63,6 +63,7 @@ class Route:
     :param status: of a JSON answer
     :param paging: ``paged``, ``optional`` or ""
     :param public: no token needed
+    :param since: difference of :data:`versions.SINCE` that brought the operation
     """
 
     method: str
@@ -73,6 +74,7 @@ class Route:
     query: Schema | None = None
     paging: str = ""
     public: bool = False
+    since: str = ""
 
     @property
     def label(self) -> str:

@@ -74,13 +74,6 @@ class Schema:
         return loose
 
 
-class Any_(Schema):  # noqa: N801 - the name says what it is, and Any is taken
-    """Any JSON value."""
-
-    def check(self, value: Any, path: Path, issues: list[Issue]) -> Any:
-        return value
-
-
 class Bool(Schema):
     expected = "boolean"
 
@@ -224,6 +217,26 @@ class ObjOrFalse(Obj):
 
     def check(self, value: Any, path: Path, issues: list[Issue]) -> Any:
         return value if value is False else super().check(value, path, issues)
+
+
+class Union(Schema):
+    """A value that one of several schemas takes."""
+
+    def __init__(self, *choices: Schema, **options: bool) -> None:
+        super().__init__(**options)
+        self.choices = choices
+
+    def check(self, value: Any, path: Path, issues: list[Issue]) -> Any:
+        refused = []
+        for choice in self.choices:
+            found: list[Issue] = []
+            accepted = choice.check(value, path, found)
+            if not found:
+                return accepted
+            refused.append({"issues": found, "name": "ZodError"})
+        union = {"code": "invalid_union", "unionErrors": refused, "path": list(path), "message": "Invalid input"}
+        issues.append(union)
+        return value
 
 
 def ids(least: int | None = None, **options: bool) -> Array:

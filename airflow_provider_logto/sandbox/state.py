@@ -97,7 +97,7 @@ class Tenant:
         self.relations: dict[str, Relation] = build_relations(self.tables)
         self.passwords: dict[str, dict[str, str]] = {}
         self.identifiers: dict[tuple[str, str], dict[str, None]] = {}
-        self.sends: dict[str, list[int]] = {}
+        self.messages: list[dict[str, Any]] = []
         self.logs = LogStore(TENANT_ID)
 
     def has(self, difference: str) -> bool:
@@ -125,11 +125,13 @@ class Tenant:
 
     def dump(self) -> dict[str, Any]:
         """The whole state as JSON, for assertions and for a state file: a list of rows for each table,
-        ``relations`` (lists of id tuples), ``passwords`` (digests), ``logs`` (oldest first)."""
+        ``relations`` (lists of id tuples), ``passwords`` (digests), ``messages`` (what would have been sent) and
+        ``logs`` (oldest first)."""
         return {
             **{name: list(table.values()) for name, table in self.tables.items()},
             "relations": {name: [list(link) for link in links] for name, links in self.relations.items()},
             "passwords": self.passwords,
+            "messages": self.messages,
             "logs": list(self.logs.dump()),
         }
 
@@ -138,7 +140,7 @@ class Tenant:
 
         :raises ValueError: for anything else, naming the key.
         """
-        known = {*TABLES, "relations", "passwords", "logs"}
+        known = {*TABLES, "relations", "passwords", "messages", "logs"}
         if unknown := sorted(set(state) - known):
             raise ValueError(f"unknown keys in the state: {', '.join(unknown)}")
         self._empty()
@@ -150,6 +152,7 @@ class Tenant:
                 raise ValueError(f"unknown relation in the state: {name}")
             self.relations[name].insert(tuple(link) for link in links)
         self.passwords = dict(state.get("passwords", {}))
+        self.messages = list(state.get("messages", ()))
         for row in self.tables["users"].values():
             self.index_user(row)
         for row in state.get("logs", ()):
@@ -227,7 +230,7 @@ def _found(tenant: Tenant) -> None:
             "id": MANAGEMENT_SCOPE,
             "resourceId": MANAGEMENT_API,
             "name": "all",
-            "description": "Everything the Management API can do.",
+            "description": "Default scope for Management API, allows all permissions.",
             "createdAt": now,
         }
     )
@@ -236,7 +239,7 @@ def _found(tenant: Tenant) -> None:
             "tenantId": TENANT_ID,
             "id": new_id(),
             "name": ACCESS_ROLE,
-            "description": "Grants access to the Management API.",
+            "description": "This default role grants access to the Logto management API.",
             "type": "MachineToMachine",
             "isDefault": False,
         }

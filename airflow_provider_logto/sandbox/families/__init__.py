@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from airflow_provider_logto.sandbox import openapi
 from airflow_provider_logto.sandbox.families import (
     applications,
+    connectors,
+    hooks,
+    invitations,
     jit_email_domains,
     logs,
     organization_template,
     organizations,
     resources,
     roles,
+    small,
     user_relations,
     users,
 )
@@ -27,11 +32,19 @@ ROUTES: list[Route] = [
         jit_email_domains.routes,
         organization_template.roles,
         organization_template.scopes,
+        invitations.routes,
         logs.routes,
+        hooks.routes,
+        connectors.routes,
+        connectors.factories,
+        connectors.codes,
+        connectors.sso,
+        small.routes,
     )
     for route in family.all
 ]
+ROUTES.append(Route("GET", openapi.DOCUMENT, lambda call: openapi.document(call.tenant, ROUTES), public=True))
 
 ROUTER = Router()
-for _route in ROUTES:
+for _route in (*ROUTES, *openapi.not_modelled(ROUTES)):
     ROUTER.add(_route)

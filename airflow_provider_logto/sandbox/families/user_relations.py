@@ -183,8 +183,8 @@ def delete_token_by_body(call: Call) -> Reply:
 # -- what needs an end user's sign-in: known, and empty
 
 
-def _empty(path: str, body: Any, *, checked: bool = True) -> None:
-    @routes.get(path)
+def _empty(path: str, body: Any, *, checked: bool = True, since: str = "") -> None:
+    @routes.get(path, since=since)
     def answer(call: Call) -> Any:
         if checked:
             read(call, "users", call["userId"])
@@ -192,8 +192,8 @@ def _empty(path: str, body: Any, *, checked: bool = True) -> None:
 
 
 _empty("/mfa-verifications", [])
-_empty("/sessions", {"sessions": []}, checked=False)
-_empty("/grants", {"grants": []}, checked=False)
+_empty("/sessions", {"sessions": []}, checked=False, since="user_sessions")
+_empty("/grants", {"grants": []}, checked=False, since="user_sessions")
 _empty("/all-identities", {"socialIdentities": [], "ssoIdentities": []})
 _empty(
     "/logto-configs",

@@ -249,7 +249,7 @@ def verify_password(call: Call) -> Reply:
     return NO_CONTENT
 
 
-@routes.patch("/{userId}/password/expiration", body=Obj({"isExpired": Bool()}))
+@routes.patch("/{userId}/password/expiration", body=Obj({"isExpired": Bool()}), since="password_expiration")
 def expire_password(call: Call) -> Row:
     row = read(call, "users", call["userId"])
     if call.body["isExpired"]:

@@ -1,0 +1,62 @@
+"""Families of a call or two: status, dashboard, and what an open-source server answers the same way always."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+from airflow_provider_logto.sandbox.errors import ApiError
+from airflow_provider_logto.sandbox.relations import Row
+from airflow_provider_logto.sandbox.routing import Call, Routes
+
+routes = Routes("/api")
+
+_QUIET = {"count": 0, "delta": 0}
+
+
+@routes.get("/status", public=True)
+def status(call: Call) -> None:
+    return None
+
+
+@routes.get("/domains")
+def list_domains(call: Call) -> list[Row]:
+    return []
+
+
+@routes.get("/systems/application")
+def get_system_application(call: Call) -> None:
+    raise ApiError(501, "application.protected_app_not_configured")
+
+
+@routes.get("/dashboard/users/total")
+def count_users(call: Call) -> Row:
+    return {"totalUserCount": len(call.tenant.tables["users"])}
+
+
+def _today(call: Call) -> date:
+    return datetime.fromtimestamp(call.tenant.now_ms() / 1000).date()
+
+
+@routes.get("/dashboard/users/new")
+def count_new_users(call: Call) -> Row:
+    today = _today(call)
+    ages = [
+        (today - datetime.fromtimestamp(row["createdAt"] / 1000).date()).days
+        for row in call.tenant.tables["users"].values()
+    ]
+
+    def born(first: int, last: int) -> int:
+        return sum(first <= age <= last for age in ages)
+
+    return {
+        "today": {"count": born(0, 0), "delta": born(0, 0) - born(1, 1)},
+        "last7Days": {"count": born(0, 6), "delta": born(0, 6) - born(7, 13)},
+    }
+
+
+@routes.get("/dashboard/users/active")
+def count_active_users(call: Call) -> Row:
+    """Nobody signs in to a sandbox, so nobody is active."""
+    last = date.fromisoformat(call.first("date") or _today(call).isoformat())
+    days = [(last - timedelta(days=29 - day)).isoformat() for day in range(30)]
+    return {"dauCurve": [{"date": day, "count": 0} for day in days], "dau": _QUIET, "wau": _QUIET, "mau": _QUIET}

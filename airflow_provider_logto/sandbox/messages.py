@@ -1,0 +1,34 @@
+"""E-mails and text messages: nothing leaves the sandbox, what would have been sent is kept and can be read back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_logto.sandbox.errors import ApiError
+from airflow_provider_logto.sandbox.state import Tenant
+
+_WINDOW_MS = 600_000
+_LIMIT = 10
+
+
+def send(tenant: Tenant, kind: str, recipient: str, usage: str, payload: dict[str, Any]) -> None:
+    """Sends one message.
+
+    :param kind: ``Email`` or ``Sms``, the connector needed
+    :param usage: template, e.g. ``OrganizationInvitation``
+    :raises ApiError: 501 ``connector.not_found`` without a connector, 429 ``request.message_rate_limited`` after
+        ten messages to one recipient within ten minutes
+    """
+    if not any(row["type"] == kind for row in tenant.tables["connectors"].values()):
+        raise ApiError(501, "connector.not_found", f"There is no {kind} connector.")
+    now = tenant.now_ms()
+    recent = [
+        message
+        for message in tenant.messages
+        if message["recipient"] == recipient and message["sentAt"] > now - _WINDOW_MS
+    ]
+    if tenant.has("message_throttle") and len(recent) >= _LIMIT:
+        raise ApiError(429, "request.message_rate_limited", "Too many messages to this recipient.")
+    tenant.messages.append(
+        {"type": kind, "recipient": recipient, "usageType": usage, "payload": payload, "sentAt": now}
+    )
