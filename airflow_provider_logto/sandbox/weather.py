@@ -46,7 +46,7 @@ class Weather:
             raise ValueError(f"limiter: {model!r} is not one of {', '.join(LIMITERS)}")
         if retry_after not in RETRY_AFTER:
             raise ValueError(f"retry_after: {retry_after!r} is not one of {', '.join(RETRY_AFTER)}")
-        if per_10s is not None and (not isinstance(per_10s, int) or per_10s < 1):
+        if per_10s is not None and (type(per_10s) is not int or per_10s < 1):
             raise ValueError(f"rate_limit: expected requests per 10 s, 1 or more, got {per_10s!r}")
         self._limiter = None if per_10s is None else LIMITERS[model](per_10s)
         self._retry_after = retry_after
