@@ -1,0 +1,104 @@
+"""An Airflow of the tests' own, and a Logto to talk to: the sandbox, or a real one named by LOGTO_TEST_* variables."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_logto.sandbox import Sandbox
+
+PROJECT = Path(__file__).resolve().parent.parent
+EXAMPLES = PROJECT / "dags_examples"
+DEMO_SEED = PROJECT / "airflow_provider_logto" / "sandbox" / "demo_seed.json"
+
+# Airflow reads these when it is first imported; whatever the caller's shell says about Airflow must not reach it.
+AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-provider-logto-"))
+for inherited in [name for name in os.environ if name.startswith("AIRFLOW_")]:
+    del os.environ[inherited]
+os.environ.update(
+    AIRFLOW_HOME=str(AIRFLOW_HOME),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__DAGS_FOLDER=str(EXAMPLES),
+)
+
+
+def pytest_unconfigure() -> None:
+    """The last thing that pytest does."""
+    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A Logto tenant with an M2M application that may do everything.
+
+    :param sandbox: the sandbox behind it, for its counts and faults; None for a real Logto.
+    """
+
+    endpoint: str
+    app_id: str
+    app_secret: str
+    sandbox: Sandbox | None = None
+
+    def connection(self) -> str:
+        """As an ``AIRFLOW_CONN_*`` variable; nothing is shared with other processes of this machine."""
+        extra = {"shared_state": "process"}
+        return json.dumps(
+            {
+                "conn_type": "logto",
+                "host": self.endpoint,
+                "login": self.app_id,
+                "password": self.app_secret,
+                "extra": extra,
+            }
+        )
+
+
+@pytest.fixture(scope="session")
+def session_sandbox() -> Iterator[Sandbox]:
+    """One sandbox for all tests, with the demo's roles; take ``sandbox``, which is fresh for each test."""
+    with Sandbox(seed=DEMO_SEED) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(session_sandbox: Sandbox) -> Sandbox:
+    """A local Logto with the demo's roles and organization template, nobody in it and nothing counted."""
+    session_sandbox.reset()
+    return session_sandbox
+
+
+@pytest.fixture
+def sandbox_tenant(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Tenant:
+    """The sandbox, and the Connection ``logto_default`` that leads to it."""
+    tenant = Tenant(sandbox.url, sandbox.app_id, sandbox.app_secret, sandbox)
+    monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", tenant.connection())
+    return tenant
+
+
+@pytest.fixture
+def tenant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Tenant:
+    """The Logto named by LOGTO_TEST_ENDPOINT, LOGTO_TEST_APP_ID and LOGTO_TEST_APP_SECRET, else the sandbox.
+
+    The Connection ``logto_default`` leads to it. What a test makes there it takes away again.
+    """
+    endpoint = os.environ.get("LOGTO_TEST_ENDPOINT")
+    if not endpoint:
+        found: Tenant = request.getfixturevalue("sandbox_tenant")
+        return found
+    real = Tenant(endpoint, os.environ["LOGTO_TEST_APP_ID"], os.environ["LOGTO_TEST_APP_SECRET"])
+    monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", real.connection())
+    return real
+
+
+@pytest.fixture
+def unique() -> str:
+    """A word that no other test and no earlier run used, for the names of what a test makes."""
+    return f"t{uuid.uuid4().hex[:10]}"

@@ -1,0 +1,195 @@
+"""What other software meets before anything runs: metadata, import cost, the floors, the names of arguments."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import pkgutil
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+import airflow_provider_logto
+from airflow_provider_logto.get_provider_info import get_provider_info
+
+PACKAGE = "airflow_provider_logto"
+ROOT = Path(airflow_provider_logto.__file__).parent
+TOP_FLOOR = ("operators", "sensors", "triggers")
+MODULES = sorted(info.name for info in pkgutil.walk_packages([str(ROOT)], f"{PACKAGE}."))
+TOP_MODULES = [name for name in MODULES if name.split(".")[1] in TOP_FLOOR]
+DEPENDENCIES = ("httpx", "tenacity", "cryptography", "redis", "starlette", "uvicorn", "jwt", "pyarrow", "zstandard")
+
+#: What Airflow itself has loaded by the time a DAG is parsed; more of these costs nothing to speak of.
+DEPENDENCIES_OF_AIRFLOW = ("pydantic",)
+
+#: Floor -> the floors whose modules it may import, besides its own. ``exceptions`` and the bare package are the cellar.
+FLOORS: dict[str, set[str]] = {
+    "exceptions": set(),
+    "get_provider_info": set(),
+    "failures": {"exceptions"},
+    "client": {"exceptions"},
+    "management": {"client", "exceptions"},
+    "export": {"client", "exceptions"},
+    "hooks": {"client", "exceptions", "get_provider_info", "management"},
+    "operators": {"client", "exceptions", "export", "failures", "hooks", "links", "management", "triggers"},
+    "sensors": {"client", "exceptions", "failures", "hooks", "links", "management", "triggers"},
+    "triggers": {"client", "exceptions", "hooks", "management"},
+    "links": {"exceptions", "hooks"},
+    "retry_policy": {"exceptions"},
+    "sandbox": set(),
+    "pytest_plugin": {"sandbox"},
+}
+
+
+def run_python(code: str, *arguments: str) -> str:
+    """What a fresh interpreter prints; fails when it does."""
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def imports_of(module: str) -> list[tuple[str, str]]:
+    """(imported module, name or "") of every import in a module's source, also those inside functions."""
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    found: list[tuple[str, str]] = []
+    for node in ast.walk(ast.parse(Path(spec.origin).read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, "") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            found += [(node.module or "", alias.name) for alias in node.names]
+    return found
+
+
+def test_metadata_module_imports_nothing() -> None:
+    assert imports_of(f"{PACKAGE}.get_provider_info") == []
+    assert imports_of(PACKAGE) == []
+
+
+def test_metadata_matches_the_distribution() -> None:
+    (found,) = (point for point in entry_points(group="apache_airflow_provider") if point.value.startswith(PACKAGE))
+    info = found.load()()
+    assert info == get_provider_info()
+    assert info["package-name"] == found.dist.name == "airflow-provider-logto"
+
+
+def test_metadata_passes_airflows_schema() -> None:
+    import airflow
+    import jsonschema
+
+    schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text("utf-8"))
+    jsonschema.validate(get_provider_info(), schema)
+
+
+def test_metadata_names_every_module_of_the_top_floor() -> None:
+    info = get_provider_info()
+    named = {
+        module for kind in (*TOP_FLOOR, "hooks") for entry in info.get(kind, []) for module in entry["python-modules"]
+    }
+    public = {
+        name
+        for name in MODULES
+        if name.split(".")[1] in (*TOP_FLOOR, "hooks") and name.count(".") == 2 and not name.endswith(".base")
+    }
+    assert named == public
+
+
+def test_airflow_imports_although_every_dependency_is_broken() -> None:
+    """Airflow itself needs some of them, so they break for this package's modules only."""
+    code = f"""
+import builtins, sys
+real = builtins.__import__
+def broken(name, globals=None, *rest, **named):
+    importer = (globals or {{}}).get("__name__", "")
+    if importer.startswith("{PACKAGE}") and name.split(".")[0] in {DEPENDENCIES!r}:
+        raise ImportError(f"{{name}} is broken")
+    return real(name, globals, *rest, **named)
+builtins.__import__ = broken
+import airflow
+from airflow.providers_manager import ProvidersManager
+assert "airflow-provider-logto" in ProvidersManager().providers
+try:
+    import {PACKAGE}.client.client
+except ImportError:
+    print("imports")
+"""
+    assert run_python(code).split()[-1] == "imports"
+
+
+def test_top_floor_modules_are_cheap_to_import() -> None:
+    # One fork a module, so that Airflow is imported once and no module profits from another's imports.
+    code = """
+import importlib, json, os, sys
+from airflow.sdk import DAG
+before = set(sys.modules)
+for module in sys.argv[1:]:
+    if (child := os.fork()) == 0:
+        importlib.import_module(module)
+        print(json.dumps([module, sorted(set(sys.modules) - before)]), flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+    added = dict(json.loads(line) for line in run_python(code, *TOP_MODULES).splitlines())
+    assert sorted(added) == TOP_MODULES
+    loaded = {"airflow", PACKAGE, *DEPENDENCIES_OF_AIRFLOW}
+    for module, names in added.items():
+        assert not {name for name in names if name.split(".")[0] not in loaded}, module
+        later = tuple(f"{PACKAGE}.{floor}" for floor in ("client", "export", "hooks", "management", "sandbox"))
+        assert not {name for name in names if name.startswith(later)}, module
+
+
+def test_client_floor_works_without_airflow() -> None:
+    code = f"""
+import sys
+sys.modules["airflow"] = None
+import importlib, pkgutil
+for floor in ("client", "management"):
+    package = importlib.import_module("{PACKAGE}." + floor)
+    for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(info.name)
+print("fine")
+"""
+    assert run_python(code).strip() == "fine"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down(module: str) -> None:
+    floor = module.split(".")[1]
+    assert floor in FLOORS, f"{floor}: say which floors it may import"
+    for imported, name in imports_of(module):
+        if imported.split(".")[0] != PACKAGE:
+            continue
+        target = imported.split(".")[1] if "." in imported else name
+        if target == "__version__":
+            continue
+        assert target == floor or target in FLOORS[floor], f"{module} imports {imported}, which is not below it"
+        sideways = floor in ("operators", "sensors") and target == floor and not imported.endswith(".base")
+        assert not sideways, f"{module} imports its neighbour {imported}"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if f"{PACKAGE}.client" not in name])
+def test_http_library_stays_on_the_ground_floor(module: str) -> None:
+    assert "httpx" not in {imported.split(".")[0] for imported, _ in imports_of(module)}
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in TOP_MODULES if "triggers" not in name and not name.endswith(".base")]
+)
+def test_no_argument_is_named_like_something_of_base_operator(module: str) -> None:
+    from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
+
+    taken = set(inspect.signature(BaseOperator).parameters) | set(dir(BaseOperator))
+    sensor = set(inspect.signature(BaseSensorOperator).parameters)
+    for name, cls in inspect.getmembers(importlib.import_module(module), inspect.isclass):
+        if cls.__module__ != module or not issubclass(cls, BaseOperator):
+            continue
+        own = set(inspect.signature(cls).parameters) - {"self", "kwargs", "logto_conn_id"}
+        assert own, f"{name} has arguments"
+        assert not own & (taken | (sensor - {"mode"})), f"{name}: an argument collides"
