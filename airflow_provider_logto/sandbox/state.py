@@ -180,22 +180,18 @@ class Tenant:
 IDENTIFIERS = ("username", "primaryEmail", "primaryPhone")
 
 
-def application_row(app_id: str, name: str, now: int, **fields: Any) -> Row:
-    """An application as the API shows it, with the column defaults."""
-    return {
-        "tenantId": TENANT_ID,
-        "id": app_id,
-        "name": name,
-        "description": None,
-        "type": "MachineToMachine",
-        "oidcClientMetadata": {"redirectUris": [], "postLogoutRedirectUris": []},
-        "customClientMetadata": {},
-        "protectedAppMetadata": None,
-        "customData": {},
-        "isThirdParty": False,
-        "appLevelAccessControlEnabled": False,
-        "createdAt": now,
-    } | fields
+def application_row(tenant: Tenant, app_id: str, name: str, **fields: Any) -> Row:
+    """An application as the API shows it, with the column defaults of the tenant's version."""
+    row: Row = {"tenantId": TENANT_ID, "id": app_id, "name": name}
+    if not tenant.has("internal_secret_hidden"):
+        # Of no use since applications have named secrets, but shown for long.
+        row["secret"] = "internal:" + new_id(26)
+    row |= {"description": None, "type": "MachineToMachine"}
+    row |= {"oidcClientMetadata": {"redirectUris": [], "postLogoutRedirectUris": []}, "customClientMetadata": {}}
+    row |= {"protectedAppMetadata": None, "customData": {}, "isThirdParty": False}
+    if tenant.has("application_access_control"):
+        row["appLevelAccessControlEnabled"] = False
+    return row | {"createdAt": tenant.now_ms()} | fields
 
 
 def secret_row(app_id: str, name: str, value: str, now: int, expires_at: int | None = None) -> Row:
@@ -250,6 +246,6 @@ def _found(tenant: Tenant) -> None:
         (settings.norole_id, settings.norole_secret, "m2m without role"),
         (settings.app_id, settings.app_secret, "m2m airflow"),
     ):
-        tables["applications"].put(application_row(app_id, name, now))
+        tables["applications"].put(application_row(tenant, app_id, name))
         tables["application_secrets"].put(secret_row(app_id, DEFAULT_SECRET, value, now))
     tenant.relations["applications_roles"].insert([(settings.app_id, role["id"])])

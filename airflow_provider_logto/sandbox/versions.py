@@ -7,8 +7,6 @@ LATEST = "1.42"
 
 # difference -> first version that has it
 SINCE: dict[str, tuple[int, int]] = {
-    "user_role_bodies": (1, 36),  # POST|PUT /users/{id}/roles answer JSON, not text
-    "jit_domains_unpaged": (1, 36),
     "password_hash": (1, 38),  # includePasswordHash
     "user_sessions": (1, 38),
     "organization_bodies": (1, 39),  # POST organization users and their roles answer JSON, not text
@@ -22,6 +20,8 @@ SINCE: dict[str, tuple[int, int]] = {
     "message_throttle": (1, 41),
     "application_access_control": (1, 41),
     "password_expiration": (1, 41),
+    "cimd": (1, 42),  # users carry cimdClientId
+    "empty_role_lists": (1, 42),  # adding no roles to a member is no error
     "log_window_inclusive": (1, 42),
     "internal_secret_hidden": (1, 42),
 }

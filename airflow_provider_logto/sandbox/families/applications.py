@@ -42,12 +42,6 @@ _METADATA = {
 }
 
 
-def _view(call: Call, row: Row) -> Row:
-    if call.tenant.has("application_access_control"):
-        return row
-    return {key: value for key, value in row.items() if key != "appLevelAccessControlEnabled"}
-
-
 @routes.get(paging=OPTIONAL)
 def list_applications(call: Call) -> Rows:
     kinds = [value for key, value in call.query if key == "types"]
@@ -76,7 +70,7 @@ def list_applications(call: Call) -> Rows:
         if isinstance(error.__cause__, SearchError):
             raise BareError from error
         raise
-    return Rows(found, lambda row: _view(call, row))
+    return Rows(found)
 
 
 @routes.post(body=Obj({"name": Text(1, 256), "type": Enum(*TYPES), "isThirdParty": Bool(optional=True)} | _METADATA))
@@ -88,26 +82,23 @@ def create_application(call: Call) -> Row:
         raise ApiError(400, "application.protected_app_metadata_is_required")
     if body.get("isThirdParty") and body["type"] not in ("Native", "SPA", "Traditional"):
         raise ApiError(400, "application.invalid_third_party_application_type")
-    now = call.tenant.now_ms()
     bare: Row = {"redirectUris": [], "postLogoutRedirectUris": []}
     body["oidcClientMetadata"] = bare | body.get("oidcClientMetadata", {})
-    row = call.tenant.tables["applications"].put(application_row(new_id(), body.pop("name"), now, **body))
+    row = call.tenant.tables["applications"].put(application_row(call.tenant, new_id(), body.pop("name"), **body))
     if row["type"] in _WITH_SECRETS:
         _put_secret(call, row["id"], DEFAULT_SECRET, None)
-    # The secret of the creation answer lost its use when named secrets came.
-    legacy = {} if call.tenant.has("internal_secret_hidden") else {"secret": "internal:" + new_id(26)}
-    return _view(call, row) | legacy
+    return row
 
 
 @routes.get("/{id}")
 def get_application(call: Call) -> Row:
-    return _view(call, read(call, "applications", call["id"])) | {"isAdmin": False}
+    return read(call, "applications", call["id"]) | {"isAdmin": False}
 
 
 @routes.patch("/{id}", body=Obj({"name": Text(1, 256, optional=True)} | _METADATA))
 def patch_application(call: Call) -> Row:
     row = read(call, "applications", call["id"])
-    return _view(call, change(call.tenant.tables["applications"], row, call.body) if call.body else row)
+    return change(call.tenant.tables["applications"], row, call.body) if call.body else row
 
 
 @routes.delete("/{id}")

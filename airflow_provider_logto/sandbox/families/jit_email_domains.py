@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_provider_logto.sandbox.errors import ApiError
 from airflow_provider_logto.sandbox.families.common import NO_CONTENT, unlink
-from airflow_provider_logto.sandbox.paging import Page, PageOf, Rows
+from airflow_provider_logto.sandbox.paging import Rows
 from airflow_provider_logto.sandbox.relations import Row
 from airflow_provider_logto.sandbox.routing import OPTIONAL, Call, Reply, Routes
 from airflow_provider_logto.sandbox.schema import Array, Obj, Text
@@ -21,9 +21,7 @@ def _row(organization: str, domain: str) -> Row:
 
 
 @routes.get(paging=OPTIONAL)
-def list_domains(call: Call) -> Rows | PageOf:
-    if call.page is None and not call.tenant.has("jit_domains_unpaged"):
-        call.page = Page(0, 20)
+def list_domains(call: Call) -> Rows:
     domains = call.tenant.relations[_RELATION].ids(1, call["id"])
     return Rows(domains, lambda domain: _row(call["id"], domain))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from airflow_provider_logto.sandbox.errors import ApiError
+from airflow_provider_logto.sandbox.errors import ApiError, invalid_input
 from airflow_provider_logto.sandbox.families.common import (
     CREATED,
     NO_CONTENT,
@@ -204,6 +204,8 @@ def _member_roles(path: str, members: str, relation: str, parameter: str, body: 
     def add(call: Call) -> Reply:
         pair = _member(call, members, parameter)
         wanted = _role_ids(call)
+        if not wanted and not call.tenant.has("empty_role_lists"):
+            raise invalid_input()
         call.tenant.relations[relation].insert((*pair, role) for role in wanted)
         with_body = echo and call.tenant.has("organization_bodies")
         return Reply(201, {"organizationRoleIds": wanted} if with_body else None)

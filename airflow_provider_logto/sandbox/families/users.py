@@ -127,7 +127,9 @@ def create_user(call: Call) -> Row:
     row: Row = {"id": new_id(12)}
     row |= dict.fromkeys((*IDENTIFIERS, "name", "avatar"))
     row |= {"customData": {}, "identities": {}, "lastSignInAt": None, "createdAt": now, "updatedAt": now}
-    row |= {"profile": {}, "applicationId": None, "cimdClientId": None, "isSuspended": False}
+    row |= {"profile": {}, "applicationId": None}
+    row |= {"cimdClientId": None} if tenant.has("cimd") else {}
+    row |= {"isSuspended": False}
     row |= stored(body) | {"hasPassword": secret is not None}
     if secret:
         tenant.passwords[row["id"]] = secret
