@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
+import math
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, unquote
 
 import httpx
 
 from airflow_provider_logto import __version__
 from airflow_provider_logto.client import pagination
-from airflow_provider_logto.client.endpoint import Endpoint
+from airflow_provider_logto.client.arguments import (
+    Query,
+    checked_content,
+    checked_method,
+    checked_params,
+    checked_path,
+    path_of,
+)
+from airflow_provider_logto.client.endpoint import Endpoint, is_loopback
 from airflow_provider_logto.client.pacing import NoPacer, Pacer
-from airflow_provider_logto.client.replies import Reply, connection_failed
+from airflow_provider_logto.client.replies import Reply, connection_failed, http_date, is_rate_limit
 from airflow_provider_logto.client.retrying import RetryOptions, after_loss, failure_of
-from airflow_provider_logto.client.token_cache import PROCESS_TOKENS, TokenCache
+from airflow_provider_logto.client.token_cache import PROCESS_TOKENS, Token, TokenCache
 from airflow_provider_logto.client.tokens import Credentials, M2MAuth, TokenSource, bearer_hint, fetch_token
-from airflow_provider_logto.exceptions import InvalidInput, LogtoError, NotFound, OutcomeUnknown
+from airflow_provider_logto.exceptions import (
+    ConfigurationError,
+    ConnectionFailed,
+    LogtoError,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+)
 
-Query = Mapping[str, Any]
+__all__ = ["LogtoClient", "Query", "path_of"]
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-#: The server drops larger JSON bodies with a bare 404.
-MAX_BODY = 1024 * 1024
 #: Seconds an idle connection is kept: below the server's 5, so that no request meets a closing one.
 KEEPALIVE = 4.0
+#: How many requests of one client are under way at once.
+CONNECTIONS = 20
+
+#: Until when a request of the running operation must have left, by ``time.monotonic()``.
+_DEADLINE: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
 async def _keep(secret: str) -> None:
@@ -63,25 +81,31 @@ class LogtoClient:
         self.endpoint = endpoint
         self._credentials = credentials
         self._retry = retry or RetryOptions()
+        self._pacer = pacer or NoPacer()
+        self._token_cache = token_cache
         self._on_secret = on_secret
-        self._clock_offset: float | None = None
-        transport = _PacedTransport(
-            httpx.AsyncHTTPTransport(
-                verify=ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify,
-                limits=httpx.Limits(max_connections=20, max_keepalive_connections=20, keepalive_expiry=KEEPALIVE),
-            ),
-            pacer or NoPacer(),
-        )
+        self._skew: float | None = None
+        # One request of this client waits for each connection: whoever queues behind takes no place in the schedule.
+        self._slots = asyncio.Semaphore(CONNECTIONS)
+        self._timeout = timeout
         self._http = httpx.AsyncClient(
-            transport=transport,
+            verify=_trust(verify),
+            limits=httpx.Limits(
+                max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=KEEPALIVE
+            ),
+            # Proxies of the environment are honoured, but not for this very machine.
+            trust_env=not is_loopback(endpoint.hostname),
             timeout=timeout,
             headers={
                 "User-Agent": f"airflow-provider-logto/{__version__}",
                 "Accept": "application/json",
                 "Accept-Language": "en",
             },
+            # Every request passes these, those for tokens and those sent again too.
+            event_hooks={"request": [self._pace], "response": [self._heed]},
         )
-        self._auth = M2MAuth(TokenSource(self._fetch_token, token_cache, credentials.cache_key(endpoint), on_secret))
+        key = credentials.cache_key(endpoint)
+        self._auth = M2MAuth(TokenSource(self._fetch_token, token_cache, key, on_secret, lambda: self._skew))
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,8 +116,10 @@ class LogtoClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections; the client is of no use afterwards."""
+        """Close the connections. The client cannot be used afterwards."""
         await self._http.aclose()
+        await self._token_cache.close()
+        await self._pacer.close()
 
     async def request(self, method: str, path: str, query: Query | None = None, body: Any = None) -> Any:
         """Call one operation of the Management API.
@@ -113,23 +139,31 @@ class LogtoClient:
 
     async def send(self, method: str, path: str, query: Query | None = None, body: Any = None) -> Reply:
         """Like :meth:`request`, but returns status and headers too."""
-        method = _method(method)
-        path = _path(path)
-        params, content = _params(query), _content(body)
+        method = checked_method(method)
+        path = checked_path(path)
+        params, content = checked_params(query), checked_content(body)
+        async with self._slots:
+            return await self._persist(method, path, params, content)
+
+    async def _persist(self, method: str, path: str, params: httpx.QueryParams | None, content: bytes | None) -> Reply:
         operation = f"{method} /api{path}"
-        lost: Exception | None = None
+        patience = self._retry.patience()
+        _DEADLINE.set(time.monotonic() + patience)
+        lost = False
         try:
-            async for attempt in self._retry.controller(method, path):
+            async for attempt in self._retry.controller(method, path, self._pacer.may_retry):
                 with attempt:
                     try:
-                        return await self._send_once(operation, method, path, params, content)
+                        reply = await self._send_once(operation, method, path, params, content)
                     except NotFound as error:
                         if method == "DELETE" and lost and error.code:
                             return Reply(204, None, {})  # the try whose answer was lost did it
                         raise
                     except LogtoError as error:
-                        lost = error if failure_of(error) == "lost" else lost
+                        lost = lost or failure_of(error) == "lost"
                         raise
+                    await self._pacer.succeeded()
+                    return reply
         except LogtoError as error:
             if failure_of(error) == "lost" and after_loss(method, path) == "read back":
                 raise OutcomeUnknown(operation, error) from error
@@ -141,7 +175,7 @@ class LogtoClient:
 
         :raises IncompleteList: when the pages do not add up to the server's own count.
         """
-        path = _path(path)
+        path = checked_path(path)
 
         async def fetch(page_query: Query) -> Reply:
             return await self.send("GET", path, page_query)
@@ -160,9 +194,9 @@ class LogtoClient:
 
     async def server_time(self) -> float:
         """The server's clock in epoch seconds, by the ``Date`` of its latest answer (asks once if there was none)."""
-        if self._clock_offset is None:
+        if self._skew is None:
             await self.send("GET", "/status")
-        return time.time() + (self._clock_offset or 0.0)
+        return time.time() + (self._skew or 0.0)
 
     async def _send_once(
         self, operation: str, method: str, path: str, params: httpx.QueryParams | None, content: bytes | None
@@ -174,82 +208,48 @@ class LogtoClient:
             content=content,
             headers={"Content-Type": "application/json"} if content is not None else None,
         )
+        # httpx bounds each wait on the socket; a server that drips bytes is bounded here.
+        limit = max(0.0, _DEADLINE.get() - time.monotonic()) + self._timeout
         try:
-            # /status is anonymous, and asking for a token there would hide what it is asked for.
-            response = await self._http.send(request, auth=None if path == "/status" else self._auth)
+            async with asyncio.timeout(limit):
+                # /status is anonymous, and asking for a token there would hide what it is asked for.
+                response = await self._http.send(request, auth=None if path == "/status" else self._auth)
         except httpx.HTTPError as error:
             raise connection_failed(operation, error) from error
-        self._note_clock(response)
+        except TimeoutError as error:
+            raise ConnectionFailed(operation, f"no full answer within {limit:.0f} s") from error
         return Reply.of(operation, response, hint=lambda reply: bearer_hint(reply, self.endpoint))
 
-    async def _fetch_token(self) -> Any:
+    async def _fetch_token(self) -> Token:
         await self._on_secret(self._credentials.basic)
         return await fetch_token(self._http, self.endpoint, self._credentials)
 
-    def _note_clock(self, response: httpx.Response) -> None:
-        server = Reply(response.status_code, None, {"date": response.headers.get("date", "")}).server_time
-        if server is not None:
+    async def _pace(self, request: httpx.Request) -> None:
+        seconds = await self._pacer.wait(max(0.0, _DEADLINE.get() - time.monotonic()))
+        if seconds > 0:
+            raise RateLimited(
+                f"{request.method} {request.url.path}",
+                429,
+                message=f"not sent: the tenant's pace leaves no place for {seconds:.0f} s, longer than this may wait",
+                retry_after=seconds,
+            )
+
+    async def _heed(self, response: httpx.Response) -> None:
+        server = http_date(response.headers.get("date"))
+        if server is not None and response.status_code < 500:
             # The header is cut to whole seconds: half a second is the best guess for the rest.
-            self._clock_offset = server + 0.5 - time.time()
-
-
-class _PacedTransport(httpx.AsyncBaseTransport):
-    """Every request passes here, those for tokens and those sent again too, so the pace holds for all of them."""
-
-    def __init__(self, inner: httpx.AsyncBaseTransport, pacer: Pacer) -> None:
-        self._inner = inner
-        self._pacer = pacer
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await self._pacer.wait()
-        response = await self._inner.handle_async_request(request)
+            self._skew = server + 0.5 - time.time()
         if response.status_code == 429:
-            self._pacer.throttled(Reply(429, None, {k.lower(): v for k, v in response.headers.items()}).retry_after)
-        return response
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-def path_of(template: str, *values: str) -> str:
-    """Fill ``{}`` places of a path with percent-encoded values: ``path_of("/users/{}/roles", user_id)``."""
-    return template.format(*(quote(value, safe="") for value in values))
+            await response.aread()
+            reply = Reply.peek(response)
+            if is_rate_limit(reply):
+                await self._pacer.throttled(reply.retry_after)
 
 
-def _method(method: str) -> str:
-    if method.upper() not in METHODS:
-        raise InvalidInput("method", f"{method!r} is unknown; use one of {', '.join(METHODS)}")
-    return method.upper()
-
-
-def _path(path: str) -> str:
-    mend = "give the operation's path, e.g. /users/{id}: no host, no query, no '..'; values percent-encoded"
-    if not path.startswith("/") or path.startswith("//") or any(c in path for c in "?#\\") or not path.isprintable():
-        raise InvalidInput("path", f"{path!r}: {mend}")
-    if " " in path or any(unquote(segment) in (".", "..") or ":/" in segment for segment in path.split("/")):
-        raise InvalidInput("path", f"{path!r}: {mend}")
-    stripped = path.removeprefix("/api") if path == "/api" or path.startswith("/api/") else path
-    if not stripped.strip("/") or "//" in stripped:
-        raise InvalidInput("path", f"{path!r}: {mend}")
-    return stripped
-
-
-def _params(query: Query | None) -> httpx.QueryParams | None:
-    pairs: list[tuple[str, str | int | float | bool | None]] = []
-    for name, value in (query or {}).items():
-        many = isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes)
-        ones = value if many else (value,)
-        pairs.extend((name, str(one).lower() if isinstance(one, bool) else str(one)) for one in ones if one is not None)
-    return httpx.QueryParams(pairs) if pairs else None
-
-
-def _content(body: Any) -> bytes | None:
-    if body is None:
-        return None
+def _trust(verify: bool | str) -> bool | ssl.SSLContext:
+    if not isinstance(verify, str):
+        return verify
     try:
-        content = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError) as error:
-        raise InvalidInput("body", f"cannot be sent as JSON: {error}") from None
-    if len(content) > MAX_BODY:
-        raise InvalidInput("body", f"{len(content)} bytes; the server takes at most {MAX_BODY}")
-    return content
+        return ssl.create_default_context(cafile=verify)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"extra.verify: {verify!r} is no readable CA bundle ({error})") from error

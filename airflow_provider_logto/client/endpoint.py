@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_logto.exceptions import ConfigurationError
 
@@ -40,6 +40,10 @@ class Endpoint:
         return f"{self.base_url}/api"
 
     @property
+    def hostname(self) -> str:
+        return urlsplit(self.base_url).hostname or ""
+
+    @property
     def port(self) -> int | None:
         return urlsplit(self.base_url).port
 
@@ -62,7 +66,7 @@ class Endpoint:
         if not host or not host.strip():
             raise ConfigurationError("host is missing: set it to the tenant's endpoint, https://<tenant>.logto.app")
         raw = host.strip()
-        parts = urlsplit(raw if "://" in raw else f"https://{raw}")
+        parts = _split(raw)
         hostname = _hostname(raw, parts.hostname)
         if parts.scheme not in ("http", "https"):
             raise ConfigurationError(f"host: the scheme {parts.scheme!r} is unknown; use https://")
@@ -76,7 +80,7 @@ class Endpoint:
                 'or set "allow_http": true in extra'
             )
         netloc = f"[{hostname}]" if ":" in hostname else hostname
-        effective_port = _port(raw, parts) or port
+        effective_port = _port(raw, parts, port)
         if effective_port and effective_port != {"http": 80, "https": 443}[parts.scheme]:
             netloc = f"{netloc}:{effective_port}"
         cloud = _CLOUD_HOST.fullmatch(hostname)
@@ -94,15 +98,29 @@ def is_loopback(hostname: str) -> bool:
         return False
 
 
+def _split(raw: str) -> SplitResult:
+    try:
+        return urlsplit(raw if "://" in raw else f"https://{raw}")
+    except ValueError:
+        raise _no_address(raw) from None
+
+
 def _hostname(raw: str, hostname: str | None) -> str:
-    if not hostname or re.search(r"[\s\\%]", hostname):
-        raise ConfigurationError(f"host: {raw!r} is not an address; use https://<tenant>.logto.app")
+    if not hostname or not re.fullmatch(r"[\w.:-]+", hostname):
+        raise _no_address(raw)
     return hostname.lower()
 
 
-def _port(raw: str, parts: object) -> int | None:
+def _port(raw: str, parts: SplitResult, given: int | None) -> int | None:
     try:
-        port: int | None = parts.port  # type: ignore[attr-defined]
+        port = parts.port
     except ValueError:
-        raise ConfigurationError(f"host: {raw!r} has an impossible port") from None
+        port = 0
+    port = given if port is None else port
+    if port is not None and not 0 < port < 65536:
+        raise ConfigurationError(f"host: {raw!r} has an impossible port ({port}); use 1 to 65535, or none")
     return port
+
+
+def _no_address(raw: str) -> ConfigurationError:
+    return ConfigurationError(f"host: {raw!r} is not an address; use https://<tenant>.logto.app")

@@ -8,12 +8,15 @@ walked again with other page borders. ``Link`` is never read: its URLs lack ``/a
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_logto.client.replies import Reply
 from airflow_provider_logto.exceptions import IncompleteList, InvalidInput, UnreadableAnswer
+
+log = logging.getLogger(__name__)
 
 #: The largest page that the server accepts.
 PAGE_SIZE = 100
@@ -56,19 +59,28 @@ async def iterate(operation: str, path: str, query: Mapping[str, Any] | None, fe
         if name in filters:
             raise InvalidInput(f"query.{name}", "paging is done for you; leave it out")
     seen: set[str] = set()
+    # What was seen since rows last went away: those pull others over a page border unseen, and no longer count.
+    current = seen
     total: int | None = None
     for page_size in _WALKS:
         walk = _Walk(page_size)
         while not walk.finished:
             page = Page.of(operation, await fetch({**filters, "page": walk.number, "page_size": page_size}))
-            fresh = [item for item in page.items if _remember(seen, item)]
-            walk.turn(page, {_key(item) for item in page.items})
-            for item in fresh:
-                yield item
-        total = None if path in _UNRELIABLE_TOTALS else walk.total
-        if total is None or len(seen) >= total:
+            keys = [_key(item) for item in page.items]
+            if page.total is not None and total is not None and page.total < total:
+                current = set()
+            current.update(key for key in keys if current is not seen)
+            total = page.total if page.total is not None else total
+            walk.turn(page, set(keys))
+            for key, item in zip(keys, page.items, strict=True):
+                if key not in seen:
+                    seen.add(key)
+                    yield item
+        if total is None or path in _UNRELIABLE_TOTALS or len(current) >= total:
             return
-    raise IncompleteList(operation, len(seen), total or 0)
+    if len(seen) < (total or 0):
+        raise IncompleteList(operation, len(seen), total or 0)
+    log.warning("%s: rows kept going away while it was read; one that stayed may be missing", operation)
 
 
 class _Walk:
@@ -77,13 +89,10 @@ class _Walk:
     def __init__(self, page_size: int) -> None:
         self.number = 1
         self.finished = False
-        self.total: int | None = None
         self._page_size = page_size
         self._previous: set[str] = set()
 
     def turn(self, page: Page, keys: set[str]) -> None:
-        # The latest count is the one to check against: rows come and go during a walk.
-        self.total = page.total if page.total is not None else self.total
         if page.total is None:
             # No trustworthy count: a page that is not exactly full is the last, and a list that repeats itself
             # ignores paging altogether.
@@ -110,11 +119,3 @@ def _key(item: Any) -> str:
     if isinstance(item, dict) and isinstance(item.get("id"), str):
         return str(item["id"])
     return json.dumps(item, sort_keys=True)
-
-
-def _remember(seen: set[str], item: Any) -> bool:
-    key = _key(item)
-    if key in seen:
-        return False
-    seen.add(key)
-    return True

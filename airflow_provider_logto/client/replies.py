@@ -14,6 +14,7 @@ import httpx
 
 from airflow_provider_logto.exceptions import (
     AuthFailed,
+    ConfigurationError,
     Conflict,
     ConnectionFailed,
     Forbidden,
@@ -32,6 +33,9 @@ QUOTA_CODES = frozenset({"subscription.limit_exceeded", "system_limit.limit_exce
 MESSAGE_LIMIT_CODES = frozenset(
     {"request.message_rate_limited", "connector.rate_limit_exceeded", "connector.usage_limit_exceeded"}
 )
+
+#: What is said of a 2xx whose JSON cannot be read; a connection that broke off too early is the usual cause.
+CUT_SHORT = "the answer is cut short or no JSON"
 
 Hint = Callable[["Reply"], str]
 
@@ -55,7 +59,7 @@ class Reply:
     @property
     def server_time(self) -> float | None:
         """The ``Date`` header as epoch seconds (resolution: one second)."""
-        return _http_date(self.headers.get("date"))
+        return http_date(self.headers.get("date"))
 
     @property
     def retry_after(self) -> float | None:
@@ -65,11 +69,20 @@ class Reply:
             return max(0.0, float(raw)) if float(raw) < float("inf") else None
         except ValueError:
             pass
-        moment = _http_date(raw)
+        moment = http_date(raw)
         if moment is None:
             return None
         # Against the server's own clock where it shows one: ours may be off.
         return max(0.0, moment - (self.server_time or time.time()))
+
+    @classmethod
+    def peek(cls, response: httpx.Response) -> Reply:
+        """Whatever can be made of a response whose body has been read; data is None where nothing can."""
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        try:
+            return cls(response.status_code, _parse(response, _media(headers)), headers)
+        except (ValueError, RecursionError):
+            return cls(response.status_code, None, headers)
 
     @classmethod
     def of(cls, operation: str, response: httpx.Response, hint: Hint = lambda reply: "") -> Reply:
@@ -77,14 +90,10 @@ class Reply:
 
         :raises LogtoApiError: the subclass that fits, for every status but 2xx and for bodies no Management API sends.
         """
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        media = headers.get("content-type", "").split(";")[0].strip().lower()
-        reply = cls(response.status_code, None, headers)
-        try:
-            reply = cls(response.status_code, _parse(response, media), headers)
-        except ValueError:
-            if response.status_code < 400:
-                raise explain(operation, reply, "the answer is cut short or no JSON") from None
+        reply = cls.peek(response)
+        headers, media = reply.headers, _media(reply.headers)
+        if reply.data is None and response.content.strip() not in (b"", b"null") and response.status_code < 400:
+            raise explain(operation, reply, CUT_SHORT)
         if response.status_code < 300 and media in ("text/html", "application/xhtml+xml"):
             raise explain(
                 operation, reply, "a web page came back instead of data: is host the tenant's Logto endpoint?"
@@ -97,6 +106,12 @@ class Reply:
         return reply
 
 
+def is_rate_limit(reply: Reply) -> bool:
+    """Whether a 429 counts requests (and not messages to one recipient, or a plan's quota)."""
+    body = reply.data if isinstance(reply.data, dict) else {}
+    return reply.status == 429 and str(body.get("code")) not in QUOTA_CODES | MESSAGE_LIMIT_CODES
+
+
 def explain(operation: str, reply: Reply, mend: str) -> UnreadableAnswer:
     """An answer that is not what a Management API sends."""
     return UnreadableAnswer(operation, reply.status, None, mend, reply.request_id)
@@ -104,21 +119,30 @@ def explain(operation: str, reply: Reply, mend: str) -> UnreadableAnswer:
 
 def connection_failed(
     operation: str, error: httpx.HTTPError | httpx.InvalidURL, sent: bool | None = None
-) -> ConnectionFailed:
-    """Translate a transport failure; tells whether the request can have reached the server."""
+) -> ConnectionFailed | ConfigurationError:
+    """Translate a transport failure; tells whether the request can have reached the server.
+
+    :returns: the error to raise: a certificate that does not hold is a matter of configuration, not of patience.
+    """
     unsent = isinstance(
         error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.UnsupportedProtocol
     )
     reason = str(error) or type(error).__name__
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return ConfigurationError(f"the server's certificate is not trusted ({reason}): check `verify` in extra")
         if isinstance(cause, ssl.SSLError):
-            reason = f"TLS failed ({reason}); check `verify` in extra, or host's scheme"
+            reason = f"TLS failed ({reason}); check host's scheme and port"
             break
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.TimeoutException):
         reason = f"timed out ({type(error).__name__}); `timeout` in extra sets the seconds"
     return ConnectionFailed(operation, reason, (not unsent) if sent is None else sent)
+
+
+def _media(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").split(";")[0].strip().lower()
 
 
 def _parse(response: httpx.Response, media: str) -> Any:
@@ -147,7 +171,8 @@ def _kind(status: int, code: str | None) -> type[LogtoApiError]:
         return LogtoApiError if code in MESSAGE_LIMIT_CODES else RateLimited
     if status == 401 or (status < 500 and code is not None and code.startswith("oidc.")):
         return AuthFailed
-    if status >= 500 and status != 501:
+    # 408 is a proxy's: it lost patience with the request.
+    if (status >= 500 and status != 501) or status == 408:
         return ServerFailed
     return {403: Forbidden, 404: NotFound, 409: Conflict, 422: Conflict}.get(status, LogtoApiError)
 
@@ -166,7 +191,8 @@ def _hint(kind: type[LogtoApiError], reply: Reply, code: str | None) -> str:
     return ""
 
 
-def _http_date(value: str | None) -> float | None:
+def http_date(value: str | None) -> float | None:
+    """An HTTP date as epoch seconds; None when absent or unreadable."""
     if not value:
         return None
     try:

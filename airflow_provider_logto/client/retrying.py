@@ -19,11 +19,14 @@ from __future__ import annotations
 import logging
 import random
 import re
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_before_delay
 
+from airflow_provider_logto.client.replies import CUT_SHORT
 from airflow_provider_logto.client.tokens import OPERATION as TOKEN_OPERATION
 from airflow_provider_logto.exceptions import (
     ConnectionFailed,
@@ -36,6 +39,8 @@ from airflow_provider_logto.exceptions import (
 log = logging.getLogger(__name__)
 
 Failure = Literal["unsent", "throttled", "lost"]
+#: Whether one more retry may be spent: ``Pacer.may_retry``.
+Budget = Callable[[], Awaitable[bool]]
 AfterLoss = Literal["repeat", "read back"]
 
 _ID = r"[^/]+"
@@ -79,7 +84,7 @@ def failure_of(error: BaseException) -> Failure | None:
     if isinstance(error, ServerFailed):
         # Without a token, what the caller wanted was not sent.
         return "unsent" if error.operation == TOKEN_OPERATION else "lost"
-    if isinstance(error, UnreadableAnswer) and error.message.startswith("the answer is cut short"):
+    if isinstance(error, UnreadableAnswer) and error.message == CUT_SHORT:
         return "lost"
     return None
 
@@ -92,40 +97,63 @@ class RetryOptions:
     :param max_wait: seconds from the first try after which no further one starts.
     :param base: seconds; the first wait is drawn from [0, base), each next from twice as much (full jitter).
     :param cap: seconds; no drawn wait is longer.
+    :param until: when the task will be stopped, by ``time.monotonic()``; nothing is begun that must wait past it.
     """
 
     attempts: int = 5
     max_wait: float = 300.0
     base: float = 0.5
     cap: float = 20.0
+    until: float | None = None
 
-    def controller(self, method: str, path: str) -> AsyncRetrying:
-        """A tenacity controller for one operation; the last error comes out as it is."""
+    def patience(self) -> float:
+        """Seconds that an operation beginning now may spend on waiting."""
+        if self.until is None:
+            return self.max_wait
+        return max(0.0, min(self.max_wait, self.until - time.monotonic()))
+
+    def controller(self, method: str, path: str, budget: Budget | None = None) -> AsyncRetrying:
+        """A tenacity controller for one operation; the last error comes out as it is.
+
+        :param budget: asked before every further try but those after a 429, which executed nothing.
+        """
         repeat = after_loss(method, path) == "repeat"
+        too_late = stop_before_delay(self.patience())
 
         def worth_it(error: BaseException) -> bool:
             failure = failure_of(error)
             return failure in ("unsent", "throttled") or (failure == "lost" and repeat)
 
-        def enough(state: RetryCallState) -> bool:
-            throttled = isinstance(_error(state), RateLimited)
-            return (not throttled and state.attempt_number >= self.attempts) or stop_before_delay(self.max_wait)(state)
+        async def enough(state: RetryCallState) -> bool:
+            if too_late(state):
+                return True
+            if isinstance(_error(state), RateLimited):
+                return False
+            if state.attempt_number >= self.attempts:
+                return True
+            if budget is None or await budget():
+                return False
+            log.warning("%s; not tried again, since too much is failing", _error(state))
+            return True
 
         def say(state: RetryCallState) -> None:
             log.warning("%s; try %d follows in %.1f s", _error(state), state.attempt_number + 1, state.upcoming_sleep)
 
         return AsyncRetrying(
-            retry=retry_if_exception(worth_it), wait=self.delay, stop=enough, before_sleep=say, reraise=True
+            retry=retry_if_exception(worth_it),
+            wait=self.delay,
+            stop=enough,  # type: ignore[arg-type]  # awaited, though tenacity's annotation says bool
+            before_sleep=say,
+            reraise=True,
         )
 
     def delay(self, state: RetryCallState) -> float:
         """Seconds to wait: what the server asked for plus a little jitter, else full jitter."""
         error = _error(state)
         asked = error.retry_after if isinstance(error, LogtoApiError) else None
-        spread = min(self.cap, self.base * 2 ** min(state.attempt_number, 16))
         if asked is not None:
             return asked + random.uniform(0, min(1.0, self.base))  # noqa: S311
-        return random.uniform(0, spread)  # noqa: S311
+        return random.uniform(0, min(self.cap, self.base * 2 ** min(state.attempt_number - 1, 16)))  # noqa: S311
 
 
 def _error(state: RetryCallState) -> BaseException | None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
-import weakref
-from contextlib import AbstractAsyncContextManager
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
+
+#: Seconds to wait for whoever fetches a token; afterwards one fetches without the lock.
+LOCK_PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
@@ -15,13 +20,15 @@ class Token:
     """One M2M access token.
 
     :param value: the bearer; kept out of every repr.
-    :param issued_at: local wall clock, epoch seconds, when the request for it left.
-    :param expires_at: local wall clock, epoch seconds.
+    :param issued_at: epoch seconds by the server's clock, when the request for it left.
+    :param expires_at: epoch seconds by the server's clock.
+    :param skew: seconds that the server's clock was ahead of ours then.
     """
 
     value: str = field(repr=False)
     issued_at: float
     expires_at: float
+    skew: float = 0.0
 
 
 class TokenCache(Protocol):
@@ -36,8 +43,15 @@ class TokenCache(Protocol):
     async def drop(self, key: str, token: Token) -> None:
         """Forget this very token; another one kept under the key meanwhile stays."""
 
-    def lock(self, key: str) -> AbstractAsyncContextManager[object]:
-        """Held by whoever fetches, so that the others wait for that one fetch."""
+    def lock(self, key: str, patience: float = LOCK_PATIENCE) -> AbstractAsyncContextManager[bool]:
+        """Held by whoever fetches, so that the others wait for that one fetch.
+
+        :param patience: seconds to wait for it; 0 means try once.
+        :returns: a context that yields whether the lock is held.
+        """
+
+    async def close(self) -> None:
+        """Release what is held for the running event loop."""
 
 
 class ProcessTokenCache:
@@ -46,10 +60,7 @@ class ProcessTokenCache:
     def __init__(self) -> None:
         self._tokens: dict[str, Token] = {}
         self._guard = threading.Lock()
-        # An asyncio.Lock belongs to one event loop, and operators start one loop a call.
-        self._locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._locks: dict[str, threading.Lock] = {}
 
     async def get(self, key: str) -> Token | None:
         return self._tokens.get(key)
@@ -62,10 +73,33 @@ class ProcessTokenCache:
             if self._tokens.get(key) == token:
                 del self._tokens[key]
 
-    def lock(self, key: str) -> asyncio.Lock:
+    @asynccontextmanager
+    async def lock(self, key: str, patience: float = LOCK_PATIENCE) -> AsyncIterator[bool]:
         with self._guard:
-            locks = self._locks.setdefault(asyncio.get_running_loop(), {})
-            return locks.setdefault(key, asyncio.Lock())
+            lock = self._locks.setdefault(key, threading.Lock())
+        # Polled, not awaited: an asyncio.Lock belongs to one event loop, and operators start one loop a call.
+        held = await poll(lambda: lock.acquire(blocking=False), patience)
+        try:
+            yield held
+        finally:
+            if held:
+                lock.release()
+
+    async def close(self) -> None:
+        return None
+
+
+async def poll(attempt: Callable[[], bool], patience: float) -> bool:
+    """Try until it succeeds or ``patience`` seconds have passed; never blocks the event loop."""
+    end = time.monotonic() + patience
+    pause = 0.001
+    while not attempt():
+        left = end - time.monotonic()
+        if left <= 0:
+            return False
+        await asyncio.sleep(min(left, pause * random.uniform(0.5, 1.5)))  # noqa: S311
+        pause = min(0.05, pause * 1.5)
+    return True
 
 
 #: Shared by every client of this process.

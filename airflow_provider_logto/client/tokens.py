@@ -6,6 +6,7 @@ Source: Logto docs, "Machine-to-machine: fetch an access token"; OAuth 2.0 clien
 from __future__ import annotations
 
 import hashlib
+import logging
 import random
 import time
 from base64 import b64encode
@@ -20,10 +21,14 @@ from airflow_provider_logto.client.replies import Reply, connection_failed, expl
 from airflow_provider_logto.client.token_cache import Token, TokenCache
 from airflow_provider_logto.exceptions import Forbidden, LogtoError
 
+log = logging.getLogger(__name__)
+
 #: Named in errors.
 OPERATION = "POST /oidc/token"
-#: A token is not used in its last seconds: the server has no clock tolerance.
+#: A token is not used in its last seconds (a tenth of its life if that is less): the server has no clock tolerance.
 LEEWAY = 30.0
+#: Seconds before a renewal that failed is tried again; the token in hand goes on serving.
+RENEWAL_PAUSE = 30.0
 #: The 401s after which another token helps. Wrong audience or issuer are configuration errors.
 RENEWABLE = frozenset({"ERR_JWT_EXPIRED", "ERR_JWKS_NO_MATCHING_KEY"})
 
@@ -69,7 +74,7 @@ async def fetch_token(http: httpx.AsyncClient, endpoint: Endpoint, credentials: 
     reply = Reply.of(OPERATION, response, hint=lambda failed: token_hint(failed, endpoint, credentials))
     body = reply.data if isinstance(reply.data, dict) else {}
     value, lifetime = body.get("access_token"), body.get("expires_in")
-    if not isinstance(value, str) or not value or not isinstance(lifetime, int | float):
+    if not isinstance(value, str) or not value or not isinstance(lifetime, int | float) or not lifetime > 0:
         raise explain(OPERATION, reply, "the answer carries no access token: is this host a Logto endpoint?")
     if "all" not in str(body.get("scope", "")).split():
         raise Forbidden(
@@ -81,7 +86,9 @@ async def fetch_token(http: httpx.AsyncClient, endpoint: Endpoint, credentials: 
             "give the application a machine-to-machine role that holds the Management API permission `all` "
             "(Console > Applications > the app > Roles; the seeded one is `Logto Management API access`)",
         )
-    return Token(value, asked_at, asked_at + float(lifetime))
+    # Times are the server's, as far as it shows its clock: ours may be off.
+    skew = reply.server_time + 0.5 - time.time() if reply.server_time is not None else 0.0
+    return Token(value, asked_at + skew, asked_at + skew + float(lifetime), skew)
 
 
 def token_hint(reply: Reply, endpoint: Endpoint, credentials: Credentials) -> str:
@@ -104,7 +111,7 @@ def token_hint(reply: Reply, endpoint: Endpoint, credentials: Credentials) -> st
             "https://default.logto.app/api, on Logto Cloud https://<tenant>.logto.app/api; mend `resource` in extra"
         )
     if error == "access_denied" or (error == "invalid_request" and reply.status != 429):
-        return f"the token endpoint refused: {description or 'no reason given'}"
+        return f"the token endpoint (or the tenant's own token script) refused: {description or 'no reason given'}"
     if error in ("unsupported_grant_type", "unauthorized_client"):
         return "this server does not issue client-credentials tokens: is host a Logto endpoint?"
     return ""
@@ -117,6 +124,7 @@ class TokenSource:
     :param cache: where it is kept.
     :param key: under which name.
     :param on_secret: told every token, fetched or cached, before it is used (masking).
+    :param skew: seconds that the server's clock is ahead of ours; None while it has not answered yet.
     """
 
     def __init__(
@@ -125,39 +133,40 @@ class TokenSource:
         cache: TokenCache,
         key: str,
         on_secret: Callable[[str], Awaitable[None]],
+        skew: Callable[[], float | None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._fetch = fetch
         self._cache = cache
         self._key = key
         self._on_secret = on_secret
+        self._skew = skew
         self._clock = clock
+        self._current: Token | None = None
         self._announced: str | None = None
+        self._next_renewal = 0.0
         # A fleet that started together must not renew together.
         self._renew_at = random.uniform(0.75, 0.85)  # noqa: S311
 
     async def current(self) -> Token:
         """A token with life left in it."""
-        token = await self._cache.get(self._key)
-        if token is None or not self._usable(token):
-            token = await self._fetch_once(lambda kept: kept is not None and self._usable(kept))
-        elif self._due(token):
-            try:
-                token = await self._fetch_once(lambda kept: kept is not None and not self._due(kept))
-            except LogtoError:
-                if not self._usable(token):
-                    raise
-        await self._announce(token)
-        return token
+        token = self._current
+        if token is None or self._due(token):
+            # Another task may have fetched one.
+            token = await self._cache.get(self._key) or token
+            if token is None or not self._usable(token):
+                token = await self._fetch_once(self._usable)
+            elif self._due(token) and self._clock() >= self._next_renewal:
+                token = await self._renewed(token)
+        return await self._announce(token)
 
     async def replace(self, used: Token) -> Token:
         """Another token than the one that the server just refused."""
         await self._cache.drop(self._key, used)
-        token = await self._fetch_once(lambda kept: kept is not None and kept != used and self._usable(kept))
-        await self._announce(token)
-        return token
+        return await self._announce(await self._fetch_once(lambda kept: kept != used and self._usable(kept)))
 
-    async def _fetch_once(self, good: Callable[[Token | None], bool]) -> Token:
+    async def _fetch_once(self, good: Callable[[Token], bool]) -> Token:
+        # Held or not: when whoever fetches takes too long, one more token is better than none.
         async with self._cache.lock(self._key):
             kept = await self._cache.get(self._key)
             if kept is not None and good(kept):
@@ -166,17 +175,40 @@ class TokenSource:
             await self._cache.put(self._key, token)
             return token
 
+    async def _renewed(self, token: Token) -> Token:
+        """Renew ahead of time: one does, the others go on with what they have."""
+        try:
+            async with self._cache.lock(self._key, 0) as held:
+                if not held:
+                    return token
+                kept = await self._cache.get(self._key)
+                if kept is not None and not self._due(kept):
+                    return kept
+                renewed = await self._fetch()
+                await self._cache.put(self._key, renewed)
+                return renewed
+        except LogtoError as error:
+            self._next_renewal = self._clock() + RENEWAL_PAUSE
+            log.warning("the token is not renewed yet, the one in hand still serves: %s", error)
+            return token
+
+    def _now(self, token: Token) -> float:
+        skew = self._skew()
+        return self._clock() + (token.skew if skew is None else skew)
+
     def _usable(self, token: Token) -> bool:
-        return self._clock() < token.expires_at - LEEWAY
+        return self._now(token) < token.expires_at - min(LEEWAY, (token.expires_at - token.issued_at) / 10)
 
     def _due(self, token: Token) -> bool:
         lifetime = token.expires_at - token.issued_at
-        return self._clock() >= token.issued_at + self._renew_at * lifetime
+        return self._now(token) >= token.issued_at + self._renew_at * lifetime
 
-    async def _announce(self, token: Token) -> None:
+    async def _announce(self, token: Token) -> Token:
+        self._current = token
         if token.value != self._announced:
             await self._on_secret(token.value)
             self._announced = token.value
+        return token
 
 
 class M2MAuth(httpx.Auth):
@@ -198,12 +230,9 @@ class M2MAuth(httpx.Auth):
 async def renewable(response: httpx.Response) -> bool:
     """Whether a 401 means that another token would do."""
     await response.aread()
-    try:
-        body = response.json()
-    except ValueError:
-        return False
-    data = body.get("data") if isinstance(body, dict) else None
-    return isinstance(data, dict) and data.get("code") in RENEWABLE
+    reply = Reply.peek(response)
+    data = reply.data.get("data") if isinstance(reply.data, dict) else None
+    return isinstance(data, dict) and str(data.get("code")) in RENEWABLE
 
 
 def bearer_hint(reply: Reply, endpoint: Endpoint) -> str:

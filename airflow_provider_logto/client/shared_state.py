@@ -1,0 +1,94 @@
+"""Where tokens and pace are shared: one decision, taken from the Connection's ``shared_state``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from airflow_provider_logto.client.endpoint import Endpoint
+from airflow_provider_logto.client.fallback import FallbackPacer, FallbackTokenCache, warn_once
+from airflow_provider_logto.client.host_files import FileCell, HostTokenCache, unsafe
+from airflow_provider_logto.client.pacing import CellPacer, Pacer, process_pacer
+from airflow_provider_logto.client.redis_state import RedisPacer, RedisServer, RedisStore, RedisTokenCache
+from airflow_provider_logto.client.stores import StoreUnavailable
+from airflow_provider_logto.client.token_cache import PROCESS_TOKENS, TokenCache
+from airflow_provider_logto.client.tokens import Credentials
+from airflow_provider_logto.client.vault import Vault
+from airflow_provider_logto.exceptions import ConfigurationError
+
+#: What a process that was meant to share the pace, but cannot, takes of its share.
+ALONE = 0.25
+
+_NO_PLACE = "tokens and pace are not shared between tasks"
+_TOKENS_ALONE = "tokens are not shared between tasks for now"
+_PACE_ALONE = "the pace is not shared between tasks for now, and each takes a quarter of it"
+
+Mode = Literal["process", "host"] | RedisServer
+
+
+def shared_state(
+    endpoint: Endpoint,
+    credentials: Credentials,
+    *,
+    mode: Mode,
+    rate_limit: float | None,
+    share: float,
+    directories: Sequence[Path] = (),
+) -> tuple[TokenCache, Pacer]:
+    """Build the token cache and the pacer of one Connection. Never fails: what is broken is warned of, once.
+
+    :param mode: ``process``, ``host``, or the Redis server that all hosts share.
+    :param rate_limit: requests per 10 s that the server allows; None where it has no limit.
+    :param share: part of it that may be used, in (0, 1].
+    :param directories: where ``host`` may keep its files, the best place first; the first safe one is taken.
+    """
+    tenant = hashlib.sha256(endpoint.base_url.encode()).hexdigest()[:32]
+    if mode == "process":
+        return PROCESS_TOKENS, process_pacer(tenant, rate_limit, share)
+    vault = Vault(credentials.app_secret)
+    alone = process_pacer(tenant, rate_limit, share * ALONE)
+    if isinstance(mode, RedisServer):
+        store = RedisStore(mode)
+        return (
+            FallbackTokenCache(RedisTokenCache(store, vault), PROCESS_TOKENS, _TOKENS_ALONE),
+            FallbackPacer(RedisPacer(store, tenant, rate_limit, share), alone, _PACE_ALONE),
+        )
+    directory = _first_safe(directories)
+    if directory is None:
+        return PROCESS_TOKENS, alone
+    return (
+        FallbackTokenCache(HostTokenCache(directory, vault), PROCESS_TOKENS, _TOKENS_ALONE),
+        FallbackPacer(
+            CellPacer(FileCell(directory / f"schedule-{tenant}"), rate_limit, share),
+            alone,
+            _PACE_ALONE,
+        ),
+    )
+
+
+async def check_shared_state(mode: Mode, directories: Sequence[Path] = ()) -> None:
+    """Try what :func:`shared_state` would use, for a Connection test.
+
+    :raises ConfigurationError: naming what is wrong and the mend.
+    """
+    if isinstance(mode, RedisServer):
+        store = RedisStore(mode)
+        try:
+            await RedisPacer(store, "check", None, 1.0).run("look")
+        except StoreUnavailable as error:
+            raise ConfigurationError(f"extra.shared_state: {error}") from error
+        finally:
+            await store.close()
+    elif mode == "host" and directories and (reason := unsafe(directories[0])):
+        raise ConfigurationError(f"extra.shared_state: {reason}")
+
+
+def _first_safe(directories: Sequence[Path]) -> Path | None:
+    for directory in directories:
+        reason = unsafe(directory)
+        if reason is None:
+            return directory
+        warn_once(f"{_NO_PLACE} there: {reason}")
+    return None
