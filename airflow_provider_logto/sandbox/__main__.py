@@ -17,6 +17,7 @@ from airflow_provider_logto.sandbox.state import Settings
 from airflow_provider_logto.sandbox.versions import SUPPORTED
 from airflow_provider_logto.sandbox.weather import RETRY_AFTER
 
+_ENDING = {signal.SIGINT, signal.SIGTERM}
 _TEXTS = {
     "app_id": "M2M application with the Management API role",
     "app_secret": "its secret",
@@ -75,24 +76,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(parser.parse_args(arguments))
     faults = options.pop("fault")
     # From here on the signals wait until the end, in this thread and the server's.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        sandbox = _started(parser, options, faults)
+        try:
+            _announce(sandbox, options["logto_version"])
+            signal.sigwait(_ENDING)
+        finally:
+            sandbox.stop()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return 0
+
+
+def _started(parser: argparse.ArgumentParser, options: dict[str, Any], faults: list[dict[str, Any]]) -> Sandbox:
     try:
         sandbox = Sandbox(**options)
         for fault in faults:
             sandbox.add_fault(**fault)
-        sandbox.start()
+        return sandbox.start()
     except FaultError as error:
         parser.error(f"argument --fault: {error}")
     except ValueError as error:
         parser.error(str(error))
     except (OSError, OverflowError) as error:
         parser.error(f"cannot listen on {options['host']}:{options['port']}: {error}")
-    try:
-        _announce(sandbox, options["logto_version"])
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
-    finally:
-        sandbox.stop()
-    return 0
 
 
 def _announce(sandbox: Sandbox, version: str) -> None:
