@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
@@ -44,7 +46,8 @@ async def _show_people(out: Console, client: LogtoClient) -> None:
         async for user in client.iterate(path_of("/roles/{}/users", role["id"])):
             roles.setdefault(user["id"], []).append(role["name"])
     table = _table("username", "name", "e-mail", "roles")
-    async for user in client.iterate("/users"):
+    users = [user async for user in client.iterate("/users")]
+    for user in sorted(users, key=itemgetter("username")):
         table.add_row(
             user["username"], user["name"], user["primaryEmail"], ", ".join(sorted(roles.get(user["id"], [])))
         )
@@ -53,7 +56,8 @@ async def _show_people(out: Console, client: LogtoClient) -> None:
 
 async def _show_members(out: Console, client: LogtoClient, organization: dict[str, Any]) -> None:
     table = _table("member", "name", "organization roles")
-    async for member in client.iterate(path_of("/organizations/{}/users", organization["id"])):
+    members = [member async for member in client.iterate(path_of("/organizations/{}/users", organization["id"]))]
+    for member in sorted(members, key=itemgetter("username")):
         names = ", ".join(role["name"] for role in member["organizationRoles"])
         table.add_row(member["username"], member["name"], names)
     _print(out, f"Organization {organization['name']!r} with {table.row_count} members", table)
@@ -67,10 +71,6 @@ def _table(*columns: str) -> Table:
 
 
 def _print(out: Console, title: str, table: Table) -> None:
-    table.title, table.title_justify, table.title_style = f"\n{title}", "left", "bold"
-    out.print(table, width=_width(out, table))
-
-
-def _width(out: Console, table: Table) -> int:
-    """As wide as its cells need: a pipe has no width of its own, and a line that folds is worse than a long one."""
-    return out.measure(table, options=out.options.update(max_width=WIDTH)).maximum
+    # As wide as its cells need: a pipe has no width, and a cut cell is worse than a long line.
+    out.print(f"\n   {title}\n", style="bold")
+    out.print(Padding(table, (0, 0, 0, 3), expand=False), width=WIDTH, crop=False)
