@@ -123,6 +123,10 @@ class LogPages:
         """Page ``number`` of a window (or, without one, of everything) with an exact count."""
         return await self._ask(window, query, page=number, page_size=size, enableCap=None)
 
+    async def peek(self, window: Window) -> LogPage:
+        """The newest row of a window, whatever its kind."""
+        return await self._ask(window, {}, page_size=1)
+
     async def count(self, window: Window, queries: Sequence[Mapping[str, str]], exact: bool = False) -> int:
         """How many rows of a window match any of the queries; 10,001 a query stands for more, unless ``exact``."""
         cap = None if exact else "true"

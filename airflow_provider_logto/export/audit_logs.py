@@ -1,0 +1,191 @@
+"""Export an interval of audit logs: walk, spool, upload, and the manifest last."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_logto.client.client import LogtoClient
+from airflow_provider_logto.exceptions import LogtoError
+from airflow_provider_logto.export.folder import Folder
+from airflow_provider_logto.export.job import ExportJob
+from airflow_provider_logto.export.manifest import Manifest, older
+from airflow_provider_logto.export.parts import FileEntry, Row, Spool
+from airflow_provider_logto.export.progress import Progress
+from airflow_provider_logto.export.records import iso
+from airflow_provider_logto.export.resume import FinishedFiles, NoState, State
+from airflow_provider_logto.export.stop import ExportStopped, StopSwitch
+from airflow_provider_logto.management.audit_log_retention import gap_until
+from airflow_provider_logto.management.audit_logs import LateRows, Position, seconds_until_readable, walk
+
+log = logging.getLogger(__name__)
+
+#: Times that an export goes back because rows appeared behind it, before that is an error.
+RETURNS = 5
+
+
+class LogGap(LogtoError):
+    """The interval begins before the oldest audit log that the server still has."""
+
+
+class Exporter:
+    """One export into one folder.
+
+    :param client: the tenant's client.
+    :param job: what to export.
+    :param folder: the destination.
+    :param state: remembers finished files between attempts; without one, an attempt starts over.
+    :param stop: ends the export from outside.
+    """
+
+    def __init__(
+        self,
+        client: LogtoClient,
+        job: ExportJob,
+        folder: Folder,
+        state: State | None = None,
+        stop: StopSwitch | None = None,
+    ) -> None:
+        self._client = client
+        self._job = job
+        self._folder = folder
+        self._stop = stop or StopSwitch()
+        self._source = client.endpoint.base_url
+        self._plan = job.plan(self._source)
+        self._manifest_name = Manifest.file_name(job, self._source)
+        self._finished = FinishedFiles(state or NoState(), self._plan.name)
+        self._progress = Progress(job.window)
+        self._published: Manifest | None = None
+
+    async def run(self) -> dict[str, Any]:
+        """Export.
+
+        :returns: ``{"manifest": address, "files": [addresses], "count": rows, "first", "last": ISO times or None}``.
+        :raises LogGap: with ``on_gap="fail"``, before anything is written.
+        :raises ExportStopped: when told to stop.
+        :raises LogtoError: when the server fails for good, or its answers do not add up.
+        """
+        self._stop.carry()
+        try:
+            return await self._run()
+        except asyncio.CancelledError:
+            log.warning("Export broken off: %s", self._progress)
+            if self._stop():
+                raise ExportStopped(f"told to stop; the export had come to {self._progress}") from None
+            raise
+        finally:
+            self._stop.release()
+
+    async def _run(self) -> dict[str, Any]:
+        description = self._job.description(self._source)
+        gap = await gap_until(self._client, self._job.window)
+        self._published = await asyncio.to_thread(Manifest.read, self._folder, self._manifest_name, description)
+        if gap is not None and await self._keeps_fuller(gap):
+            return self._end("kept: the server has meanwhile deleted rows of this interval", self._published)
+        files = await self._write_files()
+        manifest = Manifest(description, tuple(files), gap)
+        if self._published is None or self._published.content() != manifest.content():
+            await asyncio.to_thread(self._folder.write, self._manifest_name, manifest.content())
+        return self._end("done", manifest)
+
+    async def _keeps_fuller(self, gap: int) -> bool:
+        """Judge a gap; True when the folder holds this export from a time when the gap was smaller."""
+        published = self._published
+        if published is not None and (published.gap_until or 0) < gap:
+            return await asyncio.to_thread(published.complete, self._folder)
+        text = f"the interval begins at {iso(self._job.window.low)}, but the server's oldest audit log is "
+        text += f"from {iso(gap)}: what was before, if anything, is lost" if gap < self._job.window.high else "younger"
+        if self._job.on_gap == "fail":
+            raise LogGap(text)
+        log.warning("Gap: %s", text)
+        return False
+
+    async def _write_files(self) -> list[FileEntry]:
+        files = await asyncio.to_thread(self._finished.load, self._folder)
+        if files:
+            log.info("Going on behind %d finished files of an earlier attempt", len(files))
+        for attempt in range(RETURNS):
+            try:
+                async with self._progress.told():
+                    await self._write_rest(files)
+                return files
+            except LateRows as late:
+                if attempt == RETURNS - 1:
+                    raise
+                log.warning("%s; reading again from %s", late, iso(late.from_ms))
+                files = list(older(files, late.from_ms))
+        raise RuntimeError("unreachable: the loop returns or raises")
+
+    async def _write_rest(self, files: list[FileEntry]) -> None:
+        rows = sum(entry.rows for entry in files)
+        after = Position(*files[-1].last, rows) if files else None
+        self._progress.resume(rows, after.created_at if after else self._job.window.low)
+        spool = Spool(self._plan, files)
+        batches = walk(
+            self._client, self._job.window, self._job.filters, after=after, concurrency=self._job.concurrency
+        )
+        try:
+            async with aclosing(batches):
+                async for batch in batches:
+                    await asyncio.to_thread(self._add, spool, batch, files)
+                    self._progress.advance(len(batch), int(batch[-1]["createdAt"]))
+            await asyncio.to_thread(self._add, spool, (), files)
+        finally:
+            spool.discard()
+
+    def _add(self, spool: Spool, rows: Sequence[Row], files: list[FileEntry]) -> None:
+        """In a thread: spool rows (none: finish the last file), upload what they complete."""
+        for entry, local in spool.add(rows) if rows else spool.finish():
+            self._upload(entry, local)
+            files.append(entry)
+            self._finished.note(files)
+
+    def _upload(self, entry: FileEntry, local: Path) -> None:
+        published = self._published
+        if published is not None and entry in published.files and self._folder.size(entry.path) == entry.bytes:
+            return  # the same bytes are there already
+        if published is not None:
+            # Its files are about to change: until the new manifest is written, there must be none.
+            self._folder.remove(self._manifest_name)
+            self._published = None
+        self._folder.upload(local, entry.path, self._stop)
+
+    def _end(self, how: str, manifest: Manifest | None) -> dict[str, Any]:
+        if manifest is None:
+            raise RuntimeError("unreachable: there is a manifest at the end")
+        summary = manifest.summary(self._folder, self._manifest_name)
+        log.info("Export %s: %d rows in %d files, %s", how, manifest.count, len(manifest.files), summary["manifest"])
+        return summary
+
+
+async def export_audit_logs(
+    client: LogtoClient,
+    job: ExportJob,
+    folder: Folder,
+    state: State | None = None,
+    stop: StopSwitch | None = None,
+) -> dict[str, Any]:
+    """Export an interval of audit logs; see :class:`Exporter`."""
+    return await Exporter(client, job, folder, state, stop).run()
+
+
+async def wait_until_readable(client: LogtoClient, end_ms: int, lag: float, stop: StopSwitch) -> None:
+    """Sleep until the server's clock has passed the end of an interval by ``lag`` seconds.
+
+    :raises ExportStopped: when told to stop.
+    """
+    stop.carry()
+    try:
+        while (seconds := await seconds_until_readable(client, end_ms, lag)) > 0:
+            log.info("Waiting %.0f s, until rows of the interval's end are sure to show", seconds)
+            await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        if stop():
+            raise ExportStopped("told to stop before the first row was read") from None
+        raise
+    finally:
+        stop.release()

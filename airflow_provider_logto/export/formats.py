@@ -1,0 +1,119 @@
+"""Records -> bytes: JSON lines or Parquet. The same records always give the same bytes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from typing import IO, Any, Protocol
+
+from airflow_provider_logto.exceptions import InvalidInput
+
+#: file_format -> its compressions -> how a file's name ends.
+ENDINGS = {
+    "jsonl": {"none": ".jsonl", "gzip": ".jsonl.gz", "zstd": ".jsonl.zst"},
+    "parquet": {"none": ".parquet", "gzip": ".parquet", "zstd": ".parquet"},
+}
+_GZIP_LEVEL = 6
+_ZSTD_LEVEL = 3
+#: Rows of one Parquet row group: what is held in memory at once.
+_ROW_GROUP = 10_000
+
+Records = Sequence[dict[str, Any]]
+
+
+class RecordWriter(Protocol):
+    """Writes records to one open file."""
+
+    def write(self, records: Records) -> None:
+        """Append records."""
+
+    def close(self) -> None:
+        """Finish the format; the file itself stays open."""
+
+
+def check_format(file_format: str, compression: str) -> None:
+    """
+    :raises InvalidInput: for an unknown format or compression, or one whose library is missing.
+    """
+    if file_format not in ENDINGS:
+        raise InvalidInput("file_format", f"{file_format!r} is unknown; use one of {', '.join(ENDINGS)}")
+    if compression not in ENDINGS[file_format]:
+        known = ", ".join(ENDINGS[file_format])
+        raise InvalidInput("compression", f"{compression!r} is unknown; use one of {known}")
+    try:
+        if file_format == "parquet":
+            import pyarrow.parquet  # noqa: F401
+        elif compression == "zstd":
+            import zstandard  # noqa: F401
+    except ImportError as error:
+        extra = "parquet" if file_format == "parquet" else "zstd"
+        field = "file_format" if file_format == "parquet" else "compression"
+        mend = f"{error}; install the extra: pip install 'airflow-provider-logto[{extra}]'"
+        raise InvalidInput(field, mend) from None
+
+
+def open_writer(file: IO[bytes], file_format: str, compression: str) -> RecordWriter:
+    """A writer for an open file; ``file_format`` and ``compression`` as :func:`check_format` accepts them."""
+    if file_format == "parquet":
+        return _ParquetWriter(file, compression)
+    return _JsonLinesWriter(file, compression)
+
+
+class _JsonLinesWriter:
+    def __init__(self, file: IO[bytes], compression: str) -> None:
+        self._stream = _compressed(file, compression)
+        self._owned = self._stream is not file
+        self._encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+    def write(self, records: Records) -> None:
+        lines = "\n".join(map(self._encode, records)) + "\n"
+        # A lone surrogate has no UTF-8 form; its \uXXXX form is valid JSON.
+        self._stream.write(lines.encode("utf-8", "backslashreplace"))
+
+    def close(self) -> None:
+        if self._owned:
+            self._stream.close()
+
+
+def _compressed(file: IO[bytes], compression: str) -> Any:
+    if compression == "gzip":
+        # Neither name nor time in the header: they would make every export different.
+        return gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0)
+    if compression == "zstd":
+        import zstandard
+
+        compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True)
+        return compressor.stream_writer(file, closefd=False)
+    return file
+
+
+class _ParquetWriter:
+    """The payload is a JSON text: its shape differs from key to key."""
+
+    def __init__(self, file: IO[bytes], compression: str) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from airflow_provider_logto.export.records import COLUMNS
+
+        self._table = pa.Table
+        self._schema = pa.schema([(name, pa.int64() if name == "createdAt" else pa.string()) for name in COLUMNS])
+        self._writer = pq.ParquetWriter(file, self._schema, compression=compression)
+        self._encode = json.JSONEncoder(separators=(",", ":")).encode
+        self._waiting: list[dict[str, Any]] = []
+
+    def write(self, records: Records) -> None:
+        self._waiting.extend({**record, "payload": self._encode(record["payload"])} for record in records)
+        # Row groups of a fixed size, whatever the batches: the bytes must not depend on how the rows arrived.
+        while len(self._waiting) >= _ROW_GROUP:
+            self._flush(_ROW_GROUP)
+
+    def close(self) -> None:
+        if self._waiting:
+            self._flush(len(self._waiting))
+        self._writer.close()
+
+    def _flush(self, count: int) -> None:
+        group, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._writer.write_table(self._table.from_pylist(group, schema=self._schema))

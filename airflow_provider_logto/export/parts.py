@@ -1,0 +1,173 @@
+"""Rows -> files of one export: where one ends and the next begins, spooled locally, then handed over whole."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from airflow_provider_logto.export.formats import ENDINGS, RecordWriter, open_writer
+from airflow_provider_logto.export.records import hidden_fields, iso, record
+
+#: partition_by -> the folder of a row, from the ISO form of its time.
+PARTITIONS: dict[str, Callable[[str], str]] = {
+    "day": lambda moment: f"date={moment[:10]}/",
+    "hour": lambda moment: f"date={moment[:10]}/hour={moment[11:13]}/",
+}
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """What decides over names, borders and bytes of an export's files.
+
+    :param name: beginning of every file's name.
+    :param partition_by: ``day``, ``hour`` or None.
+    :param max_rows: rows of one file at most.
+    :param redact: names of :data:`airflow_provider_logto.export.records.REDACTIONS`.
+    """
+
+    name: str
+    file_format: str = "jsonl"
+    compression: str = "gzip"
+    partition_by: str | None = None
+    max_rows: int = 1_000_000
+    redact: tuple[str, ...] = ()
+
+    def folder_of(self, row: Row) -> str:
+        return PARTITIONS[self.partition_by](iso(int(row["createdAt"]))) if self.partition_by else ""
+
+    def path(self, folder: str, number: int) -> str:
+        return f"{folder}{self.name}-{number:05d}{ENDINGS[self.file_format][self.compression]}"
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One finished file, as the manifest lists it.
+
+    :param path: relative to the destination.
+    :param bytes: its size.
+    :param first: createdAt (epoch ms) and id of its first row.
+    :param last: createdAt and id of its last row.
+    """
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+    first: tuple[int, str]
+    last: tuple[int, str]
+
+    @classmethod
+    def of(cls, value: Any) -> FileEntry:
+        """
+        :raises TypeError, KeyError, ValueError: when the value is no entry.
+        """
+        (first_at, first_id), (last_at, last_id) = value["first"], value["last"]
+        entry = {**value, "first": (int(first_at), str(first_id)), "last": (int(last_at), str(last_id))}
+        return cls(**entry)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "first": list(self.first), "last": list(self.last)}
+
+
+class Spool:
+    """Writes rows into one local file after another.
+
+    :param plan: names and borders.
+    :param finished: files that exist already; numbering goes on behind them.
+    :param directory: where to spool; the system's place for temporary files by default.
+    """
+
+    def __init__(self, plan: FilePlan, finished: Sequence[FileEntry] = (), directory: Path | None = None) -> None:
+        self._plan = plan
+        self._hidden = hidden_fields(plan.redact)
+        self._count = len(finished)
+        self._directory = directory
+        self._part: _Part | None = None
+
+    def add(self, rows: Sequence[Row]) -> Iterator[tuple[FileEntry, Path]]:
+        """Append rows (ascending); yields each file that they complete, which is deleted when asked for the next."""
+        for folder, run in self._runs(rows):
+            if self._part is not None and self._part.folder != folder:
+                yield from self.finish()
+            start = 0
+            while start < len(run):
+                part = self._part = self._part or self._begin(folder)
+                chunk = run[start : start + self._plan.max_rows - part.rows]
+                part.add(chunk, [record(row, self._hidden) for row in chunk])
+                start += len(chunk)
+                if part.rows >= self._plan.max_rows:
+                    yield from self.finish()
+
+    def finish(self) -> Iterator[tuple[FileEntry, Path]]:
+        """Complete the file at hand, if there is one."""
+        if self._part is not None:
+            part, self._part = self._part, None
+            try:
+                yield part.finish(), part.local
+            finally:
+                part.discard()
+
+    def discard(self) -> None:
+        """Delete what has been spooled."""
+        if self._part is not None:
+            self._part.discard()
+            self._part = None
+
+    def _runs(self, rows: Sequence[Row]) -> Iterator[tuple[str, Sequence[Row]]]:
+        if not rows:
+            return
+        if self._plan.partition_by is None:
+            yield "", rows
+            return
+        start, folder = 0, self._plan.folder_of(rows[0])
+        for place, row in enumerate(rows):
+            if (other := self._plan.folder_of(row)) != folder:
+                yield folder, rows[start:place]
+                start, folder = place, other
+        yield folder, rows[start:]
+
+    def _begin(self, folder: str) -> _Part:
+        self._count += 1
+        return _Part(self._plan, folder, self._plan.path(folder, self._count), self._directory)
+
+
+class _Part:
+    """The file that is being written."""
+
+    def __init__(self, plan: FilePlan, folder: str, path: str, directory: Path | None) -> None:
+        self.folder = folder
+        self.rows = 0
+        self._path = path
+        self._first: tuple[int, str] = (0, "")
+        self._last: tuple[int, str] = (0, "")
+        handle, name = tempfile.mkstemp(prefix="logto-export-", dir=directory)
+        self.local = Path(name)
+        self._file: IO[bytes] = open(handle, "wb")  # noqa: SIM115 - closed by finish or discard
+        self._writer: RecordWriter = open_writer(self._file, plan.file_format, plan.compression)
+
+    def add(self, rows: Sequence[Row], records: Sequence[dict[str, Any]]) -> None:
+        if not self.rows:
+            self._first = int(rows[0]["createdAt"]), str(rows[0]["id"])
+        self._last = int(rows[-1]["createdAt"]), str(rows[-1]["id"])
+        self.rows += len(rows)
+        self._writer.write(records)
+
+    def finish(self) -> FileEntry:
+        self._writer.close()
+        self._file.close()
+        with self.local.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = self.local.stat().st_size
+        return FileEntry(self._path, self.rows, size, digest, self._first, self._last)
+
+    def discard(self) -> None:
+        with suppress(OSError, ValueError):
+            self._file.close()
+        self.local.unlink(missing_ok=True)

@@ -1,0 +1,83 @@
+"""What one exported row looks like, and what may be blacked out in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+#: Columns of every export, in this order.
+COLUMNS = (
+    "id",
+    "createdAt",
+    "createdAtIso",
+    "key",
+    "result",
+    "userId",
+    "applicationId",
+    "ip",
+    "userAgent",
+    "payload",
+)
+#: What stands in the place of a redacted value.
+REDACTED = "[redacted]"
+#: What can be redacted: name -> the fields it covers, wherever they stand in a row (``parent.field``: only there).
+REDACTIONS: Mapping[str, frozenset[str]] = {
+    "authorization_code": frozenset({"params.code", "params.code_verifier"}),
+    "ip": frozenset({"ip"}),
+    "user_agent": frozenset({"userAgent", "userAgentParsed"}),
+    "user_id": frozenset({"userId"}),
+    "session_id": frozenset({"sessionId"}),
+    "identifier": frozenset({"identifier"}),
+}
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def iso(moment_ms: int) -> str:
+    """Epoch ms -> ``2026-01-31T12:00:00.000Z``."""
+    moment = _EPOCH + timedelta(milliseconds=moment_ms)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment_ms % 1000:03d}Z"
+
+
+def record(row: Mapping[str, Any], hidden: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """One audit log in columns.
+
+    :param row: as ``GET /api/logs`` shows it.
+    :param hidden: fields to redact, see :func:`hidden_fields`.
+    :returns: the values of :data:`COLUMNS`; a field that the payload lacks is None.
+    """
+    payload = row.get("payload") or {}
+    if hidden:
+        payload = _redact(payload, "", hidden)
+    created_at = int(row["createdAt"])
+    return {
+        "id": row["id"],
+        "createdAt": created_at,
+        "createdAtIso": iso(created_at),
+        "key": row.get("key"),
+        "result": payload.get("result"),
+        "userId": payload.get("userId"),
+        "applicationId": payload.get("applicationId"),
+        "ip": payload.get("ip"),
+        "userAgent": payload.get("userAgent"),
+        "payload": payload,
+    }
+
+
+def hidden_fields(names: tuple[str, ...]) -> frozenset[str]:
+    """The fields that some names of :data:`REDACTIONS` cover."""
+    return frozenset().union(*(REDACTIONS[name] for name in names))
+
+
+def _redact(value: Any, parent: str, hidden: frozenset[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            name: REDACTED
+            if inner is not None and (name in hidden or f"{parent}.{name}" in hidden)
+            else _redact(inner, name, hidden)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_redact(inner, parent, hidden) for inner in value]
+    return value

@@ -1,0 +1,74 @@
+"""Remembering finished files between the attempts of one task."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from airflow_provider_logto.export.folder import Folder
+from airflow_provider_logto.export.parts import FileEntry
+
+
+class State(Protocol):
+    """Keeps small JSON values by key, longer than a process lives (Airflow 3.3: the task state store)."""
+
+    def get(self, key: str) -> Any:
+        """The value; None when there is none."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
+
+
+class NoState:
+    """For Airflow before 3.3: every attempt starts over."""
+
+    def get(self, key: str) -> Any:
+        return None
+
+    def set(self, key: str, value: Any) -> None:
+        return None
+
+
+class FinishedFiles:
+    """The files that an export has uploaded, one value a file, each bound to all before it.
+
+    :param state: where they are kept.
+    :param name: the export's name: another export's files are none of ours.
+    """
+
+    def __init__(self, state: State, name: str) -> None:
+        self._state = state
+        self._name = name
+        self._chains: list[str] = []
+
+    def load(self, folder: Folder) -> list[FileEntry]:
+        """The leading files that are noted, belong together and are still there."""
+        files: list[FileEntry] = []
+        while True:
+            value = self._state.get(self._key(len(files) + 1))
+            try:
+                entry = FileEntry.of(value["file"])
+                chain = self._next_chain(entry)
+                bound = value["chain"] == chain
+            except (KeyError, TypeError, ValueError):
+                return files
+            if not bound or folder.size(entry.path) != entry.bytes:
+                return files
+            files.append(entry)
+            self._chains.append(chain)
+
+    def note(self, files: Sequence[FileEntry]) -> None:
+        """Remember the last of these files."""
+        del self._chains[len(files) - 1 :]
+        chain = self._next_chain(files[-1])
+        self._chains.append(chain)
+        self._state.set(self._key(len(files)), {"file": files[-1].as_json(), "chain": chain})
+
+    def _key(self, number: int) -> str:
+        return f"{self._name}/{number}"
+
+    def _next_chain(self, entry: FileEntry) -> str:
+        """Differs as soon as any file so far does: what an abandoned attempt noted further on is then not believed."""
+        before = self._chains[-1] if self._chains else ""
+        return hashlib.sha256(f"{before}{entry.sha256}".encode()).hexdigest()
