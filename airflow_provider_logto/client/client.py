@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -246,9 +247,11 @@ class LogtoClient:
                 await self._pacer.throttled(reply.retry_after)
 
 
-def _trust(verify: bool | str) -> bool | ssl.SSLContext:
+@lru_cache(maxsize=8)
+def _trust(verify: bool | str) -> ssl.SSLContext:
+    # Reading the CA certificates takes longer than a request; once a process is enough.
     if not isinstance(verify, str):
-        return verify
+        return httpx.create_ssl_context(verify=verify)
     try:
         return ssl.create_default_context(cafile=verify)
     except (OSError, ssl.SSLError) as error:
