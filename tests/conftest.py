@@ -7,9 +7,11 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,8 @@ from airflow_provider_logto.sandbox import Sandbox
 PROJECT = Path(__file__).resolve().parent.parent
 EXAMPLES = PROJECT / "dags_examples"
 DEMO_SEED = PROJECT / "airflow_provider_logto" / "sandbox" / "demo_seed.json"
+
+RunDag = Callable[..., Any]
 
 # Airflow reads these when it is first imported; whatever the caller's shell says about Airflow must not reach it.
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-provider-logto-"))
@@ -102,3 +106,29 @@ def tenant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> T
 def unique() -> str:
     """A word that no other test and no earlier run used, for the names of what a test makes."""
     return f"t{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """An empty database in the tests' AIRFLOW_HOME."""
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture
+def run_dag(airflow_database: None) -> RunDag:
+    """``run_dag(file, dag_id, logical_date=None)`` -> the DagRun after all its tasks, which ran in this process.
+
+    Tests that take it belong to the xdist group ``airflow``, so that one worker pays for the database.
+    """
+
+    def run(file: Path, dag_id: str, logical_date: datetime | None = None) -> Any:
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+
+        bag = DagBag(file, bundle_name="dags-folder")
+        assert bag.import_errors == {}
+        sync_bag_to_db(bag, "dags-folder", None)
+        return bag.dags[dag_id].test(logical_date=logical_date)
+
+    return run
