@@ -92,6 +92,9 @@ async def _truncated(fault: Fault, storm: _Storm) -> Answer | None:
     answer = await storm.run()
     if answer is None:
         return None
+    if answer.status in (204, 304):  # nothing to cut: such an answer is whole after its head
+        await storm.drop("truncated", with_reset=False)
+        return None
     kept = answer.body[: int(len(answer.body) * fault["keep"])]
     promised = max(len(answer.body), len(kept) + 1)
     headers = [

@@ -16,6 +16,8 @@ _TOKEN = {"method": "POST", "path": "/oidc/token"}
 _API = {"path": "/api/.*"}
 _LISTS = {"method": "GET", "path": "/api/.*", "times": None}
 _NUMBER = (int, float)
+# Lists whose rows can come and go during a walk.
+ROW_LISTS = ("/api/users", "/api/roles", "/api/organizations", "/api/applications", "/api/resources", "/api/logs")
 _REGEX_MARKS = set("*+?[]()|^$\\.")
 
 
@@ -113,6 +115,9 @@ class Fault:
         self._random = random.Random(self.values["seed"])  # noqa: S311 - test data
         self._path = _path_pattern(self.values["path"])
         self._query = _compiled("query", self.values["query"])
+        self._moves_rows = self.kind in ("rows_inserted", "rows_deleted")
+        if self._moves_rows and self["path"] and is_route(self["path"]) and self["path"] not in ROW_LISTS:
+            raise FaultError("path", f"rows can come and go in {', '.join(ROW_LISTS)} only, not in {self['path']}")
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
@@ -124,7 +129,7 @@ class Fault:
 
     def matches(self, method: str, path: str, route: str, query: str) -> bool:
         """Whether a request is of the sort this fault meets; changes nothing."""
-        if self.spent or self.kind == "clock_skew":
+        if self.spent or self.kind == "clock_skew" or (self._moves_rows and route not in ROW_LISTS):
             return False
         if self["method"] is not None and self["method"] != method:
             return False

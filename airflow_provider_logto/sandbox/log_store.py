@@ -53,6 +53,8 @@ class LogStore:
         self._keys, self._users, self._apps, self._hooks = (array("I") for _ in range(4))
         self._numbers = array("I")
         self._stored: dict[int, str] = {}
+        self._given_ids: dict[int, str] = {}
+        self._by_given_id: dict[str, int] = {}
         self._latest = 0
         self._names: list[str | None] = [None]
         self._name_index: dict[str | None, int] = {None: 0}
@@ -78,8 +80,14 @@ class LogStore:
         return self._add_stored(moment, key, payload)
 
     def append_row(self, row: Mapping[str, Any]) -> str:
-        """Add one row as the API shows it (``key``, ``payload``, ``createdAt`` in ms), without microseconds."""
-        return self._add_stored(int(row["createdAt"] * 1000), row["key"], row["payload"])
+        """Add one row as the API shows it (``key``, ``payload``, ``createdAt`` in ms, and ``id`` if it has one)."""
+        made = self._add_stored(int(row["createdAt"] * 1000), row["key"], row["payload"])
+        if "id" not in row:
+            return made
+        number = len(self._times) - 1
+        self._given_ids[number] = row["id"]
+        self._by_given_id[row["id"]] = number
+        return str(row["id"])
 
     def _add_stored(self, moment: int, key: str, payload: Mapping[str, Any]) -> str:
         row = len(self._times)
@@ -164,9 +172,13 @@ class LogStore:
 
     def get(self, log_id: str) -> dict[str, Any] | None:
         """The row with this id, of either series; None when there is none."""
-        if len(log_id) != ID_LENGTH or not set(log_id) <= set(_DIGITS):
-            return None
-        row = (int(log_id, 36) * pow(self._salt, -1, _ID_SPACE)) % _ID_SPACE - 1
+        row = self._by_given_id.get(log_id)
+        if row is None:
+            if len(log_id) != ID_LENGTH or not set(log_id) <= set(_DIGITS):
+                return None
+            row = (int(log_id, 36) * pow(self._salt, -1, _ID_SPACE)) % _ID_SPACE - 1
+            if row in self._given_ids:
+                return None
         return self._row(row) if 0 <= row < len(self._times) and self._times[row] != _GONE else None
 
     def hook_stats(self, hook_id: str, since_ms: float) -> dict[str, int]:
@@ -238,6 +250,8 @@ class LogStore:
         return first + (place - first - turn) % size
 
     def _id(self, row: int) -> str:
+        if row in self._given_ids:
+            return self._given_ids[row]
         number, digits = (row + 1) * self._salt % _ID_SPACE, []
         for _ in range(ID_LENGTH):
             number, digit = divmod(number, 36)

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_logto.sandbox import Sandbox
 from airflow_provider_logto.sandbox.fault_kinds import HANDLERS
-from airflow_provider_logto.sandbox.faults import KINDS, Fault, FaultError
+from airflow_provider_logto.sandbox.faults import KINDS, ROW_LISTS, Fault, FaultError
 
 TokenCall = Callable[[Sandbox, httpx.Client], httpx.Response]
 
@@ -229,6 +229,27 @@ def test_link_absent_or_mangled(logto_sandbox: Sandbox, api: httpx.Client) -> No
     assert links(1, kind="link_mangled", mode="garbage")[0].startswith("<http://[>")
 
 
+def test_rows_come_and_go_in_every_list_that_says_so(logto_sandbox: Sandbox, api: httpx.Client) -> None:
+    api.get("/api/users/nobody")
+    for path in ROW_LISTS:
+        before = len(api.get(path, params={"page": 1}).json())
+        logto_sandbox.add_fault(kind="rows_inserted", count=2)
+        api.get("/api/hooks")
+        assert len(api.get(path, params={"page": 1}).json()) == before
+        assert len(api.get(path, params={"page": 1}).json()) == before + 2
+        logto_sandbox.add_fault(kind="rows_deleted", count=1, path=path)
+        api.get(path, params={"page": 1})
+        assert len(api.get(path, params={"page": 1}).json()) == before + 1
+
+
+def test_an_empty_answer_cannot_be_cut_and_is_lost(logto_sandbox: Sandbox, api: httpx.Client) -> None:
+    user = api.post("/api/users", json={"username": "ada"}).json()
+    logto_sandbox.add_fault(kind="truncated", method="DELETE")
+    with pytest.raises(httpx.RemoteProtocolError):
+        api.delete(f"/api/users/{user['id']}")
+    assert usernames(logto_sandbox) == []
+
+
 def test_times_after_and_order(logto_sandbox: Sandbox, api: httpx.Client) -> None:
     logto_sandbox.add_fault(kind="error", status=503, after=1, times=2)
     logto_sandbox.add_fault(kind="error", status=500)
@@ -301,6 +322,8 @@ def test_what_a_fault_meets(logto_sandbox: Sandbox, api: httpx.Client, where: di
         ({"kind": "slow", "seconds": -1}, "seconds"),
         ({"kind": "truncated", "keep": 1.1}, "keep"),
         ({"kind": "clock_skew"}, "offset_ms"),
+        ({"kind": "rows_inserted", "path": "/api/hooks"}, "path"),
+        ({"kind": "rows_deleted", "count": 0}, "count"),
         ({"kind": "link_mangled", "mode": "odd"}, "mode"),
         ({"kind": "rate_limited", "retry_after_as": "words"}, "retry_after_as"),
     ],
