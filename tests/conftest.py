@@ -111,9 +111,11 @@ def unique() -> str:
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
     """An empty database in the tests' AIRFLOW_HOME."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.utils.db import initdb
 
     initdb()
+    DagBundlesManager().sync_bundles_to_db()
 
 
 @pytest.fixture
