@@ -16,19 +16,21 @@ def send(tenant: Tenant, kind: str, recipient: str, usage: str, payload: dict[st
 
     :param kind: ``Email`` or ``Sms``, the connector needed
     :param usage: template, e.g. ``OrganizationInvitation``
-    :raises ApiError: 501 ``connector.not_found`` without a connector, 429 ``request.message_rate_limited`` after
-        ten messages to one recipient within ten minutes
+    :raises ApiError: 501 ``connector.not_found`` without a connector; 429, see :func:`refuse_flood`
     """
+    refuse_flood(tenant, recipient)
     if not any(row["type"] == kind for row in tenant.tables["connectors"].values()):
         raise ApiError(501, "connector.not_found", f"There is no {kind} connector.")
-    now = tenant.now_ms()
-    recent = [
-        message
-        for message in tenant.messages
-        if message["recipient"] == recipient and message["sentAt"] > now - _WINDOW_MS
-    ]
+    message = {"type": kind, "recipient": recipient, "usageType": usage, "payload": payload}
+    tenant.messages.append(message | {"sentAt": tenant.now_ms()})
+
+
+def refuse_flood(tenant: Tenant, recipient: str) -> None:
+    """Guards a recipient against more than ten messages within ten minutes.
+
+    :raises ApiError: 429 ``request.message_rate_limited``
+    """
+    start = tenant.now_ms() - _WINDOW_MS
+    recent = [one for one in tenant.messages if one["recipient"] == recipient and one["sentAt"] > start]
     if tenant.has("message_throttle") and len(recent) >= _LIMIT:
         raise ApiError(429, "request.message_rate_limited", "Too many messages to this recipient.")
-    tenant.messages.append(
-        {"type": kind, "recipient": recipient, "usageType": usage, "payload": payload, "sentAt": now}
-    )

@@ -146,13 +146,15 @@ def _grant(tenant: Tenant, app: Row, form: dict[str, Any], token_issuer: str) ->
     audience = resource["indicator"] if resource else f"urn:logto:organization:{organization}"
     claims |= {"client_id": app["id"], "iss": token_issuer, "aud": audience}
     answer = {"access_token": tenant.key.sign(claims), "expires_in": ttl, "token_type": "Bearer"}
-    # An organization token always echoes its scope, even an empty one.
-    return answer | ({"scope": granted} if granted or organization else {})
+    # A plain organization token always echoes its scope, even an empty one.
+    return answer | ({"scope": granted} if granted or not resource else {})
 
 
 def _resource(tenant: Tenant, indicator: Any, for_organization: bool) -> Row | None:
     rows = list(tenant.tables["resources"].values())
     if isinstance(indicator, list):
+        for one in indicator:
+            _resource(tenant, one, for_organization)
         raise OidcError(400, "invalid_target", "only a single resource indicator value must be requested/resolved")
     if not indicator:
         default = next((row for row in rows if row["isDefault"]), None)

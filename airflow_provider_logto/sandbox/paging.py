@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from airflow_provider_logto.sandbox.errors import ApiError, invalid_input
+from airflow_provider_logto.sandbox.errors import ApiError, BareError, invalid_input
 
 DEFAULT_SIZE, MAX_SIZE = 20, 100
 _BIGINT = 2**63
@@ -25,10 +25,13 @@ class Page:
     def bounds(self) -> tuple[int, int]:
         """(offset, limit) as whole rows.
 
-        :raises ApiError: 422 ``entity.invalid_input`` for numbers the database does not take
+        :raises ApiError: 422 ``entity.invalid_input`` for numbers the query builder does not take
+        :raises BareError: for an offset the database does not take
         """
         if self.limit % 1 or self.offset % 1 or self.offset >= _BIGINT:
             raise invalid_input()
+        if self.offset < 0:
+            raise BareError
         return int(self.offset), int(self.limit)
 
 
@@ -75,15 +78,17 @@ def parse_page(query: Query, *, optional: bool) -> Page | None:
 
 
 def _positive(values: Sequence[str], default: int) -> float:
+    """A number as JavaScript reads it: hexadecimal and Infinity count."""
     if not any(values):
         return default
     try:
-        if len(values) > 1:
-            raise ValueError("repeated")
-        number = float(values[0])
+        if len(values) > 1 or "_" in values[0]:
+            raise ValueError("repeated, or written in a way only Python knows")
+        hexadecimal = values[0].lower().startswith("0x")
+        number = float(int(values[0], 16)) if hexadecimal else float(values[0])
     except ValueError:
         raise _refused() from None
-    if not 0 < number < math.inf:
+    if not number > 0:
         raise _refused()
     return number
 

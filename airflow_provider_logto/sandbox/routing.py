@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -162,25 +162,27 @@ class Router:
         :return: (route or None, decoded parameters, methods the path knows - empty for an unknown path)
         """
         steps = _steps(path)
-        found = self._walk(self._root, steps, 0)
-        if found is None:
-            return None, {}, []
-        route = found.routes.get("GET" if method == "HEAD" else method)
-        allowed = [name for known in found.routes for name in (("HEAD", "GET") if known == "GET" else (known,))]
+        nodes = list(_walk(self._root, steps))
+        wanted = "GET" if method == "HEAD" else method
+        route = next((node.routes[wanted] for node in nodes if wanted in node.routes), None)
+        known = dict.fromkeys(name for node in nodes for name in node.routes)
+        allowed = [name for one in known for name in (("HEAD", "GET") if one == "GET" else (one,))]
         if route is None:
             return None, {}, allowed
-        names = _steps(route.path)
-        params = {name[1:-1]: unquote(step) for name, step in zip(names, steps, strict=True) if name.startswith("{")}
-        return route, params, allowed
+        names = zip(_steps(route.path), steps, strict=True)
+        return route, {name[1:-1]: unquote(step) for name, step in names if name.startswith("{")}, allowed
 
-    def _walk(self, node: _Node, steps: list[str], at: int) -> _Node | None:
-        if at == len(steps):
-            return node if node.routes else None
-        literal = node.steps.get(steps[at])
-        found = self._walk(literal, steps, at + 1) if literal else None
-        if found is None and node.parameter is not None and steps[at]:
-            found = self._walk(node.parameter, steps, at + 1)
-        return found
+
+def _walk(node: _Node, steps: list[str]) -> Iterator[_Node]:
+    """The ends of all ways through the tree that a path fits, literal ones first."""
+    if not steps:
+        if node.routes:
+            yield node
+        return
+    if steps[0] in node.steps:
+        yield from _walk(node.steps[steps[0]], steps[1:])
+    if node.parameter is not None and steps[0]:
+        yield from _walk(node.parameter, steps[1:])
 
 
 def _steps(path: str) -> list[str]:

@@ -19,6 +19,9 @@ USERNAME = re.compile(r"^[A-Z_a-z]\w*$", re.ASCII)
 ZOD_EMAIL = re.compile(r"^(?!\.)(?!.*\.\.)[\w'+\-.]*[\w+-]@([a-z0-9][a-z0-9-]*\.)+[a-z]{2,}$", re.IGNORECASE)
 
 
+_SOFT = frozenset({"invalid_string", "too_small", "too_big"})
+
+
 class _Missing:
     """An absent key (undefined), which is not null."""
 
@@ -233,6 +236,10 @@ class Union(Schema):
             accepted = choice.check(value, path, found)
             if not found:
                 return accepted
+            if _SOFT.issuperset(issue["code"] for issue in found):
+                # Of the right type throughout: this choice was meant, and its issues are told.
+                issues.extend(found)
+                return value
             refused.append({"issues": found, "name": "ZodError"})
         union = {"code": "invalid_union", "unionErrors": refused, "path": list(path), "message": "Invalid input"}
         issues.append(union)

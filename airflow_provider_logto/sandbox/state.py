@@ -98,6 +98,7 @@ class Tenant:
         self.passwords: dict[str, dict[str, str]] = {}
         self.identifiers: dict[tuple[str, str], dict[str, None]] = {}
         self.messages: list[dict[str, Any]] = []
+        self.codes: dict[str, str] = {}
         self.logs = LogStore(TENANT_ID)
 
     def has(self, difference: str) -> bool:

@@ -119,6 +119,7 @@ def patch_custom_data(call: Call) -> Any:
 def list_organizations(call: Call) -> Rows:
     tables, relations = call.tenant.tables, call.tenant.relations
     roles = relations["organization_applications_roles"]
+    read(call, "applications", call["id"])
 
     def shown(row: Row) -> Row:
         held = [tables["organization_roles"][role] for role in roles.ids(2, row["id"], call["id"])]
@@ -144,8 +145,9 @@ def _secret_view(row: Row) -> Row:
 
 @routes.get("/{id}/secrets")
 def list_secrets(call: Call) -> Rows:
+    app = read(call, "applications", call["id"])
     rows = call.tenant.tables["application_secrets"].values()
-    return Rows([row for row in rows if row["applicationId"] == call["id"]], _secret_view)
+    return Rows([row for row in rows if row["applicationId"] == app["id"]], _secret_view)
 
 
 @routes.post("/{id}/secrets", body=Obj({"name": Text(1, 256), "expiresAt": Number(optional=True, nullable=True)}))
@@ -153,9 +155,8 @@ def create_secret(call: Call) -> Reply:
     expires = call.body.get("expiresAt")
     if expires and expires <= call.tenant.now_ms():
         raise ApiError(400, "request.invalid_input", "expiresAt must lie in the future.")
-    if call["id"] not in call.tenant.tables["applications"]:
-        raise ApiError(404, "entity.relation_foreign_key_not_found")
-    return Reply(201, _secret_view(_put_secret(call, call["id"], call.body["name"], expires)))
+    app = read(call, "applications", call["id"])
+    return Reply(201, _secret_view(_put_secret(call, app["id"], call.body["name"], expires)))
 
 
 @routes.patch("/{id}/secrets/{name}", body=Obj({"name": Text(1, 256)}))

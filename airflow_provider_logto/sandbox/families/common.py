@@ -14,6 +14,7 @@ from airflow_provider_logto.sandbox.schema import Obj, ids
 from airflow_provider_logto.sandbox.search import SearchError, keyword_filter, parse_search, refuse
 from airflow_provider_logto.sandbox.state import TENANT_ID, new_id
 
+_NOT_FOUND = frozenset({"users", "organization_roles", "connectors"})
 CREATED, OK, NO_CONTENT = Reply(201), Reply(200), Reply(204)
 JSON_COLUMNS = frozenset({"customData", "profile", "branding", "color", "config", "headers", "metadata"})
 
@@ -23,11 +24,11 @@ View = Callable[[Row], Row]
 def read(call: Call, table: str, row_id: str) -> Row:
     """A row by id.
 
-    :raises ApiError: 404 ``entity.not_exists_with_id``; for users ``entity.not_found``
+    :raises ApiError: 404 ``entity.not_exists_with_id``; for some tables ``entity.not_found``
     """
     row = call.tenant.tables[table].get(row_id)
     if row is None:
-        raise not_found() if table == "users" else not_exists_with_id(table, row_id)
+        raise not_found() if table in _NOT_FOUND else not_exists_with_id(table, row_id)
     return row
 
 
@@ -98,7 +99,6 @@ def crud(
     view: Callable[[Call, Row], Row] | None = None,
     own_list: bool = False,
     own_create: bool = False,
-    missing: Callable[[str], ApiError] | None = None,
 ) -> None:
     """The five routes of the organization families, which Logto itself generates from one description.
 
@@ -109,7 +109,6 @@ def crud(
     :param view: what the list shows of a row
     :param own_list: the family declares its own list
     :param own_create: the family declares its own POST
-    :param missing: error of GET by id for an unknown id
     """
     partial = Obj({key: schema.or_absent() for key, schema in (shape.shape or {}).items()})
 
@@ -124,10 +123,7 @@ def crud(
         return insert(call, table, defaults(call) | call.body, id_length, unique_name=unique_name)
 
     def get(call: Call) -> Row:
-        row = call.tenant.tables[table].get(call["id"])
-        if row is None:
-            raise missing(call["id"]) if missing else not_exists_with_id(table, call["id"])
-        return row
+        return read(call, table, call["id"])
 
     def update(call: Call) -> Row:
         rows = call.tenant.tables[table]

@@ -132,16 +132,9 @@ def create_connector(call: Call) -> Row:
     return _view(table.put(row | {"type": kind}))
 
 
-def _find(call: Call) -> Row:
-    row = call.tenant.tables["connectors"].get(call["id"])
-    if row is None:
-        raise not_found()
-    return row
-
-
 @routes.get("/{id}")
 def get_connector(call: Call) -> Row:
-    return _view(_find(call))
+    return _view(read(call, "connectors", call["id"]))
 
 
 @routes.patch(
@@ -149,7 +142,7 @@ def get_connector(call: Call) -> Row:
     body=Obj({"config": Obj(optional=True), "metadata": Obj(optional=True), "syncProfile": Bool(optional=True)}),
 )
 def patch_connector(call: Call) -> Row:
-    row = _find(call)
+    row = read(call, "connectors", call["id"])
     if "config" in call.body:
         _check_config(row["connectorId"], call.body["config"])
     return _view(change(call.tenant.tables["connectors"], row, call.body))
@@ -187,7 +180,9 @@ def _identifier(body: Row) -> tuple[str, str]:
 @codes.post(body=_identifier_with())
 def send_code(call: Call) -> Reply:
     kind, recipient = _identifier(call.body)
-    code = f"{secrets.randbelow(10**6):06d}"
+    messages.refuse_flood(call.tenant, recipient)
+    # The code is there before it is sent, also when it cannot be sent.
+    code = call.tenant.codes[recipient] = f"{secrets.randbelow(10**6):06d}"
     messages.send(call.tenant, kind, recipient, "Generic", {"code": code})
     return NO_CONTENT
 
@@ -195,16 +190,11 @@ def send_code(call: Call) -> Reply:
 @codes.post("/verify", body=_identifier_with(verificationCode=Text(1)))
 def verify_code(call: Call) -> Reply:
     _, recipient = _identifier(call.body)
-    sent = [
-        message
-        for message in call.tenant.messages
-        if message["recipient"] == recipient and message["usageType"] == "Generic" and "used" not in message
-    ]
-    if not sent:
+    if recipient not in call.tenant.codes:
         raise ApiError(400, "verification_code.not_found")
-    if sent[-1]["payload"]["code"] != call.body["verificationCode"]:
+    if call.tenant.codes[recipient] != call.body["verificationCode"]:
         raise ApiError(400, "verification_code.code_mismatch")
-    sent[-1]["used"] = True
+    del call.tenant.codes[recipient]
     return NO_CONTENT
 
 

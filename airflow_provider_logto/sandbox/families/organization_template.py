@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_logto.sandbox.errors import ApiError, ForeignKeyError, not_found
+from airflow_provider_logto.sandbox.errors import ApiError, ForeignKeyError
 from airflow_provider_logto.sandbox.families.common import crud, insert, relation_routes
 from airflow_provider_logto.sandbox.relations import Row
 from airflow_provider_logto.sandbox.routing import OPTIONAL, Call, Routes
@@ -50,7 +50,6 @@ crud(
     unique_name=True,
     view=_with_scopes,
     own_create=True,
-    missing=lambda role_id: not_found(),
 )
 
 

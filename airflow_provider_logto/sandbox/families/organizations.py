@@ -218,7 +218,8 @@ def _member_roles(path: str, members: str, relation: str, parameter: str, body: 
 
     @routes.delete(base + "/{organizationRoleId}")
     def remove(call: Call) -> Reply:
-        return unlink(call.tenant.relations[relation], call["id"], call[parameter], call["organizationRoleId"])
+        pair = _member(call, members, parameter)
+        return unlink(call.tenant.relations[relation], *pair, call["organizationRoleId"])
 
 
 _member_roles(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_logto.sandbox.errors import ApiError
+from airflow_provider_logto.sandbox.errors import ApiError, invalid_input
 from airflow_provider_logto.sandbox.families.common import change, delete_row, insert, read, search_rows
 from airflow_provider_logto.sandbox.paging import Rows
 from airflow_provider_logto.sandbox.relations import Row
@@ -118,7 +118,12 @@ def patch_scope(call: Call) -> Row:
     _own(call, "resourceId")
     if "name" in call.body:
         _check_name(call, call.body["name"], call["scopeId"])
-    return change(call.tenant.tables["scopes"], read(call, "scopes", call["scopeId"]), call.body)
+    table = call.tenant.tables["scopes"]
+    if not call.body:
+        raise invalid_input()
+    if call["scopeId"] not in table:
+        raise ApiError(404, "entity.not_exists")
+    return change(table, table[call["scopeId"]], call.body)
 
 
 @routes.delete("/{resourceId}/scopes/{scopeId}")

@@ -161,8 +161,9 @@ def remove_user(call: Call) -> Reply:
 def list_role_applications(call: Call) -> Rows:
     role = read(call, "roles", call["id"])
     held = set(call.tenant.relations["applications_roles"].ids(0, None, role["id"]))
-    rows = call.tenant.tables["applications"].newest()
-    return Rows(search_rows(call, rows, FIELDS, lambda row: row["id"] in held))
+    rows = call.tenant.tables["applications"].unordered() if held else []
+    keep = lambda row: row["id"] in held and row["type"] == "MachineToMachine"  # noqa: E731
+    return Rows(search_rows(call, rows, FIELDS, keep))
 
 
 @routes.post("/{id}/applications", body=Obj({"applicationIds": ids(1)}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_logto.sandbox import passwords
@@ -123,7 +124,7 @@ def create_user(call: Call) -> Row:
     body = dict(call.body)
     secret = _password(body)
     tenant, now = call.tenant, call.tenant.now_ms()
-    _free(tenant, body)
+    _free(tenant, body, IDENTIFIERS)
     row: Row = {"id": new_id(12)}
     row |= dict.fromkeys((*IDENTIFIERS, "name", "avatar"))
     row |= {"customData": {}, "identities": {}, "lastSignInAt": None, "createdAt": now, "updatedAt": now}
@@ -154,24 +155,25 @@ def _password(body: Row) -> dict[str, str] | None:
     return {"passwordDigest": digest, "passwordAlgorithm": algorithm} if digest else None
 
 
-def _free(tenant: Tenant, body: Row, user_id: str | None = None) -> None:
-    """Normalizes the identifiers of a body and checks that nobody else has them, in the server's order.
+_TAKEN = {
+    "username": "user.username_already_in_use",
+    "primaryEmail": "user.email_already_in_use",
+    "primaryPhone": "user.phone_already_in_use",
+}
+
+
+def _free(tenant: Tenant, body: Row, order: Sequence[str], user_id: str | None = None) -> None:
+    """Normalizes the phone of a body and checks that nobody else has its identifiers, in the given order.
 
     Usernames are compared with case, e-mails without.
     """
-    for field, code in (
-        ("username", "user.username_already_in_use"),
-        ("primaryEmail", "user.email_already_in_use"),
-        ("primaryPhone", "user.phone_already_in_use"),
-    ):
+    if body.get("primaryPhone"):
+        body["primaryPhone"] = normalize_phone(body["primaryPhone"])
+    for field in order:
         value = body.get(field)
-        if not value:
-            continue
-        if field == "primaryPhone":
-            value = body[field] = normalize_phone(value)
-        holders = tenant.users_by(field, value)
+        holders = tenant.users_by(field, value) if value else []
         if any(row["id"] != user_id and (field != "username" or row[field] == value) for row in holders):
-            raise ApiError(422, code, f"This {field} belongs to another user.")
+            raise ApiError(422, _TAKEN[field], f"This {field} belongs to another user.")
 
 
 def update_user_row(tenant: Tenant, row: Row, values: Row) -> Row:
@@ -197,7 +199,7 @@ def get_user(call: Call) -> Row:
 def patch_user(call: Call) -> Row:
     row = read(call, "users", call["userId"])
     body = {key: None if value == "" else value for key, value in call.body.items()}
-    _free(call.tenant, body, row["id"])
+    _free(call.tenant, body, ("primaryEmail", "primaryPhone", "username"), row["id"])
     return update_user_row(call.tenant, row, body)
 
 
