@@ -1,0 +1,111 @@
+"""ensure_organization: no twins, whatever gets lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from airflow_provider_logto.exceptions import Ambiguous, IncompleteList, InvalidInput
+from airflow_provider_logto.management.members import checked_members
+from airflow_provider_logto.management.organizations import OrganizationSpec, ensure_organization
+from airflow_provider_logto.sandbox import Sandbox
+from tests.management.conftest import Run
+
+SPEC = OrganizationSpec.checked("Acme", external_id="c-1")
+
+
+@pytest.mark.parametrize("spec", [SPEC, OrganizationSpec.checked("Acme")])
+@pytest.mark.parametrize("kind", ["lost_answer", "reset", "error"])
+def test_a_lost_answer_makes_no_twin(run: Run, sandbox: Sandbox, spec: OrganizationSpec, kind: str) -> None:
+    more: dict[str, Any] = {"status": 500} if kind == "error" else {}
+    if kind == "reset":
+        more["after_commit"] = True
+    sandbox.add_fault(kind=kind, method="POST", path="/api/organizations", **more)
+    assert run(ensure_organization, spec)["outcome"] == "created"
+    assert len(sandbox.state()["organizations"]) == 1
+
+
+def test_two_tasks_at_once_make_no_silent_twin(run: Run, sandbox: Sandbox) -> None:
+    async def both(client: Any) -> list[Any]:
+        slow = {"kind": "slow", "seconds": 0.3, "before_commit": True, "times": 2}
+        sandbox.add_fault(**slow, method="POST", path="/api/organizations")
+        return await asyncio.gather(*(ensure_organization(client, SPEC) for _ in range(2)), return_exceptions=True)
+
+    results = run(both)
+    ids = sorted(one["id"] for one in sandbox.state()["organizations"])
+    assert len(ids) == 2
+    assert all(isinstance(one, Ambiguous) and all(i in str(one) for i in ids) for one in results), results
+
+
+def test_an_incomplete_list_creates_nothing(run: Run, sandbox: Sandbox) -> None:
+    sandbox.seed({"organizations": [{"name": f"o{at}"} for at in range(3)]})
+    sandbox.reset_stats()
+
+    async def with_rows_missing(client: Any) -> Any:
+        send = client.send
+
+        async def fewer(method: str, path: str, query: Any = None, body: Any = None) -> Any:
+            reply = await send(method, path, query, body)
+            if path == "/organizations" and "q" not in (query or {}):
+                reply.data[:1] = []
+            return reply
+
+        client.send = fewer
+        return await ensure_organization(client, SPEC)
+
+    with pytest.raises(IncompleteList, match="2 distinct items but the server counts 3"):
+        run(with_rows_missing)
+    assert sandbox.stats()["writes"] == 0
+
+
+def test_a_renamed_organization_is_found_among_many(run: Run, sandbox: Sandbox) -> None:
+    others = [{"name": f"o{at}"} for at in range(250)]
+    sandbox.seed({"organizations": [*others, {"name": "Before", "customData": {"externalId": "c-1"}}]})
+    result = run(ensure_organization, SPEC)
+    assert result["outcome"] == "updated"
+    assert len(sandbox.state()["organizations"]) == 251
+
+
+def test_few_people_in_a_large_organization_do_not_walk_it(run: Run, sandbox: Sandbox) -> None:
+    sandbox.seed({"users": [{"username": f"p{at:03}"} for at in range(301)]})
+    everybody = checked_members([f"p{at:03}" for at in range(300)])
+    run(ensure_organization, SPEC, everybody)
+    sandbox.reset_stats()
+    report = run(ensure_organization, SPEC, checked_members(["p300", {"user": "p001", "roles": ["admin"]}]))
+    assert report["members"] == {"added": 1, "removed": 0, "unchanged": 1, "roles_added": 1, "roles_removed": 0}
+    assert sandbox.stats()["routes"]["GET /api/organizations/{id}/users"] == 1  # the count
+    sandbox.reset_stats()
+    assert run(ensure_organization, SPEC, everybody)["members"]["added"] == 0
+    assert sandbox.stats()["writes"] == 0
+
+
+@pytest.mark.parametrize(
+    ("members", "roles", "message"),
+    [
+        ([{"user": "a", "role": "x"}], None, r"members\[0\]\.role: is unknown"),
+        ([{"user": "a", "roles": [""]}], None, r"members\[0\]\.roles"),
+        ([{"user": ""}], None, r"members\[0\]"),
+        (["a"], {"x": 1}, "member_roles"),
+        (5, None, "members: must be a list"),
+    ],
+)
+def test_wrong_members_are_refused_by_name(members: Any, roles: Any, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        checked_members(members, roles)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": ""}, "name: missing"),
+        ({"name": "x" * 129}, "name: has 129"),
+        ({"name": "x", "description": "d" * 257}, "description"),
+        ({"name": "x", "custom_data": {"externalId": "1"}}, "external_id"),
+        ({"name": "x", "jit_email_domains": ["nodots"]}, r"jit_email_domains\[0\]"),
+    ],
+)
+def test_a_wrong_organization_is_refused_by_name(arguments: Any, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        OrganizationSpec.checked(**arguments)
