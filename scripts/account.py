@@ -73,4 +73,4 @@ def _table(*columns: str) -> Table:
 def _print(out: Console, title: str, table: Table) -> None:
     # As wide as its cells need: a pipe has no width, and a cut cell is worse than a long line.
     out.print(f"\n   {title}\n", style="bold")
-    out.print(Padding(table, (0, 0, 0, 3), expand=False), width=WIDTH, crop=False)
+    out.print(Padding(table, (0, 0, 0, 3), expand=False))

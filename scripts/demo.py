@@ -22,7 +22,7 @@ HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(
 #: Audit log rows in that hour.
 HISTORY = {"count": 120, "start": HOUR.isoformat(), "end": (HOUR + timedelta(minutes=59)).isoformat(), "seed": 1}
 
-out = Console(highlight=False, markup=False, soft_wrap=True)
+out = Console(highlight=False, markup=False, soft_wrap=True, width=account.WIDTH)
 
 
 class AirflowFailed(Exception):
