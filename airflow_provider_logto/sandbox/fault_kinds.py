@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 
 from airflow_provider_logto.sandbox.exchange import Answer, Exchange
 from airflow_provider_logto.sandbox.faults import Fault
-from airflow_provider_logto.sandbox.state import Tenant
+from airflow_provider_logto.sandbox.state import ACCESS_ROLE, MANAGEMENT_API, Tenant
 
 if TYPE_CHECKING:
     from airflow_provider_logto.sandbox.weather import _Storm
@@ -167,7 +167,9 @@ async def _rows_inserted(fault: Fault, storm: _Storm) -> Answer | None:
 
 async def _rows_deleted(fault: Fault, storm: _Storm) -> Answer | None:
     answer = await storm.run()
-    for row in _rows(answer)[: fault["count"]]:
+    own = {storm.tenant.settings.app_id, storm.tenant.settings.norole_id, MANAGEMENT_API, ACCESS_ROLE}
+    rows = [row for row in _rows(answer) if not own & {row.get("id"), row.get("name")}]
+    for row in rows[: fault["count"]]:
         if storm.exchange.route == "/api/logs":
             storm.tenant.logs.delete(row["createdAt"], row["createdAt"] + 1, limit=1)
         else:
