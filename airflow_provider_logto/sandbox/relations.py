@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,19 +110,21 @@ class Relation:
         :raises ForeignKeyError: a row or a parent tuple does not exist
         :raises UniqueViolationError: see ``ignore_held``
         """
-        wanted = list(links)
-        for link in wanted:
+        new: dict[Link, None] = {}
+        # Row by row, as the database does: the type first, then uniqueness; foreign keys when all are in.
+        for link in links:
             self._check_kinds(link)
-        new = list(dict.fromkeys(link for link in wanted if link not in self._links))
-        if not ignore_held and len(new) != len(wanted):
-            raise UniqueViolationError
+            if link not in self._links and link not in new:
+                new[link] = None
+            elif not ignore_held:
+                raise UniqueViolationError
         for link in new:
             self._check_keys(link)
         for link in new:
             self._links[link] = None
             for index, row_id in zip(self._by, link, strict=True):
                 index.setdefault(row_id, {})[link] = None
-        return new
+        return list(new)
 
     def _check_kinds(self, link: Link) -> None:
         for column, kind in self.spec.kinds:
@@ -206,5 +208,3 @@ def build_relations(tables: dict[str, Table]) -> dict[str, Relation]:
         relations[name] = Relation(spec, tables, relations.get(spec.parent))
     return relations
 
-
-Matcher = Callable[[Row], bool]
