@@ -37,6 +37,18 @@ class Segment:
     def total(self) -> int:
         return sum(page.total for page in self.firsts)
 
+    def taken_from(self, crowd: _Crowd) -> _Crowd:
+        """What a crowd still holds behind this segment."""
+        return _Crowd(crowd.end, crowd.rows - self.total)
+
+
+@dataclass(frozen=True)
+class _Crowd:
+    """At least ``rows`` rows lie between here and ``end``: too many for one segment."""
+
+    end: int
+    rows: int
+
 
 async def cut(pages: LogPages, whole: Segment, queries: Sequence[Query]) -> AsyncIterator[Segment]:
     """Cut a window into segments, oldest first, by what the answers tell of the density.
@@ -44,23 +56,24 @@ async def cut(pages: LogPages, whole: Segment, queries: Sequence[Query]) -> Asyn
     :param whole: the window, with its first pages.
     """
     cursor, width = whole.window.low, whole.window.width
-    crowded = [whole.window.high]  # where stretches known to hold too much end, the nearest last
+    crowds: list[_Crowd] = []
     while cursor < whole.window.high:
-        end = min(cursor + width, crowded[-1])
+        end = min(cursor + width, crowds[-1].end if crowds else whole.window.high)
         window = Window(cursor, end)
         segment = whole if window == whole.window else await first_pages(pages, window, queries)
         if _too_many(segment) and window.width > 1:
-            crowded.append(end)
+            crowds.append(_Crowd(end, segment.total))
             width = _narrower(segment)
             continue
         yield segment
         cursor = end
-        while len(crowded) > 1 and crowded[-1] <= cursor:
-            crowded.pop()
-        width = min(_next_width(segment), crowded[-1] - cursor)
-        if len(crowded) > 1 and cursor + width == crowded[-1] and segment.total < SEGMENT_ROWS // GROWTH:
-            # Next to nothing so far, so the crowd lies ahead: the whole rest is known to be too much.
-            width = max(1, width // 2)
+        crowds = [
+            crowd for crowd in map(segment.taken_from, crowds) if crowd.end > cursor and crowd.rows > SEGMENT_ROWS
+        ]
+        width = _next_width(segment)
+        if crowds and cursor + width >= crowds[-1].end:
+            # All of the rest is known to be too much.
+            width = max(1, (crowds[-1].end - cursor) // 2)
 
 
 async def first_pages(pages: LogPages, window: Window, queries: Sequence[Query]) -> Segment:

@@ -1,0 +1,215 @@
+"""The window walk against the sandbox: complete, once, in order, with few requests, on every version."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_logto.client.client import LogtoClient
+from airflow_provider_logto.client.replies import Reply
+from airflow_provider_logto.exceptions import IncompleteList
+from airflow_provider_logto.management.audit_log_retention import gap_until
+from airflow_provider_logto.management.audit_logs import LateRows, LogFilter, Position, Window, walk
+from airflow_provider_logto.sandbox import Sandbox
+from tests.management.audit_log_tools import HOUR, START, collect, log_requests, make_client, positions, run, truth
+
+WHOLE = Window(START, START + 100 * HOUR)
+INNER = Window(START + 10 * HOUR, START + 90 * HOUR)
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "random": {"count": 9000, "pattern": "random"},
+    "bursts": {"count": 14000, "pattern": "bursts", "bursts": 4, "burst_ms": 3000},
+    "one crowded second": {"count": 12000, "pattern": "bursts", "bursts": 1, "burst_ms": 1000},
+    "ties": {"count": 1500, "pattern": "random", "ties": 500, "whole_ms": True},
+    "a few": {"count": 60, "pattern": "even"},
+    "a little more than a page": {"count": 130, "pattern": "even"},
+    "nothing": {"count": 0},
+}
+
+
+@pytest.fixture(scope="module", params=["1.42", "1.40", "1.39"])
+def versioned(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """Bounds inclusive, exclusive, ignored."""
+    with Sandbox(logto_version=request.param) as sandbox:
+        yield sandbox
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("window", [WHOLE, INNER], ids=["all", "a part"])
+def test_complete_once_and_in_order(versioned: Sandbox, shape: str, window: Window) -> None:
+    versioned.reset()
+    versioned.insert_logs(start=WHOLE.low, end=WHOLE.high - 1, **SHAPES[shape])
+    assert positions(run(versioned, lambda client: collect(client, window))) == truth(versioned, window)
+
+
+def test_rows_at_the_bounds(versioned: Sandbox) -> None:
+    """The start belongs to the interval, the end does not, to the microsecond."""
+    versioned.reset()
+    moments = [INNER.low - 0.001, INNER.low, INNER.low + 0.999, INNER.high - 0.001, INNER.high, INNER.high + 0.5]
+    ids = [versioned.tenant.logs.append_row({"key": "RevokeToken", "payload": {}, "createdAt": at}) for at in moments]
+    assert [row["id"] for row in run(versioned, lambda client: collect(client, INNER))] == [
+        *sorted(ids[1:3]),
+        ids[3],
+    ]
+
+
+def test_filters(versioned: Sandbox) -> None:
+    versioned.reset()
+    keys = ["Interaction.End", "Interaction.Create", "RevokeToken"]
+    versioned.insert_logs(start=WHOLE.low, end=WHOLE.high, count=4000, users=20, applications=["one", "two"], keys=keys)
+    for filters in (
+        LogFilter(("RevokeToken",)),
+        LogFilter(("Interaction.End", "Interaction.Create", "RevokeToken", "No.Such.Key")),
+        LogFilter(user_id="sandboxu0003"),
+        LogFilter(("Interaction.End",), "sandboxu0003", "two"),
+    ):
+        expected = truth(versioned, INNER, filters)
+        assert positions(run(versioned, lambda client, f=filters: collect(client, INNER, f))) == expected  # type: ignore[misc]
+    assert expected
+
+
+def test_goes_on_behind_a_row(versioned: Sandbox) -> None:
+    versioned.reset()
+    versioned.insert_logs(start=WHOLE.low, end=WHOLE.high, count=3000, ties=7, whole_ms=True)
+    expected = truth(versioned, WHOLE)
+    for rows in (1, 3, 1234, 2999):
+        after = Position(*expected[rows - 1], rows)
+        found = run(versioned, lambda client, a=after: collect(client, WHOLE, after=a))  # type: ignore[misc]
+        assert positions(found) == expected[rows:]
+
+
+@pytest.mark.parametrize(("shape", "most"), [("random", 1.1), ("bursts", 1.1), ("one crowded second", 1.2)])
+def test_requests(sandbox: Sandbox, shape: str, most: float) -> None:
+    """Pages come full, counting and cutting cost little; to find a second in 100 hours costs a few more."""
+    sandbox.insert_logs(start=WHOLE.low, end=WHOLE.high - 1, **SHAPES[shape])
+    run(sandbox, lambda client: collect(client, WHOLE))
+    assert log_requests(sandbox) <= most * SHAPES[shape]["count"] / 100 + 20
+
+
+def test_empty_years_cost_one_request(sandbox: Sandbox) -> None:
+    assert run(sandbox, lambda client: collect(client, Window(START - 50_000 * HOUR, START))) == []
+    assert log_requests(sandbox) == 1
+
+
+def test_never_deep_and_never_a_full_count(sandbox: Sandbox) -> None:
+    """No offset and no uncapped count: both grow with the table."""
+    sandbox.insert_logs(start=WHOLE.low, end=WHOLE.high, count=12_000)
+    run(sandbox, lambda client: collect(client, WHOLE))
+    asked = [request["query"] for request in sandbox.requests() if request["path"] == "/api/logs"]
+    asked = [query for query in asked if "page" in query]  # all but the probe for the kind of bounds
+    assert len(asked) > 120
+    assert all({"page=1", "enableCap=true"} <= set(query.split("&")) for query in asked)
+
+
+class Meddler(LogtoClient):
+    """Calls ``meddle(number)`` before each page that is not a count."""
+
+    meddle: Any
+    pages = 0
+
+    async def send(self, method: str, path: str, query: Any = None, body: Any = None) -> Reply:
+        if path == "/logs" and query.get("page_size") == 100:
+            self.pages += 1
+            await asyncio.to_thread(self.meddle, self.pages)
+        return await super().send(method, path, query, body)
+
+
+def test_rows_that_come_late_are_noticed(sandbox: Sandbox) -> None:
+    """A row that appears in a stretch already read is named; everything before that stretch is complete."""
+    sandbox.insert_logs(start=WHOLE.low, end=WHOLE.high, count=24_000)
+    late = START + 40 * HOUR
+
+    def meddle(page: int) -> None:
+        if page == 200:
+            sandbox.insert_logs([{"key": "RevokeToken", "payload": {}, "createdAt": late}])
+
+    async def go() -> tuple[list[Any], LateRows | None]:
+        found: list[Any] = []
+        async with make_client(sandbox, Meddler) as client:
+            client.meddle = meddle  # type: ignore[attr-defined]
+            try:
+                async for batch in walk(client, WHOLE, concurrency=1):
+                    found += batch
+            except LateRows as error:
+                return found, error
+        return found, None
+
+    found, error = asyncio.run(go())
+    assert error is not None
+    assert START < error.from_ms <= late
+    before = Window(START, error.from_ms)
+    assert [row for row in positions(found) if row[0] < error.from_ms] == truth(sandbox, before)
+    assert error.transient
+
+
+def test_rows_that_are_deleted_meanwhile_are_no_error(sandbox: Sandbox) -> None:
+    sandbox.insert_logs(start=WHOLE.low, end=WHOLE.high, count=9_000)
+
+    def meddle(page: int) -> None:
+        if page == 40:
+            sandbox._on_loop(lambda: sandbox.tenant.logs.delete(WHOLE.low, START + 20 * HOUR))
+
+    async def go() -> list[Any]:
+        async with make_client(sandbox, Meddler) as client:
+            client.meddle = meddle  # type: ignore[attr-defined]
+            return await collect(client, WHOLE, concurrency=2)
+
+    found = positions(asyncio.run(go()))
+    assert len(found) == len(set(found))
+    assert set(found) >= set(truth(sandbox, WHOLE))
+
+
+class Overcounter(LogtoClient):
+    """A server whose counts never fit its rows."""
+
+    async def send(self, method: str, path: str, query: Any = None, body: Any = None) -> Reply:
+        reply = await super().send(method, path, query, body)
+        if path != "/logs":
+            return reply
+        total = int(reply.headers["total-number"]) + 1
+        return Reply(reply.status, reply.data, {**reply.headers, "total-number": str(total)})
+
+
+def test_a_count_that_never_fits_is_an_error(sandbox: Sandbox) -> None:
+    sandbox.insert_logs(start=WHOLE.low, end=WHOLE.high, count=500)
+
+    async def go() -> None:
+        async with make_client(sandbox, Overcounter) as client:
+            await collect(client, WHOLE)
+
+    with pytest.raises(IncompleteList, match="500 distinct items but the server counts 501"):
+        asyncio.run(go())
+
+
+def test_leaving_early_leaves_nothing_running(sandbox: Sandbox) -> None:
+    sandbox.insert_logs(start=WHOLE.low, end=WHOLE.high, count=20_000)
+
+    async def go() -> set[Any]:
+        async with make_client(sandbox) as client:
+            batches = walk(client, WHOLE)
+            await anext(batches)
+            await batches.aclose()
+            return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(go()) == set()
+
+
+@pytest.mark.parametrize(
+    ("rows_from", "window", "expected"),
+    [
+        (START, Window(START + HOUR, START + 2 * HOUR), None),
+        (START, Window(START - 99 * HOUR, START + HOUR), START),
+        (START, Window(START - 99 * HOUR, START - 98 * HOUR), START - 98 * HOUR),
+        # The token request for this very question is in the log.
+        (None, Window(START - 99 * HOUR, START), START),
+    ],
+    ids=["older rows exist", "begins too early", "ends too early", "nothing but today"],
+)
+def test_gap(versioned: Sandbox, rows_from: int | None, window: Window, expected: int | None) -> None:
+    versioned.reset()
+    if rows_from is not None:
+        versioned.insert_logs(start=rows_from, end=rows_from + 50 * HOUR, count=2500, pattern="even")
+    assert run(versioned, lambda client: gap_until(client, window)) == expected
