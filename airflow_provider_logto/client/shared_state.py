@@ -25,7 +25,8 @@ _NO_PLACE = "tokens and pace are not shared between tasks"
 _TOKENS_ALONE = "tokens are not shared between tasks for now"
 _PACE_ALONE = "the pace is not shared between tasks for now, and each takes a quarter of it"
 
-Mode = Literal["process", "host"] | RedisServer
+#: ``alone``: meant to be shared, but what was named does not exist.
+Mode = Literal["process", "host", "alone"] | RedisServer
 
 
 def shared_state(
@@ -39,7 +40,7 @@ def shared_state(
 ) -> tuple[TokenCache, Pacer]:
     """Build the token cache and the pacer of one Connection. Never fails: what is broken is warned of, once.
 
-    :param mode: ``process``, ``host``, or the Redis server that all hosts share.
+    :param mode: ``process``, ``host``, the Redis server that all hosts share, or ``alone``.
     :param rate_limit: requests per 10 s that the server allows; None where it has no limit.
     :param share: part of it that may be used, in (0, 1].
     :param directories: where ``host`` may keep its files, the best place first; the first safe one is taken.
@@ -55,7 +56,7 @@ def shared_state(
             FallbackTokenCache(RedisTokenCache(store, vault), PROCESS_TOKENS, _TOKENS_ALONE),
             FallbackPacer(RedisPacer(store, tenant, rate_limit, share), alone, _PACE_ALONE),
         )
-    directory = _first_safe(directories)
+    directory = _first_safe(directories) if mode == "host" else None
     if directory is None:
         return PROCESS_TOKENS, alone
     return (

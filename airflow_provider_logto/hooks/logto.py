@@ -14,11 +14,15 @@ from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
-from airflow_provider_logto.client.pacing import CLOUD_LIMIT, NoPacer, process_pacer
+from airflow_provider_logto.client.fallback import warn_once
+from airflow_provider_logto.client.pacing import CLOUD_LIMIT, NoPacer
 from airflow_provider_logto.client.retrying import RetryOptions
-from airflow_provider_logto.client.token_cache import PROCESS_TOKENS, ProcessTokenCache
+from airflow_provider_logto.client.shared_state import Mode, check_shared_state, shared_state
+from airflow_provider_logto.client.sharing import shared_client
+from airflow_provider_logto.client.token_cache import ProcessTokenCache
 from airflow_provider_logto.client.tokens import Credentials
 from airflow_provider_logto.exceptions import ConfigurationError, LogtoError
+from airflow_provider_logto.hooks import shared
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -104,19 +108,27 @@ class LogtoHook(BaseHook):
         """
         self._refuse_running_loop("run")
         settings = self._settings()
+        mode = self._mode(settings)
 
         async def call() -> T:
-            async with self._make(settings, _mask_in_thread) as client:
+            async with self._make(settings, mode, _mask_in_thread) as client:
                 return await function(client, *args, **kwargs)
 
         return asyncio.run(call())
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[LogtoClient]:
-        """A :class:`LogtoClient` for code that already runs in an event loop (triggers, async tasks)."""
+        """A :class:`LogtoClient` for code that already runs in an event loop (triggers, async tasks).
+
+        Everybody in the loop who uses the same Connection gets the same one.
+        """
         connection = await get_async_connection(self.logto_conn_id, hook=self)
         settings = ConnectionSettings.of(connection, await get_async_extra_dejson(connection))
-        async with self._make(settings, _mask_async) as client:
+        try:
+            mode = await shared.resolve_async(settings.shared_state)
+        except ConfigurationError as error:
+            mode = _alone(error)
+        async with shared_client(settings, lambda: self._make(settings, mode, _mask_async)) as client:
             yield client
 
     def request(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
@@ -131,8 +143,9 @@ class LogtoHook(BaseHook):
         """Every item of a list operation, each once, fetched page by page as they are taken."""
         self._refuse_running_loop("iterate")
         settings = self._settings()
+        mode = self._mode(settings)
         with asyncio.Runner() as runner:
-            client = self._make(settings, _mask_in_thread)
+            client = self._make(settings, mode, _mask_in_thread)
             items = client.iterate(path, query)
 
             async def following() -> Any:
@@ -151,7 +164,7 @@ class LogtoHook(BaseHook):
         """
         try:
             settings = self._settings()
-            users = asyncio.run(self._probe(settings))
+            users = asyncio.run(self._probe(settings, shared.resolve(settings.shared_state, self.get_connection)))
         except LogtoError as error:
             return False, str(error)
         app = settings.credentials.app_id
@@ -191,21 +204,36 @@ class LogtoHook(BaseHook):
         connection = self.get_connection(self.logto_conn_id)
         return ConnectionSettings.of(connection, connection.extra_dejson)
 
+    def _mode(self, settings: ConnectionSettings) -> Mode:
+        try:
+            return shared.resolve(settings.shared_state, self.get_connection)
+        except ConfigurationError as error:
+            return _alone(error)
+
     @staticmethod
-    def _make(settings: ConnectionSettings, on_secret: Callable[[str], Awaitable[None]]) -> LogtoClient:
-        tenant = f"{settings.endpoint.base_url}|{settings.endpoint.resource}"
+    def _make(settings: ConnectionSettings, mode: Mode, on_secret: Callable[[str], Awaitable[None]]) -> LogtoClient:
+        cache, pacer = shared_state(
+            settings.endpoint,
+            settings.credentials,
+            mode=mode,
+            rate_limit=settings.rate_limit,
+            share=settings.rate_limit_share,
+            directories=shared.state_directories(),
+        )
         return LogtoClient(
             settings.endpoint,
             settings.credentials,
-            token_cache=PROCESS_TOKENS,
-            pacer=process_pacer(tenant, settings.rate_limit, settings.rate_limit_share),
+            token_cache=cache,
+            pacer=pacer,
+            retry=RetryOptions(until=shared.stops_at()),
             timeout=settings.timeout,
             verify=settings.verify,
             on_secret=on_secret,
         )
 
     @staticmethod
-    async def _probe(settings: ConnectionSettings) -> int | None:
+    async def _probe(settings: ConnectionSettings, mode: Mode) -> int | None:
+        await check_shared_state(mode, shared.state_directories())
         client = LogtoClient(
             settings.endpoint,
             settings.credentials,
@@ -232,6 +260,12 @@ class LogtoHook(BaseHook):
 
 
 _END = object()
+
+
+def _alone(error: ConfigurationError) -> Mode:
+    """A task goes on without what its Connection names wrongly; the Connection test says what to mend."""
+    warn_once(str(error))
+    return "alone"
 
 
 async def _mask_in_thread(secret: str) -> None:

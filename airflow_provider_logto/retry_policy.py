@@ -1,0 +1,84 @@
+"""How Airflow goes on after an error of this package: try again at the right moment, or not at all."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_logto.exceptions import LogtoError, OutcomeUnknown, RateLimited
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context, RetryDecision, RetryPolicy
+else:
+    try:
+        from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
+    except (ImportError, AttributeError):  # before Airflow 3.3, where nothing asks a policy
+        RetryDecision, RetryPolicy = None, object
+
+Verdict = Literal["retry", "fail", "default"]
+
+
+class LogtoRetryPolicy(RetryPolicy):
+    """Retries what waiting mends and nothing else: ``CreateUserOperator(..., retry_policy=LogtoRetryPolicy())``.
+
+    ========================================================== =====================================================
+    error                                                      the task
+    ========================================================== =====================================================
+    RateLimited                                                retries after ``retry_after`` (or ``rate_limit_delay``),
+                                                               its worker slot free meanwhile
+    ServerFailed, ConnectionFailed, IncompleteList,            retries after its own ``retry_delay``
+    OutcomeUnknown (the retry looks first)
+    every other LogtoError: input, Connection, permissions,    fails at once
+    quota, conflict, not found, ambiguous
+    anything else                                              as without a policy
+    ========================================================== =====================================================
+
+    How often is still the task's ``retries``. Needs Airflow 3.3; before, permanent errors fail at once all the same.
+
+    :param rate_limit_delay: seconds to wait after a 429 that names no time.
+
+    .. seealso:: Airflow docs, "Retry policies".
+    """
+
+    def __init__(self, rate_limit_delay: float = 60.0) -> None:
+        self.rate_limit_delay = rate_limit_delay
+
+    def judge(self, exception: BaseException) -> tuple[Verdict, float | None]:
+        """
+        :returns: what to do, and the seconds to wait where that is fixed.
+        """
+        error = _own(exception)
+        if error is None:
+            return "default", None
+        if isinstance(error, RateLimited):
+            return "retry", self.rate_limit_delay if error.retry_after is None else error.retry_after
+        if error.transient or isinstance(error, OutcomeUnknown):
+            return "default", None
+        return "fail", None
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        """What Airflow asks after a failure."""
+        verdict, seconds = self.judge(exception)
+        if verdict == "fail":
+            return RetryDecision.fail(f"{type(exception).__name__}: a retry cannot mend this")
+        if verdict == "retry" and seconds is not None:
+            return RetryDecision.retry(timedelta(seconds=seconds), f"rate limited, again in {seconds:.0f} s")
+        return RetryDecision.default()
+
+    def serialize(self) -> dict[str, Any]:
+        """The policy as Airflow stores it with the DAG."""
+        return {"rate_limit_delay": self.rate_limit_delay}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> LogtoRetryPolicy:
+        """The policy of :meth:`serialize`."""
+        return cls(**data)
+
+
+def _own(exception: BaseException | None) -> LogtoError | None:
+    """The error of this package in a chain of causes; None when there is none."""
+    while exception is not None and not isinstance(exception, LogtoError):
+        exception = exception.__cause__
+    return exception
