@@ -89,6 +89,8 @@ class Tenant:
 
     def clear(self) -> None:
         """Back to what a freshly started sandbox holds; the signing key stays, so tokens stay good."""
+        self.clock_offset_ms = 0
+        self.token_faults.clear()
         self._empty()
         _found(self)
 
@@ -131,8 +133,8 @@ class Tenant:
         return {
             **{name: list(table.values()) for name, table in self.tables.items()},
             "relations": {name: [list(link) for link in links] for name, links in self.relations.items()},
-            "passwords": self.passwords,
-            "messages": self.messages,
+            "passwords": dict(self.passwords),
+            "messages": list(self.messages),
             "logs": list(self.logs.dump()),
         }
 

@@ -1,0 +1,229 @@
+"""What the recorded contracts do not show: versions, keys and clocks, messages, the state as a whole."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_logto.sandbox import Sandbox
+from airflow_provider_logto.sandbox.app import route_of
+from airflow_provider_logto.sandbox.families import ROUTES
+from airflow_provider_logto.sandbox.openapi import operations
+from airflow_provider_logto.sandbox.phones import normalize_phone
+from airflow_provider_logto.sandbox.state import Settings, Tenant
+
+Connect = Callable[[Sandbox], httpx.Client]
+
+
+@pytest.fixture
+def old(request: pytest.FixtureRequest, connect: Connect) -> Iterator[httpx.Client]:
+    """A client of a sandbox of the version the test is parametrized with."""
+    with Sandbox(logto_version=request.param) as sandbox:
+        yield connect(sandbox)
+
+
+def _user(http: httpx.Client, **fields: Any) -> str:
+    return str(http.post("/api/users", json=fields).json()["id"])
+
+
+def _made(http: httpx.Client, family: str, **fields: Any) -> str:
+    return str(http.post(f"/api/{family}", json={"name": family, **fields}).json()["id"])
+
+
+def _only(version: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("old", [version], indirect=True)
+
+
+@_only("1.36")
+def test_1_36_organization_members(old: httpx.Client) -> None:
+    ann, bob, acme = _user(old), _user(old), _made(old, "organizations")
+    role, path = _made(old, "organization-roles"), f"/api/organizations/{acme}/users"
+    added = old.post(path, json={"userIds": [ann, bob]})
+    assert (added.status_code, added.text) == (201, "Created")
+    assigned = old.post(f"{path}/{ann}/roles", json={"organizationRoleIds": [role]})
+    assert (assigned.status_code, assigned.text) == (201, "Created")
+    # Everybody's roles used to be lost, those of members that stay too.
+    assert old.put(path, json={"userIds": [ann]}).status_code == 204
+    assert [row["organizationRoles"] for row in old.get(path).json()] == [[]]
+    # The filter did not exist, so it is ignored.
+    assert len(old.get(path, params={"organizationRoleId": role}).json()) == 1
+
+
+@_only("1.36")
+def test_1_36_has_no_sessions(old: httpx.Client) -> None:
+    ann = _user(old, username="ann", passwordDigest="x", passwordAlgorithm="MD5")
+    assert old.get(f"/api/users/{ann}/sessions").status_code == 404
+    assert "passwordDigest" not in old.get(f"/api/users/{ann}?includePasswordHash=true").json()
+    paths = old.get("/api/.well-known/management.openapi.json").json()["paths"]
+    assert "/api/users/{userId}" in paths
+    assert "/api/users/{userId}/sessions" not in paths
+
+
+@_only("1.39")
+def test_1_39_keeps_a_role_whose_creation_failed(old: httpx.Client) -> None:
+    body = {"name": "half", "organizationScopeIds": ["none"]}
+    assert old.post("/api/organization-roles", json=body).status_code == 422
+    assert [row["name"] for row in old.get("/api/organization-roles").json()] == ["half"]
+
+
+@_only("1.40")
+def test_1_40_application_roles(old: httpx.Client) -> None:
+    app = old.post("/api/applications", json={"name": "a", "type": "MachineToMachine"}).json()
+    assert "secret" in app
+    assert "appLevelAccessControlEnabled" not in app
+    role = _made(old, "roles", description="d", type="MachineToMachine")
+    path = f"/api/applications/{app['id']}/roles"
+    assert old.post(path, json={"roleIds": [role]}).text == "Created"
+    again = old.post(path, json={"roleIds": [role]})
+    assert (again.status_code, again.json()["code"]) == (422, "application.role_exists")
+
+
+def test_versions_are_known() -> None:
+    with pytest.raises(ValueError, match=r"1\.36, 1\.39, 1\.40, 1\.42"):
+        Tenant(Settings(logto_version="1.41"))
+
+
+def test_rotated_key_refuses_former_tokens(sandbox: Sandbox, connect: Connect) -> None:
+    http = connect(sandbox)
+    before = http.get("/oidc/jwks").json()["keys"][0]["kid"]
+    sandbox.tenant.rotate_signing_key()
+    refused = http.get("/api/users")
+    assert (refused.status_code, refused.json()["data"]["code"]) == (401, "ERR_JWKS_NO_MATCHING_KEY")
+    assert http.get("/oidc/jwks").json()["keys"][0]["kid"] != before
+
+
+def test_expired_token(sandbox: Sandbox, connect: Connect) -> None:
+    http = connect(sandbox)
+    sandbox.tenant.clock_offset_ms = 3_600_000
+    data = http.get("/api/users").json()["data"]
+    assert (data["code"], data["claim"], data["payload"]["sub"]) == ("ERR_JWT_EXPIRED", "exp", sandbox.app_id)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "key", "value"),
+    [
+        ("without_scope", 200, "token_type", "Bearer"),
+        ("secret_expired", 400, "error_description", "client secret has expired"),
+        ("token_quota", 429, "code", "auth.exceed_token_limit"),
+    ],
+)
+def test_token_faults(
+    sandbox: Sandbox, connect: Connect, token: Any, fault: str, status: int, key: str, value: str
+) -> None:
+    http = connect(sandbox)
+    sandbox.tenant.token_faults.add(fault)
+    answer = token(sandbox, http)
+    assert (answer.status_code, answer.json()[key], "scope" in answer.json()) == (status, value, False)
+
+
+def test_operations_are_named_as_in_logto() -> None:
+    assert {f"{route.method} {route.path}" for route in ROUTES} <= set(operations())
+
+
+def test_everything_else_is_not_modelled(api: httpx.Client) -> None:
+    answer = api.post("/api/one-time-tokens", json={"email": "a@example.com"})
+    assert answer.status_code == 501
+    assert answer.json()["code"] == "sandbox.not_modelled"
+    assert answer.json()["data"] == {"operation": "AddOneTimeTokens"}
+    assert httpx.get(f"{api.base_url}/api/sign-in-exp").status_code == 401
+
+
+def test_openapi_document_needs_no_token(api: httpx.Client) -> None:
+    document = httpx.get(f"{api.base_url}/api/.well-known/management.openapi.json").json()
+    assert document["paths"]["/api/users"]["get"]["operationId"] == "ListUsers"
+    assert "/api/one-time-tokens" not in document["paths"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/api/users/abc/roles", "POST /api/users/{id}/roles"),
+        ("/api/organizations/a/users/roles", "POST /api/organizations/{id}/users/roles"),
+        ("/api/nothing", "POST /api/nothing"),
+    ],
+)
+def test_routes_have_labels(path: str, expected: str) -> None:
+    assert route_of("POST", path) == expected
+
+
+def test_etag_and_compression(api: httpx.Client) -> None:
+    _user(api, username="ann", customData={"text": "x" * 2000})
+    first = api.get("/api/users", headers={"Accept-Encoding": "gzip"})
+    assert first.headers["content-encoding"] == "gzip"
+    second = api.get("/api/users", headers={"If-None-Match": first.headers["etag"], "Accept-Encoding": "identity"})
+    assert (second.status_code, second.content) == (304, b"")
+    assert len(first.headers["logto-core-request-id"]) == 16
+
+
+def test_body_limits_and_encodings(api: httpx.Client) -> None:
+    json_type = {"Content-Type": "application/json"}
+    fits, too_large = (b'{"name":"' + b"x" * size + b'"}' for size in (2**20 - 11, 2**20 - 10))
+    assert api.post("/api/users", content=fits, headers=json_type).status_code == 422  # wider than its column
+    refused = api.post("/api/users", content=too_large, headers=json_type)
+    assert (refused.status_code, refused.text) == (404, "Not Found")
+    packed = api.post(
+        "/api/users", content=gzip.compress(b'{"name":"ann"}'), headers=json_type | {"Content-Encoding": "gzip"}
+    )
+    assert packed.json()["name"] == "ann"
+
+
+def test_messages_are_translated_and_codes_are_not(api: httpx.Client) -> None:
+    german = api.get("/api/users/none", headers={"Accept-Language": "de-DE,de;q=0.9"}).json()
+    english = api.get("/api/users/none").json()
+    assert german["code"] == english["code"]
+    assert german["message"] != english["message"]
+
+
+def test_mail_is_kept_and_throttled(logto_sandbox: Sandbox, api: httpx.Client) -> None:
+    templates = [{"usageType": "Generic", "content": "{{code}}"}]
+    config = {"apiKey": "k", "fromEmail": "a@example.com", "templates": templates}
+    api.post("/api/connectors", json={"connectorId": "mock-email-service", "config": config}).raise_for_status()
+    sent = [api.post("/api/verification-codes", json={"email": "a@example.com"}).status_code for _ in range(11)]
+    assert sent == [204] * 10 + [429]
+    code = logto_sandbox.tenant.dump()["messages"][-1]["payload"]["code"]
+    body = {"email": "a@example.com", "verificationCode": code}
+    assert api.post("/api/verification-codes/verify", json=body).status_code == 204
+    assert api.post("/api/verification-codes/verify", json=body).json()["code"] == "verification_code.not_found"
+
+
+def test_dump_and_load(logto_sandbox: Sandbox, api: httpx.Client) -> None:
+    ann, acme = _user(api, username="ann", password="secret"), _made(api, "organizations")
+    api.post(f"/api/organizations/{acme}/users", json={"userIds": [ann]})
+    tenant = logto_sandbox.tenant
+    state = tenant.dump()
+    api.delete(f"/api/users/{ann}")
+    assert tenant.dump()["relations"]["organization_users"] == []
+    tenant.load(state)
+    assert tenant.dump() == state
+    assert api.post(f"/api/users/{ann}/password/verify", json={"password": "secret"}).status_code == 204
+    assert api.post("/api/users", json={"username": "ann"}).status_code == 422
+    with pytest.raises(ValueError, match="people"):
+        tenant.load({"people": []})
+
+
+def test_unordered_lists_move_with_updates(api: httpx.Client) -> None:
+    made = [_made(api, "organizations") for _ in range(12)]
+
+    def listed() -> list[str]:
+        return [row["id"] for row in api.get("/api/organizations").json()]
+
+    before = listed()
+    assert sorted(before) == sorted(made)
+    assert listed() == before
+    for organization in made:
+        api.patch(f"/api/organizations/{organization}", json={"description": "changed"})
+    assert listed() != before
+    users = [_user(api) for _ in range(5)]
+    assert [row["id"] for row in api.get("/api/users").json()] == users[::-1]
+
+
+@pytest.mark.parametrize(
+    ("digits", "stored"),
+    [("8109012345678", "819012345678"), ("390612345678", "390612345678"), ("15550100", "15550100"), ("123", "123")],
+)
+def test_phones_are_rewritten(digits: str, stored: str) -> None:
+    assert normalize_phone(digits) == stored
