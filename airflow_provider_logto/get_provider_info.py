@@ -32,6 +32,7 @@ def get_provider_info() -> dict[str, object]:
         ],
         "sensors": [{"integration-name": "Logto", "python-modules": ["airflow_provider_logto.sensors.users"]}],
         "triggers": [{"integration-name": "Logto", "python-modules": ["airflow_provider_logto.triggers.users"]}],
+        "extra-links": ["airflow_provider_logto.links.OrganizationLink", "airflow_provider_logto.links.UserLink"],
         "connection-types": [
             {
                 "connection-type": "logto",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.links import OrganizationLink
 from airflow_provider_logto.operators.base import LogtoOperator
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
         "jit_email_domains",
         "logto_conn_id",
     )
+    operator_extra_links = (OrganizationLink(),)
     template_fields_renderers = {"custom_data": "json"}  # noqa: RUF012
 
     def __init__(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import mask_secret
 
+from airflow_provider_logto.links import UserLink
 from airflow_provider_logto.operators.base import LogtoOperator
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class CreateUserOperator(LogtoOperator):
         "if_exists",
         "logto_conn_id",
     )
+    operator_extra_links = (UserLink(),)
     template_fields_renderers = {"custom_data": "json", "profile": "json"}  # noqa: RUF012
 
     def __init__(

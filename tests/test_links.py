@@ -1,0 +1,54 @@
+"""Links to the Logto Console."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_logto.get_provider_info import get_provider_info
+from airflow_provider_logto.links import OrganizationLink, UserLink
+from airflow_provider_logto.operators.organizations import ProvisionOrganizationOperator
+from airflow_provider_logto.operators.users import CreateUserOperator
+
+
+@pytest.fixture
+def result(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the task returned; change it in place."""
+    kept = {"id": "abc123"}
+    monkeypatch.setattr("airflow.providers.common.compat.sdk.XCom.get_value", lambda **_: kept)
+    return kept
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, **extra: Any) -> None:
+    connection = {"conn_type": "logto", "host": "https://t.logto.app", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", json.dumps(connection))
+
+
+@pytest.mark.usefixtures("result")
+@pytest.mark.parametrize(
+    ("operator", "link", "place"),
+    [
+        (CreateUserOperator(task_id="user", username="a"), UserLink(), "users"),
+        (ProvisionOrganizationOperator(task_id="organization", name="a"), OrganizationLink(), "organizations"),
+    ],
+)
+def test_it_leads_to_what_was_made(monkeypatch: pytest.MonkeyPatch, operator: Any, link: Any, place: str) -> None:
+    connect(monkeypatch, console_url="https://cloud.example.com/t/")
+    assert type(link) in [type(one) for one in operator.operator_extra_links]
+    assert link.get_link(operator, ti_key=None) == f"https://cloud.example.com/t/{place}/abc123"
+
+
+def test_no_console_or_no_result_means_no_link(monkeypatch: pytest.MonkeyPatch, result: dict[str, Any]) -> None:
+    operator = CreateUserOperator(task_id="user", username="a")
+    connect(monkeypatch)
+    assert UserLink().get_link(operator, ti_key=None) == ""
+    connect(monkeypatch, console_url="https://cloud.example.com")
+    result.clear()
+    assert UserLink().get_link(operator, ti_key=None) == ""
+
+
+def test_older_airflow_knows_them() -> None:
+    known = get_provider_info()["extra-links"]
+    assert known == [f"{link.__module__}.{link.__qualname__}" for link in (OrganizationLink, UserLink)]
