@@ -16,6 +16,8 @@ ENDINGS = {
 }
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
+#: Bytes that a compressor is given at once. Always as many: what it makes of them may depend on where they are cut.
+_BLOCK = 1 << 20
 #: Rows of one Parquet row group: what is held in memory at once.
 _ROW_GROUP = 10_000
 
@@ -64,14 +66,20 @@ class _JsonLinesWriter:
     def __init__(self, file: IO[bytes], compression: str) -> None:
         self._stream = _compressed(file, compression)
         self._owned = self._stream is not file
+        self._waiting = bytearray()
         self._encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
     def write(self, records: Records) -> None:
         lines = "\n".join(map(self._encode, records)) + "\n"
         # A lone surrogate has no UTF-8 form; its \uXXXX form is valid JSON.
-        self._stream.write(lines.encode("utf-8", "backslashreplace"))
+        self._waiting += lines.encode("utf-8", "backslashreplace")
+        whole = len(self._waiting) // _BLOCK * _BLOCK
+        for start in range(0, whole, _BLOCK):
+            self._stream.write(bytes(self._waiting[start : start + _BLOCK]))
+        del self._waiting[:whole]
 
     def close(self) -> None:
+        self._stream.write(bytes(self._waiting))
         if self._owned:
             self._stream.close()
 
