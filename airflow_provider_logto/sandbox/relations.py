@@ -207,4 +207,3 @@ def build_relations(tables: dict[str, Table]) -> dict[str, Relation]:
     for name, spec in RELATIONS.items():
         relations[name] = Relation(spec, tables, relations.get(spec.parent))
     return relations
-

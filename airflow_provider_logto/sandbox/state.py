@@ -18,6 +18,9 @@ MANAGEMENT_API = "management-api"
 MANAGEMENT_SCOPE = "management-api-all"
 ACCESS_ROLE = "Logto Management API access"
 DEFAULT_SECRET = "Default secret"
+# As every fresh server shows them.
+_ALL = "Default scope for Management API, allows all permissions."
+_ACCESS = "This default role grants access to the Logto management API."
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 TABLES = (
@@ -212,43 +215,19 @@ def secret_row(app_id: str, name: str, value: str, now: int, expires_at: int | N
 
 def _found(tenant: Tenant) -> None:
     """What the server's own seed creates, and the two applications."""
-    settings, now, tables = tenant.settings, tenant.now_ms(), tenant.tables
-    tables["resources"].put(
-        {
-            "tenantId": TENANT_ID,
-            "id": MANAGEMENT_API,
-            "name": "Logto Management API",
-            "indicator": settings.resource,
-            "isDefault": False,
-            "accessTokenTtl": 3600,
-        }
-    )
-    tables["scopes"].put(
-        {
-            "tenantId": TENANT_ID,
-            "id": MANAGEMENT_SCOPE,
-            "resourceId": MANAGEMENT_API,
-            "name": "all",
-            "description": "Default scope for Management API, allows all permissions.",
-            "createdAt": now,
-        }
-    )
-    role = tables["roles"].put(
-        {
-            "tenantId": TENANT_ID,
-            "id": new_id(),
-            "name": ACCESS_ROLE,
-            "description": "This default role grants access to the Logto management API.",
-            "type": "MachineToMachine",
-            "isDefault": False,
-        }
-    )
-    tenant.relations["roles_scopes"].insert([(role["id"], MANAGEMENT_SCOPE)])
+    settings, tables, relations = tenant.settings, tenant.tables, tenant.relations
+    resource = {"id": MANAGEMENT_API, "name": "Logto Management API", "indicator": settings.resource}
+    tables["resources"].put({"tenantId": TENANT_ID, **resource, "isDefault": False, "accessTokenTtl": 3600})
+    scope = {"id": MANAGEMENT_SCOPE, "resourceId": MANAGEMENT_API, "name": "all", "description": _ALL}
+    tables["scopes"].put({"tenantId": TENANT_ID, **scope, "createdAt": tenant.now_ms()})
+    role = {"id": new_id(), "name": ACCESS_ROLE, "description": _ACCESS}
+    tables["roles"].put({"tenantId": TENANT_ID, **role, "type": "MachineToMachine", "isDefault": False})
+    relations["roles_scopes"].insert([(role["id"], MANAGEMENT_SCOPE)])
     # Listed newest first, the application with the role comes first: it is the younger one.
     for app_id, value, name in (
         (settings.norole_id, settings.norole_secret, "m2m without role"),
         (settings.app_id, settings.app_secret, "m2m airflow"),
     ):
         tables["applications"].put(application_row(tenant, app_id, name))
-        tables["application_secrets"].put(secret_row(app_id, DEFAULT_SECRET, value, now))
-    tenant.relations["applications_roles"].insert([(settings.app_id, role["id"])])
+        tables["application_secrets"].put(secret_row(app_id, DEFAULT_SECRET, value, tenant.now_ms()))
+    relations["applications_roles"].insert([(settings.app_id, role["id"])])

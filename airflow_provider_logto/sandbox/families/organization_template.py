@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from airflow_provider_logto.sandbox.errors import ApiError, ForeignKeyError
-from airflow_provider_logto.sandbox.families.common import crud, insert, relation_routes
+from airflow_provider_logto.sandbox.families.common import insert
+from airflow_provider_logto.sandbox.families.generated import Entity, Link
 from airflow_provider_logto.sandbox.relations import Row
 from airflow_provider_logto.sandbox.routing import OPTIONAL, Call, Routes
 from airflow_provider_logto.sandbox.schema import Enum, Obj, Text, ids
@@ -40,17 +41,16 @@ def _scope_view(call: Call, scope: Row) -> Row:
     return view
 
 
-crud(
-    roles,
+Entity(
     "organization_roles",
+    "organization role",
     Obj(_NAMED | {"type": _KIND}),
     _role_defaults,
     search=("id", "name", "description"),
-    singular="organization role",
     unique_name=True,
     view=_with_scopes,
-    own_create=True,
-)
+    own="POST",
+).declare(roles)
 
 
 @roles.post(
@@ -74,8 +74,7 @@ def create_organization_role(call: Call) -> Row:
     return role
 
 
-relation_routes(
-    roles,
+Link(
     "/{id}/scopes",
     "organization_roles_scopes",
     "organizationScopeIds",
@@ -83,9 +82,8 @@ relation_routes(
     table="organization_scopes",
     owner="organization_roles",
     paging=OPTIONAL,
-)
-relation_routes(
-    roles,
+).declare(roles)
+Link(
     "/{id}/resource-scopes",
     "organization_roles_resource_scopes",
     "scopeIds",
@@ -93,14 +91,13 @@ relation_routes(
     table="scopes",
     owner="organization_roles",
     paging=OPTIONAL,
-)
-crud(
-    scopes,
+).declare(roles)
+Entity(
     "organization_scopes",
+    "organization scope",
     Obj(_NAMED),
     lambda call: {"name": None, "description": None},
     search=("name",),
-    singular="organization scope",
     unique_name=True,
     paging=OPTIONAL,
-)
+).declare(scopes)

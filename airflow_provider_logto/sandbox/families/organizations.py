@@ -8,10 +8,9 @@ from airflow_provider_logto.sandbox.errors import ApiError, invalid_input
 from airflow_provider_logto.sandbox.families.common import (
     CREATED,
     NO_CONTENT,
-    crud,
-    relation_routes,
     unlink,
 )
+from airflow_provider_logto.sandbox.families.generated import Entity, Link
 from airflow_provider_logto.sandbox.paging import Rows
 from airflow_provider_logto.sandbox.relations import Row
 from airflow_provider_logto.sandbox.routing import OPTIONAL, PAGED, Call, Reply, Routes
@@ -47,15 +46,8 @@ def _defaults(call: Call) -> Row:
     }
 
 
-crud(
-    routes,
-    "organizations",
-    _SHAPE,
-    _defaults,
-    search=("id", "name"),
-    singular="organization",
-    id_length=12,
-    own_list=True,
+Entity("organizations", "organization", _SHAPE, _defaults, search=("id", "name"), id_length=12, own="GET").declare(
+    routes
 )
 
 
@@ -124,15 +116,14 @@ def replace_members(call: Call) -> Reply:
     return NO_CONTENT
 
 
-relation_routes(
-    routes,
+Link(
     "/{id}/users",
     "organization_users",
     "userIds",
     "userId",
     table="users",
     own="GET POST PUT",
-)
+).declare(routes)
 
 
 @routes.get("/{id}/applications", paging=PAGED)
@@ -144,15 +135,14 @@ def list_applications(call: Call) -> Rows:
     return Rows([row for row in rows if matches(row)], view)
 
 
-relation_routes(
-    routes,
+Link(
     "/{id}/applications",
     "organization_applications",
     "applicationIds",
     "applicationId",
     table="applications",
     own="GET",
-)
+).declare(routes)
 
 
 # -- roles of members
@@ -250,8 +240,7 @@ def list_member_scopes(call: Call) -> Rows:
 
 # -- just-in-time provisioning
 
-relation_routes(
-    routes,
+Link(
     "/{id}/jit/roles",
     "organization_jit_roles",
     "organizationRoleIds",
@@ -259,9 +248,8 @@ relation_routes(
     table="organization_roles",
     owner="organizations",
     paging=OPTIONAL,
-)
-relation_routes(
-    routes,
+).declare(routes)
+Link(
     "/{id}/jit/sso-connectors",
     "organization_jit_sso_connectors",
     "ssoConnectorIds",
@@ -269,4 +257,4 @@ relation_routes(
     table="sso_connectors",
     owner="organizations",
     paging=OPTIONAL,
-)
+).declare(routes)
