@@ -43,6 +43,8 @@ def airflow_environment(home: Path, connection: str, **more: str) -> dict[str, s
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     return {
         **inherited,
+        # `airflow standalone` looks its own command up.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW_CONN_LOGTO_DEFAULT": connection,
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),

@@ -35,6 +35,9 @@ def standalone_environment(home: Path, connection: str, port: int) -> dict[str, 
         # The default forks 32 workers.
         AIRFLOW__CORE__PARALLELISM="4",
         AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION="False",
+        # Two servers of logs that would otherwise meet those of another Airflow on this machine.
+        AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT=str(free_port()),
+        AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT=str(free_port()),
     )
 
 
@@ -50,6 +53,13 @@ def wait_until_healthy(address: str, process: subprocess.Popen[str]) -> bool:
             return True
         time.sleep(0.5)
     return False
+
+
+def free_port() -> int:
+    """A port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def port_is_free(port: int) -> bool:
