@@ -53,7 +53,7 @@ def checked_params(query: Query | None) -> httpx.QueryParams | None:
         raise InvalidInput("query", f"must be a mapping of names to values, not {type(query).__name__}")
     pairs: list[tuple[str, str | int | float | bool | None]] = []
     for name, value in (query or {}).items():
-        many = isinstance(value, Sequence | set | frozenset) and not isinstance(value, str)
+        many = isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes)
         for one in value if many else (value,):
             if isinstance(one, bool):
                 pairs.append((name, str(one).lower()))

@@ -1,0 +1,183 @@
+"""Which failure is worth another try, and how long to wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from tenacity import RetryCallState
+
+from airflow_provider_logto.client.pacing import CellPacer, ProcessCell
+from airflow_provider_logto.client.replies import Reply
+from airflow_provider_logto.client.retrying import RetryOptions, after_loss, failure_of
+from airflow_provider_logto.client.schedule import CREDIT
+from airflow_provider_logto.exceptions import (
+    AuthFailed,
+    Conflict,
+    ConnectionFailed,
+    LogtoApiError,
+    OutcomeUnknown,
+    QuotaExhausted,
+    RateLimited,
+    ServerFailed,
+)
+from airflow_provider_logto.sandbox import Sandbox
+
+from .conftest import QUICK, Talk
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "decision"),
+    [
+        ("GET", "/users", "repeat"),
+        ("DELETE", "/users/a", "repeat"),
+        ("PATCH", "/users/a", "repeat"),
+        ("PUT", "/users/a/roles", "repeat"),
+        ("PUT", "/applications/a/roles", "read back"),
+        ("PUT", "/organization-invitations/a/status", "read back"),
+        ("PATCH", "/hooks/a/signing-key", "read back"),
+        ("POST", "/users", "read back"),
+        ("POST", "/users/a/roles", "repeat"),
+        ("POST", "/users/a/password/verify", "repeat"),
+        ("POST", "/roles/a/users", "read back"),
+        ("POST", "/organizations", "read back"),
+        ("POST", "/organizations/a/users", "repeat"),
+        ("POST", "/organizations/a/users/roles", "repeat"),
+        ("POST", "/organizations/a/users/b/roles", "repeat"),
+        ("POST", "/organizations/a/jit/email-domains", "read back"),
+        ("POST", "/organizations/a/jit/roles", "repeat"),
+        ("POST", "/organization-invitations/a/message", "read back"),
+        ("POST", "/verification-codes", "read back"),
+        ("POST", "/one-time-tokens", "read back"),
+        ("POST", "/something/new", "read back"),
+    ],
+)
+def test_after_a_lost_answer(method: str, path: str, decision: str) -> None:
+    assert after_loss(method, path) == decision
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (RateLimited("GET /api/x", 429), "throttled"),
+        (ServerFailed("POST /api/users", 500), "lost"),
+        (ServerFailed("POST /oidc/token", 500), "unsent"),
+        (ConnectionFailed("POST /api/users", "reset", True), "lost"),
+        (ConnectionFailed("POST /api/users", "refused", False), "unsent"),
+        (QuotaExhausted("POST /oidc/token", 429, "auth.exceed_token_limit"), None),
+        (AuthFailed("GET /api/x", 401), None),
+        (Conflict("POST /api/users", 422), None),
+        (LogtoApiError("POST /api/x", 429, "request.message_rate_limited"), None),
+        (ValueError("x"), None),
+    ],
+)
+def test_the_kinds_of_failure(error: Exception, failure: str | None) -> None:
+    assert failure_of(error) == failure
+
+
+def state(error: Exception, attempt: int) -> RetryCallState:
+    made = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
+    made.attempt_number = attempt
+    made.set_exception((type(error), error, None))
+    return made
+
+
+def test_waits_are_drawn_from_a_doubling_range() -> None:
+    options = RetryOptions(base=1.0, cap=6.0)
+    for attempt, most in ((1, 1.0), (2, 2.0), (3, 4.0), (4, 6.0), (40, 6.0)):
+        waits = [options.delay(state(ServerFailed("GET /", 500), attempt)) for _ in range(300)]
+        assert max(waits) <= most
+        assert max(waits) > most * 0.9
+        assert min(waits) < most * 0.1
+
+
+def test_what_the_server_asks_for_is_kept() -> None:
+    error = RateLimited("GET /", 429, retry_after=7.0)
+    waits = [RetryOptions().delay(state(error, 1)) for _ in range(100)]
+    assert 7.0 <= min(waits) < max(waits) <= 8.0
+
+
+@pytest.mark.parametrize(
+    ("value", "date", "seconds"),
+    [
+        ("7", None, 7.0),
+        ("0", None, 0.0),
+        ("1.5", None, 1.5),
+        ("-3", None, 0.0),
+        ("Sun, 06 Nov 1994 08:49:47 GMT", "Sun, 06 Nov 1994 08:49:37 GMT", 10.0),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:47 GMT", 0.0),
+        ("soon", None, None),
+        ("nan", None, None),
+        ("inf", None, None),
+        ("", None, None),
+        (None, None, None),
+    ],
+)
+def test_both_forms_of_retry_after(value: str | None, date: str | None, seconds: float | None) -> None:
+    headers = {name: text for name, text in (("retry-after", value), ("date", date)) if text is not None}
+    assert Reply(429, None, headers).retry_after == seconds
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_429_is_waited_out_whatever_the_method(talk: Talk, sandbox: Sandbox, form: str) -> None:
+    sandbox.add_fault(kind="rate_limited", path="/api/users", retry_after=1, retry_after_as=form)
+    began = time.monotonic()
+    talk(lambda client: client.request("POST", "/users", body={"username": "ada"}))
+    # An HTTP date has whole seconds: up to one is lost against the true time.
+    assert time.monotonic() - began >= (1.0 if form == "seconds" else 0.0)
+    assert len(sandbox.state()["users"]) == 1
+
+
+def test_a_429_longer_than_the_operation_may_take_is_handed_up(talk: Talk, sandbox: Sandbox) -> None:
+    sandbox.add_fault(kind="rate_limited", path="/api/users", retry_after=60, times=None)
+    began = time.monotonic()
+    with pytest.raises(RateLimited) as caught:
+        talk(lambda client: client.request("GET", "/users"))
+    assert caught.value.retry_after == 60
+    assert time.monotonic() - began < 2
+    options = RetryOptions(until=time.monotonic() + 30)
+    with pytest.raises(RateLimited):  # the task ends before that
+        talk(lambda client: client.request("GET", "/users"), retry=options)
+
+
+@pytest.mark.parametrize("kind", ["reset", "lost_answer", "truncated"])
+@pytest.mark.parametrize("after_commit", [True, False])
+def test_a_write_is_sent_once_when_its_answer_is_lost(
+    talk: Talk, sandbox: Sandbox, kind: str, after_commit: bool
+) -> None:
+    extra: dict[str, Any] = {"after_commit": after_commit} if kind == "reset" else {}
+    sandbox.add_fault(kind=kind, method="POST", path="/api/organizations", **extra)
+    with pytest.raises(OutcomeUnknown):
+        talk(lambda client: client.request("POST", "/organizations", body={"name": "twin"}))
+    assert sandbox.stats()["routes"]["POST /api/organizations"] == 1
+
+
+def test_an_outage_is_given_up_after_some_tries(talk: Talk, sandbox: Sandbox) -> None:
+    sandbox.add_fault(kind="error", status=500, path="/api/users", times=None)
+    with pytest.raises(ServerFailed):
+        talk(lambda client: client.request("GET", "/users"))
+    assert sandbox.stats()["routes"]["GET /api/users"] == QUICK.attempts
+
+
+def test_a_long_outage_is_not_made_worse(talk: Talk, sandbox: Sandbox) -> None:
+    pacer = CellPacer(ProcessCell(), None, 1.0)
+    sandbox.add_fault(kind="error", status=500, path="/api/users", times=None)
+
+    async def hammer(client: Any) -> None:
+        await asyncio.gather(*(client.request("GET", "/users") for _ in range(600)), return_exceptions=True)
+
+    talk(hammer, pacer=pacer, retry=RetryOptions(base=0.001, cap=0.001))
+    sent = sandbox.stats()["routes"]["GET /api/users"]
+    assert 600 < sent <= 600 + CREDIT + 1
+    assert sent / 600 <= 1.1
+    sandbox.clear_faults()
+
+    async def recover(client: Any) -> None:
+        for _ in range(4):
+            await client.request("GET", "/users")
+        sandbox.add_fault(kind="error", status=500, path="/api/users")
+        await client.request("GET", "/users")  # successes have earned a retry
+
+    talk(recover, pacer=pacer)

@@ -1,0 +1,335 @@
+"""Tokens: fetched once, judged, renewed in time, and every refusal told apart."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_logto.client.client import LogtoClient
+from airflow_provider_logto.client.endpoint import Endpoint
+from airflow_provider_logto.client.replies import Reply
+from airflow_provider_logto.client.token_cache import ProcessTokenCache, Token
+from airflow_provider_logto.client.tokens import Credentials, TokenSource, bearer_hint, token_hint
+from airflow_provider_logto.exceptions import (
+    AuthFailed,
+    Forbidden,
+    LogtoApiError,
+    LogtoError,
+    NotFound,
+    QuotaExhausted,
+    RateLimited,
+    ServerFailed,
+)
+from airflow_provider_logto.sandbox import Sandbox
+
+from .conftest import Talk, client_of
+
+
+async def look(client: LogtoClient) -> Any:
+    return await client.request("GET", "/users")
+
+
+# -- what the server refuses, over the wire
+
+
+@pytest.mark.parametrize(
+    ("options", "fault", "kind", "words"),
+    [
+        ({"app": "nobody"}, None, AuthFailed, r"no application 'nobody' in this tenant: check login"),
+        ({"secret": "wrong"}, None, AuthFailed, r"the secret is wrong: check password"),
+        ({"resource": "https://localhost/api"}, None, LogtoApiError, "is unknown there: on a self-hosted Logto"),
+        ({}, {"kind": "secret_expired"}, LogtoApiError, "the application's secret has expired: make a new one"),
+        ({}, {"kind": "token_without_scope"}, Forbidden, "Management API permission `all`"),
+        ({}, {"kind": "token_quota"}, QuotaExhausted, "no quota left"),
+    ],
+)
+def test_a_refused_token_is_explained_and_not_asked_for_again(
+    talk: Talk,
+    sandbox: Sandbox,
+    options: dict[str, Any],
+    fault: dict[str, Any] | None,
+    kind: type[Exception],
+    words: str,
+) -> None:
+    if fault:
+        sandbox.add_fault(times=None, **fault)
+    with pytest.raises(kind, match=words) as caught:
+        talk(look, **options)
+    assert [request["path"] for request in sandbox.requests()] == ["/oidc/token"]
+    for secret in (sandbox.app_secret, "wrong"):
+        assert secret not in str(caught.value).replace("the secret is wrong", "")
+
+
+def test_an_application_without_a_role(talk: Talk, sandbox: Sandbox) -> None:
+    cache = ProcessTokenCache()
+    for _ in range(2):
+        with pytest.raises(Forbidden, match="Logto Management API access"):
+            talk(look, app=sandbox.norole_id, secret=sandbox.norole_secret, token_cache=cache)
+    assert cache._tokens == {}  # such a token is never kept
+
+
+def test_a_token_endpoint_that_fails_is_tried_again(talk: Talk, sandbox: Sandbox) -> None:
+    sandbox.add_fault(kind="error", status=503, path="/oidc/token", times=2)
+    talk(look)
+    sandbox.add_fault(kind="error", status=500, path="/oidc/token", times=None)
+    with pytest.raises(ServerFailed, match="POST /oidc/token"):  # and not OutcomeUnknown: nothing was written
+        talk(lambda client: client.request("POST", "/users", body={}))
+
+
+CLAIM = "ERR_JWT_CLAIM_VALIDATION_FAILED"
+BAD = {"error": "invalid_client", "error_description": "client authentication failed"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (400, {"error": "invalid_client", "error_description": "invalid client x"}, "no application"),
+        (401, BAD, "secret is wrong"),
+        (400, {"error": "invalid_request", "error_description": "client secret has expired"}, "has expired"),
+        (400, {"error": "invalid_request", "error_description": "requested grant type is not allowed"}, "machine-to-m"),
+        (400, {"error": "invalid_request", "error_description": "client_id mismatch"}, "client_id mismatch"),
+        (400, {"error": "invalid_target", "error_description": "x"}, "mend `resource`"),
+        (403, {"error": "access_denied", "error_description": "no entry"}, "token script) refused: no entry"),
+        (400, {"error": "unsupported_grant_type"}, "is host a Logto endpoint"),
+        (429, {"code": "auth.exceed_token_limit"}, ""),
+        (500, None, ""),
+    ],
+)
+def test_each_refusal_has_its_own_sentence(status: int, body: Any, words: str) -> None:
+    endpoint = Endpoint.parse("https://acme.logto.app")
+    hint = token_hint(Reply(status, body, {}), endpoint, Credentials("x", "y"))
+    assert words in hint
+    assert bool(words) == bool(hint)
+
+
+def test_the_admin_port_is_named() -> None:
+    endpoint = Endpoint.parse("http://localhost:3002")
+    assert "3001" in token_hint(Reply(400, BAD, {}), endpoint, Credentials("x", "y"))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (403, {"code": "auth.forbidden"}, "lacks the scope"),
+        (
+            401,
+            {"code": "auth.unauthorized", "data": {"code": "ERR_JWT_CLAIM_VALIDATION_FAILED", "claim": "aud"}},
+            "resource",
+        ),
+        (
+            401,
+            {"code": "auth.unauthorized", "data": {"code": "ERR_JWT_CLAIM_VALIDATION_FAILED", "claim": "iss"}},
+            "custom",
+        ),
+        (401, {"code": "auth.unauthorized", "data": {"code": "ERR_JWKS_NO_MATCHING_KEY"}}, "admin port"),
+        (401, {"code": "auth.unauthorized", "data": "?"}, ""),
+    ],
+)
+def test_each_refusal_of_the_api_has_its_own_sentence(status: int, body: Any, words: str) -> None:
+    assert words in bearer_hint(Reply(status, body, {}), Endpoint.parse("https://acme.logto.app"))
+
+
+@pytest.mark.parametrize(("app", "secret"), [("a:b", "c d+e%"), ("ä", "日本"), ("x", "p:q/r")])
+def test_odd_characters_in_credentials(app: str, secret: str) -> None:
+    with Sandbox(app_id=app, app_secret=secret) as sandbox:
+        asyncio.run(_look_once(sandbox))
+        assert sandbox.stats()["tokens"] == 1
+
+
+async def _look_once(sandbox: Sandbox, **options: Any) -> None:
+    async with client_of(sandbox, **options) as client:
+        await look(client)
+
+
+# -- one token, renewed at the right moment
+
+
+def test_one_token_for_many_requests_and_clients(talk: Talk, sandbox: Sandbox) -> None:
+    cache = ProcessTokenCache()
+
+    async def many(client: LogtoClient) -> None:
+        await asyncio.gather(*(look(client) for _ in range(30)))
+
+    for _ in range(3):
+        talk(many, token_cache=cache)
+    assert sandbox.stats()["tokens"] == 1
+
+
+def test_a_rotated_key_costs_one_more_token_under_load(talk: Talk, sandbox: Sandbox) -> None:
+    async def many(client: LogtoClient) -> None:
+        await look(client)
+        sandbox.add_fault(kind="signing_key_rotated")
+        await asyncio.gather(*(look(client) for _ in range(30)))
+        await look(client)
+
+    talk(many)
+    assert sandbox.stats()["tokens"] == 2
+
+
+def test_an_expired_token_is_replaced_once(talk: Talk, sandbox: Sandbox) -> None:
+    async def late(client: LogtoClient) -> None:
+        await look(client)
+        sandbox.add_fault(kind="clock_skew", offset_ms=2 * 3600_000)
+        client._skew = 0.0  # as if the server's clock had not been seen since
+        await asyncio.gather(*(look(client) for _ in range(10)))
+
+    talk(late)
+    assert sandbox.stats()["tokens"] == 2
+
+
+@pytest.mark.parametrize("offset", [-300_000, 300_000])
+def test_clocks_that_disagree_cost_no_token(talk: Talk, sandbox: Sandbox, offset: int) -> None:
+    sandbox.add_fault(kind="clock_skew", offset_ms=offset)
+    cache = ProcessTokenCache()
+    for _ in range(3):
+        talk(look, token_cache=cache)
+    assert sandbox.stats()["tokens"] == 1
+
+
+def test_a_403_and_a_wrong_audience_never_fetch_again(scripted: Any, ask: Talk) -> None:
+    from .conftest import raw
+
+    json = "Content-Type: application/json"
+    wrong = b'{"code":"auth.unauthorized","data":{"code":"ERR_JWT_CLAIM_VALIDATION_FAILED","claim":"aud"}}'
+    for answer in (raw("403 X", b'{"code":"auth.forbidden"}', json), raw("401 X", wrong, json)):
+        scripted.requests.clear()
+        with pytest.raises((Forbidden, AuthFailed)):
+            ask("GET", "/users", answers=[answer])
+        assert len(scripted.requests) == 1
+
+
+def test_every_secret_is_announced_before_it_is_used(talk: Talk, sandbox: Sandbox) -> None:
+    told: list[str] = []
+    cache = ProcessTokenCache()
+
+    async def tell(secret: str) -> None:
+        told.append(secret)
+
+    talk(look, token_cache=cache, on_secret=tell)
+    (token,) = cache._tokens.values()
+    assert told == [Credentials(sandbox.app_id, sandbox.app_secret).basic, token.value]
+    told.clear()
+    talk(look, token_cache=cache, on_secret=tell)
+    assert told == [token.value]
+    assert token.value not in repr(token)
+
+
+# -- the source alone, with a clock of its own
+
+
+class Mint:
+    """Makes tokens ``t1``, ``t2`` ... of 3600 s, or fails."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self.made = 0
+        self.failure: LogtoError | None = None
+
+    async def __call__(self) -> Token:
+        await asyncio.sleep(0)
+        if self.failure:
+            raise self.failure
+        self.made += 1
+        return Token(f"t{self.made}", self.now, self.now + 3600)
+
+    def source(self, cache: ProcessTokenCache, skew: Callable[[], float | None] = lambda: None) -> TokenSource:
+        async def mute(secret: str) -> None:
+            return None
+
+        return TokenSource(self, cache, "key", mute, skew, lambda: self.now)
+
+
+def test_fifty_at_expiry_fetch_one() -> None:
+    async def run() -> None:
+        mint, cache = Mint(), ProcessTokenCache()
+        sources = [mint.source(cache) for _ in range(50)]
+        assert {t.value for t in await asyncio.gather(*(s.current() for s in sources))} == {"t1"}
+        mint.now += 3600
+        assert {t.value for t in await asyncio.gather(*(s.current() for s in sources))} == {"t2"}
+
+    asyncio.run(run())
+
+
+def test_renewal_begins_at_about_four_fifths_and_one_does_it() -> None:
+    async def run() -> None:
+        mint, cache = Mint(), ProcessTokenCache()
+        sources = [mint.source(cache) for _ in range(50)]
+        await sources[0].current()
+        mint.now += 0.74 * 3600
+        await asyncio.gather(*(s.current() for s in sources))
+        assert mint.made == 1
+        mint.now += 0.06 * 3600
+        some = sum(s._due(Token("t1", mint.now - 0.8 * 3600, mint.now + 0.2 * 3600)) for s in sources)
+        assert 5 < some < 45  # a fleet does not renew as one
+        await asyncio.gather(*(s.current() for s in sources))
+        assert mint.made == 2
+
+    asyncio.run(run())
+
+
+def test_a_token_serves_until_shortly_before_its_end_when_renewal_fails() -> None:
+    async def run() -> None:
+        mint, cache = Mint(), ProcessTokenCache()
+        source = mint.source(cache)
+        await source.current()
+        mint.failure = RateLimited("POST /oidc/token", 429)
+        for _ in range(60):
+            mint.now += 3560 / 60
+            assert (await source.current()).value == "t1"
+        mint.failure = NotFound("POST /oidc/token", 404)
+        mint.now += 40
+        with pytest.raises(NotFound):
+            await source.current()
+
+    asyncio.run(run())
+
+
+def test_while_one_renews_the_others_go_on() -> None:
+    async def run() -> None:
+        mint, cache = Mint(), ProcessTokenCache()
+        source = mint.source(cache)
+        await source.current()
+        mint.now += 3400
+        async with cache.lock("key"):
+            began = time.monotonic()
+            assert (await source.current()).value == "t1"
+            assert time.monotonic() - began < 0.5
+
+    asyncio.run(run())
+
+
+def test_a_short_lived_token_is_used_too() -> None:
+    async def run() -> None:
+        mint, cache = Mint(), ProcessTokenCache()
+        source = mint.source(cache)
+        await cache.put("key", Token("brief", mint.now, mint.now + 5))
+        assert (await source.current()).value == "brief"
+
+    asyncio.run(run())
+
+
+def test_the_servers_clock_decides() -> None:
+    async def run() -> None:
+        mint, cache = Mint(), ProcessTokenCache()
+        ahead = mint.source(cache, lambda: 7200.0)  # the server is two hours ahead: its token is long over
+        await cache.put("key", Token("old", mint.now, mint.now + 3600))
+        assert (await ahead.current()).value == "t1"
+
+    asyncio.run(run())
+
+
+def test_the_key_tells_tenants_applications_resources_and_secrets_apart() -> None:
+    base = Endpoint.parse("https://a.logto.app")
+    keys = {
+        Credentials("x", "s").cache_key(base),
+        Credentials("y", "s").cache_key(base),
+        Credentials("x", "t").cache_key(base),
+        Credentials("x", "s").cache_key(Endpoint.parse("https://b.logto.app")),
+        Credentials("x", "s").cache_key(Endpoint.parse("https://a.logto.app", resource="urn:r")),
+    }
+    assert len(keys) == 5
+    assert "s3cret" not in Credentials("x", "s3cret").cache_key(base)
