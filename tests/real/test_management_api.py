@@ -13,7 +13,7 @@ from tests.real.conftest import Corner
 
 
 def call(**arguments: Any) -> Any:
-    return ManagementApiOperator(task_id="call", **arguments).execute({})
+    return ManagementApiOperator(task_id="call", **arguments).act({})
 
 
 def test_the_connection_test_says_what_it_reached(corner: Corner) -> None:

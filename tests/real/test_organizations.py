@@ -12,7 +12,7 @@ from tests.real.conftest import Corner
 
 
 def provision(**arguments: Any) -> dict[str, Any]:
-    return ProvisionOrganizationOperator(task_id="provision", **arguments).execute({})
+    return ProvisionOrganizationOperator(task_id="provision", **arguments).act({})
 
 
 def members(corner: Corner, organization_id: str) -> dict[str, set[str]]:

@@ -12,7 +12,7 @@ from tests.real.conftest import Corner
 
 
 def assign(**arguments: Any) -> dict[str, Any]:
-    return AssignRolesOperator(task_id="assign", **arguments).execute({})
+    return AssignRolesOperator(task_id="assign", **arguments).act({})
 
 
 def held(corner: Corner, user: dict[str, Any]) -> set[str]:

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_logto.exceptions import Ambiguous, Conflict
+from airflow_provider_logto.management.conditions import check_user
 from airflow_provider_logto.operators.users import CreateUserOperator
 from airflow_provider_logto.sensors.users import UserSensor
 from tests.real.conftest import Corner
 
 
 def create(context: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
-    return CreateUserOperator(task_id="create", **fields).execute(context or {})
+    return CreateUserOperator(task_id="create", **fields).act(context or {})
 
 
 def run_begun(ago: timedelta) -> dict[str, Any]:
@@ -138,7 +139,7 @@ def test_a_reference_that_means_two_people_is_refused(corner: Corner) -> None:
     other = corner.hook.request("POST", "/users", body={"username": someone["id"]})
     try:
         with pytest.raises(Ambiguous, match="more than one user"):
-            UserSensor(task_id="wait", user=someone["id"]).poke({})
+            corner.hook.run(check_user, someone["id"], "exists")
         assert UserSensor(task_id="wait", user={"username": someone["id"]}).poke({})
     finally:
         corner.hook.request("DELETE", f"/users/{other['id']}")
