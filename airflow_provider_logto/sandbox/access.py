@@ -14,7 +14,9 @@ from airflow_provider_logto.sandbox.keys import ALGORITHM
 from airflow_provider_logto.sandbox.state import Tenant
 
 _KEPT = 256
+_FAMILIES = ("ES", "RS", "PS", "Ed")
 _NAMES = {
+    "ERR_JOSE_NOT_SUPPORTED": "JOSENotSupported",
     "ERR_JWS_INVALID": "JWSInvalid",
     "ERR_JWT_INVALID": "JWTInvalid",
     "ERR_JWT_EXPIRED": "JWTExpired",
@@ -57,6 +59,8 @@ class Gate:
         header = _part(token, 0)
         if token.count(".") != 2 or header is None:
             raise _refused("ERR_JWS_INVALID")
+        if not str(header.get("alg")).startswith(_FAMILIES):
+            raise _refused("ERR_JOSE_NOT_SUPPORTED")
         if header.get("kid") != key.kid or header.get("alg") != ALGORITHM:
             raise _refused("ERR_JWKS_NO_MATCHING_KEY")
         try:

@@ -30,6 +30,7 @@ from airflow_provider_logto.sandbox.schema import validate
 from airflow_provider_logto.sandbox.state import Tenant
 
 _log = logging.getLogger(__name__)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _SIGN_IN_PAGE = "<!doctype html><title>Logto sandbox: no sign-in experience</title>\n"
 
 Headers = list[tuple[str, str]]
@@ -79,7 +80,7 @@ class App:
     def _api(self, request: Request, body: bytes, path: str) -> Response:
         route, params, allowed = families.ROUTER.find(request.method, path)
         if route is None and allowed:
-            return text_response(405, {"Allow": ", ".join(allowed)})
+            return _other_method(request.method, ", ".join(allowed))
         if route is None:
             raise PlainNotFoundError
         if route.since and not self.tenant.has(route.since):
@@ -151,6 +152,14 @@ def collapsed(query: Sequence[tuple[str, str]]) -> dict[str, Any]:
         else:
             found[key] = value
     return found
+
+
+def _other_method(method: str, allow: str) -> Response:
+    """A known path that this method is not for."""
+    if method == "OPTIONS":
+        return Response(b"", headers={"Allow": allow}, media_type="text/plain")
+    status = HTTPStatus.METHOD_NOT_ALLOWED if method in _METHODS else HTTPStatus.NOT_IMPLEMENTED
+    return text_response(status, {"Allow": allow})
 
 
 def _plain(response: Response, headers: Sequence[tuple[str, str]]) -> Response:

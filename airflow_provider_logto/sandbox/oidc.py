@@ -12,7 +12,7 @@ from starlette.responses import Response
 from airflow_provider_logto.sandbox.bodies import FORM_LIMIT, parse_body
 from airflow_provider_logto.sandbox.client_auth import Client, OidcError, authenticate
 from airflow_provider_logto.sandbox.discovery import discovery_document
-from airflow_provider_logto.sandbox.errors import ApiError, MalformedJsonError, PlainNotFoundError
+from airflow_provider_logto.sandbox.errors import ApiError, BareError, MalformedJsonError, PlainNotFoundError
 from airflow_provider_logto.sandbox.relations import Row
 from airflow_provider_logto.sandbox.responses import json_response, language, to_json
 from airflow_provider_logto.sandbox.state import Tenant, new_id
@@ -45,7 +45,7 @@ def respond(tenant: Tenant, request: Request, body: bytes, path: str) -> Respons
         ("GET", "/oidc/jwks"): _jwks,
         ("POST", "/oidc/token"): _token,
     }
-    answer = answers.get((request.method, path))
+    answer = answers.get((request.method, path.removesuffix("/")))
     try:
         if answer is None:
             route = path.removeprefix("/oidc")
@@ -56,7 +56,10 @@ def respond(tenant: Tenant, request: Request, body: bytes, path: str) -> Respons
             )
         return answer(tenant, request, body)
     except OidcError as error:
-        return _refused(error, tenant, request)
+        response = _refused(error, tenant, request)
+        if answer is _token:
+            response.headers["Cache-Control"] = "no-store"
+        return response
 
 
 def _discovery(tenant: Tenant, request: Request, body: bytes) -> Response:
@@ -78,7 +81,6 @@ def _open(response: Response) -> Response:
 def _refused(error: OidcError, tenant: Tenant, request: Request) -> Response:
     body = error.body(language(request), bare=request.query_params.get("parse_error") == "false")
     response = _open(json_response(error.status, to_json(body), request))
-    response.headers["Cache-Control"] = "no-store"
     if error.challenge:
         response.headers["WWW-Authenticate"] = (
             f'Basic realm="{issuer(tenant, request)}", error="{error.error}", error_description="{error.description}"'
@@ -109,14 +111,18 @@ def _token(tenant: Tenant, request: Request, body: bytes) -> Response:
 def _form(request: Request, body: bytes) -> dict[str, Any]:
     if len(body) > FORM_LIMIT:
         raise PlainNotFoundError
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in ("", "application/json", "application/x-www-form-urlencoded"):
+        text = "only application/x-www-form-urlencoded content-type bodies are supported on POST /token"
+        raise OidcError(400, "invalid_request", text, logged=False)
     try:
         form = parse_body(body, request.headers)
     except MalformedJsonError:
         form = {}
-    if not isinstance(form, dict):
-        form = {}
-    if b"\x00" in body or b"%00" in body or b"\\u0000" in body:
-        raise OidcError(400, "invalid_request", "invalid request parameters", logged=False)
+    form = form if isinstance(form, dict) else {}
+    # These two reach the database, which takes no NUL.
+    if any("\x00" in str(form.get(key, "")) for key in ("client_id", "resource")):
+        raise BareError
     return form
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_logto.sandbox.errors import ApiError
+from airflow_provider_logto.sandbox.errors import ApiError, invalid_input
 
 Issue = dict[str, Any]
 Path = tuple[str | int, ...]
@@ -19,7 +19,7 @@ USERNAME = re.compile(r"^[A-Z_a-z]\w*$", re.ASCII)
 ZOD_EMAIL = re.compile(r"^(?!\.)(?!.*\.\.)[\w'+\-.]*[\w+-]@([a-z0-9][a-z0-9-]*\.)+[a-z]{2,}$", re.IGNORECASE)
 
 
-_SOFT = frozenset({"invalid_string", "too_small", "too_big"})
+_SOFT = frozenset({"invalid_string", "too_small", "too_big", "custom"})
 
 
 class _Missing:
@@ -82,21 +82,28 @@ class Bool(Schema):
 
 
 class Number(Schema):
-    """A JSON number; ``least`` and ``most`` are inclusive bounds."""
+    """A JSON number; ``least`` and ``most`` are inclusive bounds; ``whole`` is what the database enforces."""
 
     expected = "number"
 
-    def __init__(self, least: float | None = None, most: float | None = None, **options: bool) -> None:
+    def __init__(
+        self, least: float | None = None, most: float | None = None, *, whole: bool = False, **options: bool
+    ) -> None:
         super().__init__(**options)
-        self.least, self.most = least, most
+        self.least, self.most, self.whole = least, most, whole
 
     def inside(self, value: Any, path: Path, issues: list[Issue]) -> Any:
         _bounds("number", value, self.least, self.most, path, issues)
+        if self.whole and value % 1:
+            issues.append({"refused": invalid_input()})
         return value
 
 
 class Text(Schema):
-    """A string; ``least`` and ``most`` bound its length; ``column`` is the width the database enforces."""
+    """A string; ``least`` and ``most`` bound its length; ``column`` is the width the database enforces.
+
+    Of ``kind`` ``url`` (or ``custom``, the same told in another way) it is a URL.
+    """
 
     expected = "string"
 
@@ -119,13 +126,19 @@ class Text(Schema):
         if self.empty and value == "":
             return value
         _bounds("string", len(value), self.least, self.most, path, issues)
-        good = _is_url(value) if self.kind == "url" else not self.pattern or self.pattern.search(value)
+        good = self.pattern.search(value) if self.pattern else self.kind == "regex" or _is_url(value)
         if not good:
-            message = "Invalid" if self.kind == "regex" else f"Invalid {self.kind}"
-            issues.append({"validation": self.kind, "code": "invalid_string", "message": message, "path": list(path)})
+            issues.append({**self._issue(), "path": list(path)})
         if self.column and len(value) > self.column:
-            issues.append({"too_long": self.column})
+            text = f"value too long for type character varying({self.column})"
+            issues.append({"refused": ApiError(422, "entity.value_too_long", data={"message": text})})
         return value
+
+    def _issue(self) -> Issue:
+        if self.kind == "custom":
+            return {"code": "custom", "message": "Invalid input"}
+        message = "Invalid" if self.kind == "regex" else f"Invalid {self.kind}"
+        return {"validation": self.kind, "code": "invalid_string", "message": message}
 
 
 def _is_url(value: str) -> bool:
@@ -168,7 +181,7 @@ class Enum(Schema):
         self.expected = " | ".join(f"'{option}'" for option in options_)
 
     def check(self, value: Any, path: Path, issues: list[Issue]) -> Any:
-        if not isinstance(value, str):
+        if not isinstance(value, (str, int)) or isinstance(value, bool):
             return super().check(value, path, issues)
         if value not in self.options:
             issues.append(
@@ -198,28 +211,35 @@ class Array(Schema):
 
 
 class Obj(Schema):
-    """An object with known keys; others are stripped. Without keys: any object, kept as it is."""
+    """An object with known keys; others are stripped. Without keys: any object, its values like ``values``."""
 
     expected = "object"
 
-    def __init__(self, shape: Mapping[str, Schema] | None = None, **options: bool) -> None:
+    def __init__(
+        self, shape: Mapping[str, Schema] | None = None, *, values: Schema | None = None, **options: bool
+    ) -> None:
         super().__init__(**options)
-        self.shape = shape
+        self.shape, self.values = shape, values
 
     def inside(self, value: dict[str, Any], path: Path, issues: list[Issue]) -> Any:
         if self.shape is None:
-            return value
+            each = self.values
+            return {key: each.check(item, (*path, key), issues) for key, item in value.items()} if each else value
         checked = {
             key: schema.check(value.get(key, MISSING), (*path, key), issues) for key, schema in self.shape.items()
         }
         return {key: item for key, item in checked.items() if item is not MISSING}
 
 
-class ObjOrFalse(Obj):
-    """An object, or the literal false (a message payload that is not to be sent)."""
+class No(Schema):
+    """The literal false."""
 
     def check(self, value: Any, path: Path, issues: list[Issue]) -> Any:
-        return value if value is False else super().check(value, path, issues)
+        if value is not False:
+            message = "Invalid literal value, expected false"
+            issue = {"received": value, "code": "invalid_literal", "expected": False, "path": list(path)}
+            issues.append(issue | {"message": message})
+        return value
 
 
 class Union(Schema):
@@ -230,6 +250,8 @@ class Union(Schema):
         self.choices = choices
 
     def check(self, value: Any, path: Path, issues: list[Issue]) -> Any:
+        if value is MISSING and self.optional:
+            return value
         refused = []
         for choice in self.choices:
             found: list[Issue] = []
@@ -255,17 +277,15 @@ def validate(schema: Schema, value: Any, part: str = "body") -> Any:
     """The accepted value.
 
     :param part: ``body``, ``query`` or ``parameters``, for the message.
-    :raises ApiError: 400 ``guard.invalid_input`` with zod's issues, or 422 ``entity.value_too_long``.
+    :raises ApiError: 400 ``guard.invalid_input`` with zod's issues, or what the database would refuse (422).
     """
     issues: list[Issue] = []
     accepted = schema.check(value, (), issues)
-    too_long = [issue["too_long"] for issue in issues if "too_long" in issue]
-    issues = [issue for issue in issues if "too_long" not in issue]
+    told = [issue for issue in issues if "refused" not in issue]
+    if told:
+        raise guard_error(told, part)
     if issues:
-        raise guard_error(issues, part)
-    if too_long:
-        text = f"value too long for type character varying({too_long[0]})"
-        raise ApiError(422, "entity.value_too_long", data={"message": text})
+        raise issues[0]["refused"]
     return accepted
 
 

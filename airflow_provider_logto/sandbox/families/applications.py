@@ -24,7 +24,7 @@ from airflow_provider_logto.sandbox.families.common import (
 from airflow_provider_logto.sandbox.paging import Rows
 from airflow_provider_logto.sandbox.relations import Row
 from airflow_provider_logto.sandbox.routing import OPTIONAL, PAGED, Call, Reply, Routes
-from airflow_provider_logto.sandbox.schema import Bool, Enum, Number, Obj, Text, ids, validate
+from airflow_provider_logto.sandbox.schema import Array, Bool, Enum, Number, Obj, Text, ids, validate
 from airflow_provider_logto.sandbox.search import SearchError
 from airflow_provider_logto.sandbox.state import DEFAULT_SECRET, application_row, new_id, secret_row
 
@@ -34,10 +34,30 @@ TYPES = ("Native", "SPA", "Traditional", "MachineToMachine", "Protected", "SAML"
 MACHINE = "MachineToMachine"
 _WITH_SECRETS = frozenset({MACHINE, "Traditional", "Protected"})
 _FIELDS = ("id", "name", "description")
+_URIS = Array(Text(kind="custom"))
+_SWITCHES = "alwaysIssueRefreshToken rotateRefreshToken allowTokenExchange isDeviceFlow"
 _METADATA = {
     "description": Text(optional=True, nullable=True),
-    "oidcClientMetadata": Obj(optional=True),
-    "customClientMetadata": Obj(optional=True),
+    "oidcClientMetadata": Obj(
+        {
+            "redirectUris": _URIS,
+            "postLogoutRedirectUris": _URIS,
+            "backchannelLogoutUri": Text(kind="url", optional=True),
+            "backchannelLogoutSessionRequired": Bool(optional=True),
+            "logoUri": Text(optional=True),
+        },
+        optional=True,
+    ),
+    "customClientMetadata": Obj(
+        {
+            "corsAllowedOrigins": ids(optional=True),
+            "tenantId": Text(optional=True),
+            "refreshTokenTtlInDays": Number(1, 180, optional=True),
+            **{name: Number(optional=True) for name in ("idTokenTtl", "refreshTokenTtl", "maxAllowedGrants")},
+            **{name: Bool(optional=True) for name in _SWITCHES.split()},
+        },
+        optional=True,
+    ),
     "customData": Obj(optional=True),
 }
 
@@ -82,8 +102,6 @@ def create_application(call: Call) -> Row:
         raise ApiError(400, "application.protected_app_metadata_is_required")
     if body.get("isThirdParty") and body["type"] not in ("Native", "SPA", "Traditional"):
         raise ApiError(400, "application.invalid_third_party_application_type")
-    bare: Row = {"redirectUris": [], "postLogoutRedirectUris": []}
-    body["oidcClientMetadata"] = bare | body.get("oidcClientMetadata", {})
     row = call.tenant.tables["applications"].put(application_row(call.tenant, new_id(), body.pop("name"), **body))
     if row["type"] in _WITH_SECRETS:
         _put_secret(call, row["id"], DEFAULT_SECRET, None)

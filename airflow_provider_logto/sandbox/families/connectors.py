@@ -230,8 +230,10 @@ def list_sso(call: Call) -> Rows:
     return Rows(call.tenant.tables["sso_connectors"].unordered(), _sso_details)
 
 
-@sso.post(body=Obj({"providerName": Enum("OIDC"), "connectorName": Text(1, 128)} | _SSO))
+@sso.post(body=Obj({"providerName": Text(), "connectorName": Text(1, 128)} | _SSO))
 def create_sso(call: Call) -> Row:
+    if call.body["providerName"] != "OIDC":
+        raise ApiError(422, "connector.not_found")
     _free_name(call, call.body["connectorName"])
     row: Row = {"providerName": "OIDC", "connectorName": "", "config": {}, "domains": [], "branding": {}}
     row |= {"syncProfile": False, "enableTokenStorage": False, "createdAt": call.tenant.now_ms()} | call.body

@@ -44,7 +44,7 @@ class _Unique(Array):
 
 _EVENT = Enum(*EVENTS, optional=True, nullable=True)
 _EVENTS = _Unique(Enum(*EVENTS), 1, optional=True)
-_CONFIG = {"url": Text(), "headers": Obj(optional=True), "retries": Number(0, 3, optional=True)}
+_CONFIG = {"url": Text(), "headers": Obj(values=Text(), optional=True), "retries": Number(0, 3, optional=True)}
 
 
 def _body(*, partial: bool) -> Obj:

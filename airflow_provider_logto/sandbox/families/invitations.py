@@ -8,11 +8,12 @@ from airflow_provider_logto.sandbox.families.common import NO_CONTENT, delete_ro
 from airflow_provider_logto.sandbox.paging import Rows
 from airflow_provider_logto.sandbox.relations import Row
 from airflow_provider_logto.sandbox.routing import Call, Reply, Routes
-from airflow_provider_logto.sandbox.schema import ZOD_EMAIL, Array, Enum, Number, Obj, ObjOrFalse, Text
+from airflow_provider_logto.sandbox.schema import ZOD_EMAIL, Array, Enum, No, Number, Obj, Text, Union
 
 routes = Routes("/api/organization-invitations")
 
 _ROLES = "invitations_roles"
+_PAYLOAD = Obj({name: Text(optional=True) for name in ("code", "link", "locale")})
 _FINAL = frozenset({"Accepted", "Revoked", "Expired"})
 
 
@@ -51,11 +52,11 @@ def get_invitation(call: Call) -> Row:
     body=Obj(
         {
             "inviterId": Text(optional=True, nullable=True),
+            "invitee": Text(pattern=ZOD_EMAIL, kind="email"),
             "organizationId": Text(1),
             "expiresAt": Number(),
-            "invitee": Text(pattern=ZOD_EMAIL, kind="email"),
             "organizationRoleIds": Array(Text(), optional=True),
-            "messagePayload": ObjOrFalse(optional=True),
+            "messagePayload": Union(_PAYLOAD, No(), optional=True),
         }
     ),
     status=201,
@@ -136,7 +137,7 @@ def _join(call: Call, row: Row, user_id: str) -> None:
     relations["organization_users_roles"].insert((*pair, role) for role in relations[_ROLES].ids(1, row["id"]))
 
 
-@routes.post("/{id}/message", body=Obj())
+@routes.post("/{id}/message", body=_PAYLOAD)
 def send_message(call: Call) -> Reply:
     messages.send(call.tenant, "Email", _find(call)["invitee"], "OrganizationInvitation", call.body)
     return NO_CONTENT

@@ -13,7 +13,7 @@ from airflow_provider_logto.sandbox.state import TENANT_ID
 routes = Routes("/api/organizations/{id}/jit/email-domains")
 
 _RELATION = "organization_jit_email_domains"
-_DOMAIN = Text(1, 128)
+_DOMAIN = Text(1, column=128)
 
 
 def _row(organization: str, domain: str) -> Row:

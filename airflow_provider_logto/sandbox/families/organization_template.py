@@ -7,12 +7,13 @@ from airflow_provider_logto.sandbox.families.common import insert
 from airflow_provider_logto.sandbox.families.generated import Entity, Link
 from airflow_provider_logto.sandbox.relations import Row
 from airflow_provider_logto.sandbox.routing import OPTIONAL, Call, Routes
-from airflow_provider_logto.sandbox.schema import Enum, Obj, Text, ids
+from airflow_provider_logto.sandbox.schema import Array, Enum, Obj, Text
 
 roles = Routes("/api/organization-roles")
 scopes = Routes("/api/organization-scopes")
 
 _NAMED = {"name": Text(1, 128), "description": Text(most=256, optional=True, nullable=True)}
+_IDS = Array(Text(), optional=True)
 _KIND = Enum("User", "MachineToMachine", optional=True)
 # key of the role in lists and bodies -> relation, table
 _SCOPES = {
@@ -54,9 +55,7 @@ Entity(
 
 
 @roles.post(
-    body=Obj(
-        _NAMED | {"type": _KIND, "organizationScopeIds": ids(optional=True), "resourceScopeIds": ids(optional=True)}
-    ),
+    body=Obj(_NAMED | {"type": _KIND, "organizationScopeIds": _IDS, "resourceScopeIds": _IDS}),
     status=201,
 )
 def create_organization_role(call: Call) -> Row:

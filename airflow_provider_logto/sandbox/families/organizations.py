@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from airflow_provider_logto.sandbox.errors import ApiError, invalid_input
@@ -20,14 +21,17 @@ from airflow_provider_logto.sandbox.search import TRUTHY, keyword_filter
 routes = Routes("/api/organizations")
 
 _FEATURED = 3
+_PICTURES = "logoUrl darkLogoUrl favicon darkFavicon"
+_HEX = Text(pattern=re.compile(r"^#[\da-f]{3}([\da-f]{3})?$", re.IGNORECASE), optional=True)
+_COLOR = Obj({"primaryColor": _HEX, "isDarkModeEnabled": Bool(optional=True), "darkPrimaryColor": _HEX}, optional=True)
 _SHAPE = Obj(
     {
         "name": Text(1, 128),
         "description": Text(most=256, optional=True, nullable=True),
         "customData": Obj(optional=True),
         "isMfaRequired": Bool(optional=True),
-        "color": Obj(optional=True),
-        "branding": Obj(optional=True),
+        "color": _COLOR,
+        "branding": Obj({name: Text(kind="url", optional=True) for name in _PICTURES.split()}, optional=True),
         "customCss": Text(optional=True, nullable=True),
     }
 )

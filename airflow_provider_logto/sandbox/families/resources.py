@@ -34,7 +34,7 @@ def list_resources(call: Call) -> Rows:
             "name": Text(1, column=256),
             "indicator": Text(1, column=256),
             "isDefault": Bool(optional=True),
-            "accessTokenTtl": Number(optional=True),
+            "accessTokenTtl": Number(optional=True, whole=True),
         }
     ),
     status=201,
@@ -63,7 +63,9 @@ def _own(call: Call, parameter: str = "id", verb: str = "modify") -> Row:
     return row
 
 
-@routes.patch("/{id}", body=Obj({"name": Text(1, optional=True, column=256), "accessTokenTtl": Number(optional=True)}))
+@routes.patch(
+    "/{id}", body=Obj({"name": Text(1, optional=True, column=256), "accessTokenTtl": Number(optional=True, whole=True)})
+)
 def patch_resource(call: Call) -> Row:
     return change(call.tenant.tables["resources"], _own(call), call.body)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta
 
 from airflow_provider_logto.sandbox.errors import ApiError
 from airflow_provider_logto.sandbox.relations import Row
 from airflow_provider_logto.sandbox.routing import Call, Routes
+from airflow_provider_logto.sandbox.schema import Obj, Text
 
 routes = Routes("/api")
 
@@ -54,9 +56,16 @@ def count_new_users(call: Call) -> Row:
     }
 
 
-@routes.get("/dashboard/users/active")
+_DATE = Text(pattern=re.compile(r"^\d{4}-(0?[1-9]|1[0-2])-(0?[1-9]|[12]\d|3[01])"), optional=True)
+
+
+@routes.get("/dashboard/users/active", query=Obj({"date": _DATE}))
 def count_active_users(call: Call) -> Row:
     """Nobody signs in to a sandbox, so nobody is active."""
-    last = date.fromisoformat(call.first("date") or _today(call).isoformat())
+    last = _today(call)
+    if asked := call.first("date"):
+        year, month, day = (int(part) for part in asked[:10].split("-"))
+        # A day the month does not have runs over into the next one.
+        last = date(year, month, 1) + timedelta(days=day - 1)
     days = [(last - timedelta(days=29 - day)).isoformat() for day in range(30)]
     return {"dauCurve": [{"date": day, "count": 0} for day in days], "dau": _QUIET, "wau": _QUIET, "mau": _QUIET}
