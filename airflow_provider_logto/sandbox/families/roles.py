@@ -58,7 +58,8 @@ def list_roles(call: Call) -> Rows:
     return Rows(search_rows(call, rows, FIELDS, keep), lambda row: _with_holders(call, row))
 
 
-_NAMED = {"name": Text(1, 128), "description": Text(1, 128), "isDefault": Bool(optional=True)}
+_NAMED = {"name": Text(1, 128), "description": Text(1, 128)}
+_DEFAULT = {"isDefault": Bool(optional=True)}
 
 
 def _free_name(call: Call, name: str, role_id: str | None = None) -> None:
@@ -67,7 +68,7 @@ def _free_name(call: Call, name: str, role_id: str | None = None) -> None:
         raise ApiError(422, "role.name_in_use", f"There is a role {name} already.")
 
 
-@routes.post(body=Obj(_NAMED | {"type": Enum(*TYPES, optional=True), "scopeIds": ids(optional=True)}))
+@routes.post(body=Obj({**_NAMED, "type": Enum(*TYPES, optional=True), **_DEFAULT, "scopeIds": ids(optional=True)}))
 def create_role(call: Call) -> Row:
     body = dict(call.body)
     scope_ids = body.pop("scopeIds", None)
@@ -102,16 +103,7 @@ def get_role(call: Call) -> Row:
     return read(call, "roles", call["id"])
 
 
-@routes.patch(
-    "/{id}",
-    body=Obj(
-        {
-            "name": Text(1, 128, optional=True),
-            "description": Text(1, 128, optional=True),
-            "isDefault": Bool(optional=True),
-        }
-    ),
-)
+@routes.patch("/{id}", body=Obj({key: schema.or_absent() for key, schema in (_NAMED | _DEFAULT).items()}))
 def patch_role(call: Call) -> Row:
     row = read(call, "roles", call["id"])
     if "name" in call.body:

@@ -53,14 +53,14 @@ def _identity(*, clearable: bool) -> dict[str, Any]:
     }
 
 
-CREATE = Obj(
-    _identity(clearable=False)
-    | {
-        "password": Text(1, optional=True),
-        "passwordDigest": Text(most=256, optional=True),
-        "passwordAlgorithm": Enum(*passwords.ALGORITHMS, optional=True),
-    }
-)
+_FIELDS = _identity(clearable=False)
+_SECRETS = {
+    "password": Text(1, optional=True),
+    "passwordDigest": Text(most=256, optional=True),
+    "passwordAlgorithm": Enum(*passwords.ALGORITHMS, optional=True),
+}
+# In the server's order: so are the issues it reports.
+CREATE = Obj({**{key: _FIELDS.pop(key) for key in IDENTIFIERS[::-1]}, **_SECRETS, **_FIELDS})
 
 
 def _search(call: Call) -> Search:

@@ -1,0 +1,26 @@
+"""What the contracts are made of: calls whose answers the sandbox and a real Logto agree on.
+
+Each scenario removes what it made. It may meet a tenant that is not empty: lists are asked for its own rows only.
+"""
+
+from __future__ import annotations
+
+from tests.contracts.scenarios import access, organizations, people
+
+SCENARIOS = {
+    "tokens": access.TOKENS,
+    "bodies": access.BODIES,
+    "paging": access.PAGING,
+    "search": access.SEARCH,
+    "codes": access.CODES,
+    "users": people.USERS,
+    "roles": people.ROLES,
+    "applications": people.APPLICATIONS,
+    "resources": people.RESOURCES,
+    "hooks": people.HOOKS,
+    "guards": people.GUARDS,
+    "template": organizations.TEMPLATE,
+    "organizations": organizations.ORGANIZATIONS,
+    "machines": organizations.MACHINES,
+    "invitations": organizations.INVITATIONS,
+}
