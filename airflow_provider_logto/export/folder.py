@@ -68,7 +68,12 @@ class Folder:
 
         self._make_parent(name)
         if "file" not in self._protocols:
-            self._fs.put_file(str(local), self._at(name), callback=Watch())
+            try:
+                self._fs.put_file(str(local), self._at(name), callback=Watch())
+            except InterruptedError:
+                # Some file systems publish what they have when they are left by an error.
+                self.remove(name)
+                raise
             return
         unfinished = f"{self._at(name)}.unfinished"
         try:
