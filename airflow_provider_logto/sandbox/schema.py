@@ -13,12 +13,6 @@ from airflow_provider_logto.sandbox.errors import ApiError, invalid_input
 Issue = dict[str, Any]
 Path = tuple[str | int, ...]
 
-EMAIL = re.compile(r"^\S+@\S+\.\S+$")
-PHONE = re.compile(r"^\d+$")
-USERNAME = re.compile(r"^[A-Z_a-z]\w*$", re.ASCII)
-ZOD_EMAIL = re.compile(r"^(?!\.)(?!.*\.\.)[\w'+\-.]*[\w+-]@([a-z0-9][a-z0-9-]*\.)+[a-z]{2,}$", re.IGNORECASE)
-
-
 _SOFT = frozenset({"invalid_string", "too_small", "too_big", "custom"})
 
 
@@ -149,27 +143,21 @@ def _is_url(value: str) -> bool:
     return bool(parts.scheme and (parts.netloc or parts.path)) and not any(c.isspace() for c in value)
 
 
+_WORDS = {
+    "string": ("String must contain at least {} character(s)", "String must contain at most {} character(s)"),
+    "array": ("Array must contain at least {} element(s)", "Array must contain at most {} element(s)"),
+    "number": ("Number must be greater than or equal to {}", "Number must be less than or equal to {}"),
+}
+
+
 def _bounds(kind: str, size: float, least: float | None, most: float | None, path: Path, issues: list[Issue]) -> None:
-    unit = {"string": "{} character(s)", "array": "{} element(s)", "number": "{}"}[kind]
-    verb = "must be" if kind == "number" else "must contain"
-    noun = {"string": "String", "array": "Array", "number": "Number"}[kind]
-    words = ("greater than or equal to", "less than or equal to") if kind == "number" else ("at least", "at most")
-    for code, key, bound, broken, word in (
-        ("too_small", "minimum", least, least is not None and size < least, words[0]),
-        ("too_big", "maximum", most, most is not None and size > most, words[1]),
+    for code, key, bound, broken, words in (
+        ("too_small", "minimum", least, least is not None and size < least, _WORDS[kind][0]),
+        ("too_big", "maximum", most, most is not None and size > most, _WORDS[kind][1]),
     ):
         if broken:
-            issues.append(
-                {
-                    "code": code,
-                    key: bound,
-                    "type": kind,
-                    "inclusive": True,
-                    "exact": False,
-                    "message": f"{noun} {verb} {word} {unit.format(bound)}",
-                    "path": list(path),
-                }
-            )
+            issue = {"code": code, key: bound, "type": kind, "inclusive": True, "exact": False}
+            issues.append({**issue, "message": words.format(bound), "path": list(path)})
 
 
 class Enum(Schema):

@@ -16,11 +16,10 @@ from airflow_provider_logto.sandbox.families.common import (
     read,
 )
 from airflow_provider_logto.sandbox.paging import Rows
+from airflow_provider_logto.sandbox.patterns import EMAIL, PHONE
 from airflow_provider_logto.sandbox.relations import Row
 from airflow_provider_logto.sandbox.routing import OPTIONAL, Call, Reply, Routes
 from airflow_provider_logto.sandbox.schema import (
-    EMAIL,
-    PHONE,
     Array,
     Bool,
     Enum,

@@ -6,9 +6,10 @@ from airflow_provider_logto.sandbox import messages
 from airflow_provider_logto.sandbox.errors import ApiError, ForeignKeyError, not_found
 from airflow_provider_logto.sandbox.families.common import NO_CONTENT, delete_row, insert
 from airflow_provider_logto.sandbox.paging import Rows
+from airflow_provider_logto.sandbox.patterns import ZOD_EMAIL
 from airflow_provider_logto.sandbox.relations import Row
 from airflow_provider_logto.sandbox.routing import Call, Reply, Routes
-from airflow_provider_logto.sandbox.schema import ZOD_EMAIL, Array, Enum, No, Number, Obj, Text, Union
+from airflow_provider_logto.sandbox.schema import Array, Enum, No, Number, Obj, Text, Union
 
 routes = Routes("/api/organization-invitations")
 

@@ -9,10 +9,11 @@ from airflow_provider_logto.sandbox import passwords
 from airflow_provider_logto.sandbox.errors import ApiError, invalid_input
 from airflow_provider_logto.sandbox.families.common import NO_CONTENT, delete_row, read, stored
 from airflow_provider_logto.sandbox.paging import Rows
+from airflow_provider_logto.sandbox.patterns import EMAIL, PHONE, USERNAME
 from airflow_provider_logto.sandbox.phones import normalize_phone
 from airflow_provider_logto.sandbox.relations import Row
 from airflow_provider_logto.sandbox.routing import PAGED, Call, Reply, Routes
-from airflow_provider_logto.sandbox.schema import EMAIL, PHONE, USERNAME, Bool, Enum, Obj, Text
+from airflow_provider_logto.sandbox.schema import Bool, Enum, Obj, Text
 from airflow_provider_logto.sandbox.search import TRUTHY, Search, SearchError, parse_search, refuse
 from airflow_provider_logto.sandbox.state import IDENTIFIERS, Tenant, new_id
 
