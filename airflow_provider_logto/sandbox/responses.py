@@ -27,7 +27,7 @@ def json_response(status: int, raw: bytes, request: Request, media_type: str = J
     if status == HTTPStatus.OK and request.method == "GET":
         digest = base64.b64encode(hashlib.sha1(raw, usedforsecurity=False).digest()).decode()[:27]
         headers["ETag"] = f'"{len(raw):x}-{digest}"'
-        known = request.headers.get("if-none-match", "").replace("W/", "").split(", ")
+        known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
         if headers["ETag"] in known or "*" in known:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if len(raw) > _COMPRESS_OVER and "gzip" in request.headers.get("accept-encoding", ""):
