@@ -5,6 +5,8 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 pyth
 BIN := .venv/bin
 READY := .venv/ready
 WORKERS ?= 2
+PORT ?= 8080
+DAGS ?= dags_examples
 
 .PHONY: help demo test airflow lint types tests test-slow test-e2e benchmark format clean
 .DEFAULT_GOAL := help
@@ -18,8 +20,8 @@ demo: $(READY) ## onboard the people of a roster into a local Logto with Airflow
 
 test: lint types tests ## lint, types and tests: what a change must pass
 
-airflow: $(READY) ## Airflow with its UI, a local Logto and the example DAGs; PORT=8080, Ctrl-C ends it all
-	@exec $(BIN)/python scripts/standalone.py
+airflow: $(READY) ## Airflow with its UI, a local Logto and the example DAGs (PORT=8080 DAGS=folder); Ctrl-C ends it all
+	@exec $(BIN)/python scripts/standalone.py --port $(PORT) --dags $(DAGS)
 
 lint: $(READY) ## ruff: rules and format
 	@echo "== lint"
@@ -32,10 +34,10 @@ types: $(READY) ## mypy --strict
 
 tests: $(READY) ## the tests alone
 	@echo "== tests"
-	@$(BIN)/pytest -n $(WORKERS) --durations 5
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup --durations 5
 
 test-slow: $(READY) ## long and random runs
-	@$(BIN)/pytest -n $(WORKERS) -m slow
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m slow
 
 test-e2e: $(READY) ## `make airflow` as a test: real scheduler, workers, triggerer and REST API
 	@$(BIN)/pytest -m e2e

@@ -73,7 +73,7 @@ def main() -> int:
     :returns: exit status.
     """
     playground.end_on_signals()
-    home = playground.fresh_home(HOME)
+    home = playground.fresh_home(playground.PROJECT / HOME)
     log_path = home / "airflow.log"
     with Sandbox(seed=playground.DEMO_SEED) as sandbox, log_path.open("w", encoding="utf-8") as log:
         sandbox.insert_logs(**HISTORY)

@@ -17,8 +17,8 @@ from typing import IO
 PROJECT = Path(__file__).resolve().parent.parent
 DAGS = PROJECT / "dags_examples"
 DEMO_SEED = PROJECT / "airflow_provider_logto" / "sandbox" / "demo_seed.json"
-#: Seconds that a process group has to end by itself.
-PATIENCE = 10
+#: Signal -> seconds that a process group has to end after it. A scheduler's workers outlive SIGTERM.
+PATIENCE = {signal.SIGTERM: 5, signal.SIGKILL: 1}
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -27,9 +27,8 @@ def connection_json(endpoint: str, app_id: str, app_secret: str) -> str:
     return json.dumps({"conn_type": "logto", "host": endpoint, "login": app_id, "password": app_secret})
 
 
-def fresh_home(name: str) -> Path:
-    """An empty AIRFLOW_HOME in the project's folder."""
-    home = PROJECT / name
+def fresh_home(home: Path) -> Path:
+    """An empty AIRFLOW_HOME."""
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     return home
@@ -92,9 +91,9 @@ def _end_group(process: subprocess.Popen[str]) -> None:
     # Held back, not lost: a second Ctrl-C must not leave half of the group behind.
     held = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     try:
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number, seconds in PATIENCE.items():
             _signal_group(process, number)
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + seconds
             while _signal_group(process, 0) and time.monotonic() < deadline:
                 time.sleep(0.05)
     finally:

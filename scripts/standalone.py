@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import argparse
 import socket
 import subprocess
 import sys
@@ -14,17 +14,18 @@ import httpx
 import playground
 from airflow_provider_logto.sandbox import Sandbox
 
-HOME = ".airflow"
+HOME = playground.PROJECT / ".airflow"
 #: Seconds until Airflow must be healthy; 17 to 20 are usual on two cores.
 START_WITHIN = 180
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
-def standalone_environment(home: Path, connection: str, port: int) -> dict[str, str]:
+def standalone_environment(home: Path, dags: Path, connection: str, port: int) -> dict[str, str]:
     """An Airflow on loopback that everyone on this machine may use without signing in."""
     return playground.airflow_environment(
         home,
         connection,
+        AIRFLOW__CORE__DAGS_FOLDER=str(dags),
         AIRFLOW__API__HOST="127.0.0.1",
         AIRFLOW__API__PORT=str(port),
         AIRFLOW__API__WORKERS="1",
@@ -73,33 +74,47 @@ def port_is_free(port: int) -> bool:
     return True
 
 
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=8080, help="of Airflow's UI and API")
+    parser.add_argument("--dags", type=Path, default=playground.DAGS, help="folder of DAGs; the examples by default")
+    parser.add_argument("--home", type=Path, default=HOME, help="AIRFLOW_HOME; it is emptied first")
+    return parser.parse_args()
+
+
 def main() -> int:
     """Run until interrupted.
 
     :returns: exit status.
     """
+    options = arguments()
     playground.end_on_signals()
-    port = int(os.environ.get("PORT", "8080"))
-    if not port_is_free(port):
-        print(f"Port {port} is taken; choose another: make airflow PORT=8081", file=sys.stderr)
+    if not port_is_free(options.port):
+        print(f"Port {options.port} is taken; choose another: make airflow PORT=8081", file=sys.stderr)
         return 1
-    home = playground.fresh_home(HOME)
-    log_path, address = home / "standalone.log", f"http://localhost:{port}"
+    home = playground.fresh_home(options.home)
+    log_path, address = home / "standalone.log", f"http://localhost:{options.port}"
     with Sandbox(seed=playground.DEMO_SEED) as sandbox, log_path.open("w", encoding="utf-8") as log:
         connection = playground.connection_json(sandbox.url, sandbox.app_id, sandbox.app_secret)
-        env = standalone_environment(home, connection, port)
-        print(f"Starting Airflow (log: {HOME}/{log_path.name}) ...", flush=True)
-        with playground.process_group(playground.airflow_command("standalone"), env, log) as process:
-            if not wait_until_healthy(address, process):
-                print(f"Airflow did not become healthy; see {HOME}/{log_path.name}", file=sys.stderr)
+        env = standalone_environment(home, options.dags.resolve(), connection, options.port)
+        print(f"Starting Airflow; its log is {log_path}", flush=True)
+        try:
+            with playground.process_group(playground.airflow_command("standalone"), env, log) as process:
+                if not wait_until_healthy(address, process):
+                    print("Airflow did not become healthy; see its log", file=sys.stderr)
+                    return 1
+                print(
+                    f"Airflow: {address} (no sign-in needed)\n"
+                    f"Logto:   {sandbox.url} (local sandbox; what arrived there: {sandbox.url}/sandbox/stats)\n"
+                    "Trigger the DAG employee_onboarding in the UI. Ctrl-C ends everything.",
+                    flush=True,
+                )
+                status = process.wait()
+                print(f"Airflow ended by itself with status {status}; see its log", file=sys.stderr)
                 return 1
-            print(
-                f"Airflow: {address} (no sign-in needed)\n"
-                f"Logto:   {sandbox.url} (local sandbox; what arrived there: {sandbox.url}/sandbox/stats)\n"
-                "Trigger the DAG employee_onboarding there. Ctrl-C ends everything.",
-                flush=True,
-            )
-            return process.wait()
+        finally:
+            print("Stopped.", flush=True)
 
 
 if __name__ == "__main__":

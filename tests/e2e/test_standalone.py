@@ -1,0 +1,84 @@
+"""The whole road with nothing replaced: Airflow's own scheduler, workers, triggerer and REST API."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from tests.conftest import EXAMPLES
+from tests.e2e.conftest import FINISH_WITHIN, Standalone, wait_for
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("standalone")]
+
+
+def test_examples_are_listed_without_import_errors(standalone: Standalone) -> None:
+    listed = {dag["dag_id"] for dag in standalone.api("GET", "/dags")["dags"]}
+    assert {"employee_onboarding", "audit_log_export"} <= listed
+    assert standalone.api("GET", "/importErrors")["import_errors"] == []
+
+
+def test_onboarding_succeeds_and_its_sensor_waits_in_the_triggerer(standalone: Standalone) -> None:
+    run = standalone.trigger("employee_onboarding")
+    states = set()
+
+    def watch() -> None:
+        states.add(standalone.api("GET", f"{run}/taskInstances/wait_for_account")["state"])
+
+    assert standalone.finished(run, watch) == "success"
+    assert "deferred" in states
+    with (EXAMPLES / "roster.csv").open(encoding="utf-8", newline="") as file:
+        names = {person["username"] for person in csv.DictReader(file)}
+    assert {user["username"] for user in standalone.sandbox("GET", "state")["users"]} == names
+    # Every task is a process of its own; they share the host's token.
+    assert standalone.sandbox("GET", "stats")["tokens"] == 1
+
+
+def test_worker_killed_after_its_post_makes_no_twin(standalone: Standalone) -> None:
+    names = ("fail", "update")
+    standalone.sandbox(
+        "POST", "faults", json={"kind": "slow", "method": "POST", "path": "/api/users", "seconds": 60, "times": 2}
+    )
+    run = standalone.trigger("killed_worker")
+
+    def made() -> dict[str, Any]:
+        users = standalone.sandbox("GET", "state")["users"]
+        return {user["username"]: user["id"] for user in users if user["username"].startswith("killed_")}
+
+    # Both users exist, and both tasks still wait for the answer.
+    wait_for("both requests", lambda: len(made()) == 2, FINISH_WITHIN)
+    before = made()
+    for name in names:
+        os.kill(int((standalone.home / f"create_{name}.1.pid").read_text()), signal.SIGKILL)
+
+    assert standalone.finished(run) == "success"
+    assert made() == before
+    for name in names:
+        task = standalone.api("GET", f"{run}/taskInstances/create_{name}")
+        assert task["try_number"] == 2
+        result = standalone.api("GET", f"{run}/taskInstances/create_{name}/xcomEntries/return_value")["value"]
+        result = json.loads(result) if isinstance(result, str) else result
+        assert (result["id"], result["outcome"]) == (
+            before[f"killed_{name}"],
+            {"fail": "created", "update": "created"}[name],
+        )
+
+
+def test_no_log_holds_a_secret_even_when_a_task_prints_it(standalone: Standalone) -> None:
+    assert standalone.finished(standalone.trigger("indiscreet")) == "failed"
+    secrets = json.loads((standalone.home / "secrets.json").read_text())
+    assert len(secrets) == 3, "password, Basic credentials, bearer token"
+    (task_log,) = (standalone.home / "logs").glob("dag_id=indiscreet/**/attempt=1.log")
+    said = [line for line in task_log.read_text("utf-8").splitlines() if "said: " in line]
+    assert len(said) == 2, "printed and raised"
+    assert all("said: *** ['Basic ***', 'Bearer " in line for line in said)
+    # Airflow's local executor repeats what a task prints, unmasked, in the scheduler's own output.
+    elsewhere = [
+        line for line in standalone.logs().splitlines() if "say_everything" not in line and "said: " not in line
+    ]
+    for secret in secrets:
+        assert secret not in "\n".join(said + elsewhere)
