@@ -294,7 +294,7 @@ def test_model_and_sandbox_agree(sandbox: Sandbox) -> None:
 @pytest.mark.skipif(bool(REAL), reason="LOGTO_TEST_ENDPOINT names a real server")
 def test_model_and_sandbox_agree_on_new_sequences(sandbox: Sandbox) -> None:
     with _connect(sandbox.url, sandbox.app_id, sandbox.app_secret) as http:
-        _agree(http, max_examples=1000, stateful_step_count=50)
+        _agree(http, max_examples=400, stateful_step_count=50)
 
 
 @pytest.mark.skipif(not REAL, reason="LOGTO_TEST_ENDPOINT names no real server")
