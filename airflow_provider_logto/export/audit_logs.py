@@ -87,6 +87,9 @@ class Exporter:
         if gap is not None and await self._keeps_fuller(gap):
             return self._end("kept: the server has meanwhile deleted rows of this interval", self._published)
         files = await self._write_files()
+        if gap is not None and files:
+            # A row that came late may be older than what was the oldest when the export began.
+            gap = min(gap, files[0].first[0])
         manifest = Manifest(description, tuple(files), gap)
         if self._published is None or self._published.content() != manifest.content():
             await asyncio.to_thread(self._folder.write, self._manifest_name, manifest.content())
