@@ -21,21 +21,25 @@ T = TypeVar("T")
 #: Seconds after which a store that failed is asked again.
 PAUSE = 30.0
 
+_ALONE = "token and pace are not shared between tasks for now; each task takes a quarter of the share"
+
 _warned: set[str] = set()
 
 
-def warn_once(message: str) -> None:
-    """One warning a process: a broken store must not fill the log of every request."""
+def warn_once(message: str, detail: object = "") -> None:
+    """One warning a process: a broken store must not fill the log of every request.
+
+    :param detail: added in brackets; another detail makes no other warning.
+    """
     if message not in _warned:
         _warned.add(message)
-        log.warning("%s", message)
+        log.warning("%s%s", message, f" ({detail})" if detail else "")
 
 
 class _Fallback(Generic[S]):
-    def __init__(self, shared: S, alone: S, meaning: str) -> None:
+    def __init__(self, shared: S, alone: S) -> None:
         self._shared = shared
         self._alone = alone
-        self._meaning = meaning
         self._broken_until = -math.inf
 
     async def _try(self, call: Callable[[S], Awaitable[T]]) -> T:
@@ -52,7 +56,7 @@ class _Fallback(Generic[S]):
 
     def _failed(self, error: StoreUnavailable) -> None:
         self._broken_until = time.monotonic() + PAUSE
-        warn_once(f"{self._meaning} ({error})")
+        warn_once(_ALONE, error)
 
 
 class FallbackPacer(_Fallback[Pacer]):

@@ -28,6 +28,9 @@ T = TypeVar("T")
 
 #: Seconds to wait for the schedule's lock, which is held for microseconds.
 PACE_PATIENCE = 2.0
+_LARGEST = 65536
+#: Follow no link, wait for no pipe, leave nothing open to child processes.
+_CAREFULLY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _RECORD = struct.Struct("<16s8d")
 
 
@@ -138,7 +141,7 @@ class FileCell:
 async def _locked(path: Path, patience: float) -> AsyncIterator[int | None]:
     """Open a private file (made if absent) and hold its lock; yields None when the lock could not be had."""
     with _unavailable():
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | _CAREFULLY, 0o600)
     try:
         if not _is_private(handle):
             raise StoreUnavailable(f"{path} is not this user's own file: remove it")
@@ -160,11 +163,13 @@ def _try_lock(handle: int) -> bool:
 def _read_private(path: Path) -> bytes | None:
     """A file's content, or None where there is none that this user alone can have written."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | _CAREFULLY)
     except OSError:
         return None
-    with os.fdopen(handle, "rb") as file:
-        return file.read(65536) if _is_private(handle) else None
+    try:
+        return os.read(handle, _LARGEST) if _is_private(handle) else None
+    finally:
+        os.close(handle)
 
 
 def _is_private(handle: int) -> bool:

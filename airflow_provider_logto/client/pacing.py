@@ -149,7 +149,7 @@ async def wait_for_place(
     end = time.monotonic() + patience
     late = 0
     while True:
-        left = end - time.monotonic()
+        left = max(0.0, end - time.monotonic())
         delay, taken_in = await take(left)
         if delay > left:
             return delay

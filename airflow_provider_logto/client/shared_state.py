@@ -21,10 +21,6 @@ from airflow_provider_logto.exceptions import ConfigurationError
 #: What a process that was meant to share the pace, but cannot, takes of its share.
 ALONE = 0.25
 
-_NO_PLACE = "tokens and pace are not shared between tasks"
-_TOKENS_ALONE = "tokens are not shared between tasks for now"
-_PACE_ALONE = "the pace is not shared between tasks for now, and each takes a quarter of it"
-
 #: ``alone``: meant to be shared, but what was named does not exist.
 Mode = Literal["process", "host", "alone"] | RedisServer
 
@@ -53,18 +49,17 @@ def shared_state(
     if isinstance(mode, RedisServer):
         store = RedisStore(mode)
         return (
-            FallbackTokenCache(RedisTokenCache(store, vault), PROCESS_TOKENS, _TOKENS_ALONE),
-            FallbackPacer(RedisPacer(store, tenant, rate_limit, share), alone, _PACE_ALONE),
+            FallbackTokenCache(RedisTokenCache(store, vault), PROCESS_TOKENS),
+            FallbackPacer(RedisPacer(store, tenant, rate_limit, share), alone),
         )
     directory = _first_safe(directories) if mode == "host" else None
     if directory is None:
         return PROCESS_TOKENS, alone
     return (
-        FallbackTokenCache(HostTokenCache(directory, vault), PROCESS_TOKENS, _TOKENS_ALONE),
+        FallbackTokenCache(HostTokenCache(directory, vault), PROCESS_TOKENS),
         FallbackPacer(
             CellPacer(FileCell(directory / f"schedule-{tenant}"), rate_limit, share),
             alone,
-            _PACE_ALONE,
         ),
     )
 
@@ -91,5 +86,5 @@ def _first_safe(directories: Sequence[Path]) -> Path | None:
         reason = unsafe(directory)
         if reason is None:
             return directory
-        warn_once(f"{_NO_PLACE} there: {reason}")
+        warn_once(f"token and pace cannot be shared there: {reason}")
     return None

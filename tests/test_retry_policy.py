@@ -1,0 +1,80 @@
+"""Error family -> what Airflow does next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_logto import exceptions
+from airflow_provider_logto.exceptions import (
+    Ambiguous,
+    AuthFailed,
+    ConfigurationError,
+    Conflict,
+    ConnectionFailed,
+    Forbidden,
+    IncompleteList,
+    InvalidInput,
+    LogtoError,
+    NotFound,
+    OutcomeUnknown,
+    QuotaExhausted,
+    RateLimited,
+    ServerFailed,
+    UnreadableAnswer,
+)
+from airflow_provider_logto.retry_policy import LogtoRetryPolicy
+
+API = ("GET /api/users", 400)
+VERDICTS: list[tuple[BaseException, str, float | None]] = [
+    (RateLimited(*API, retry_after=3.0), "retry", 3.0),
+    (RateLimited(*API, retry_after=0.0), "retry", 0.0),
+    (RateLimited(*API), "retry", 60.0),
+    (ServerFailed(*API), "default", None),
+    (ConnectionFailed("GET /api/users", "reset"), "default", None),
+    (IncompleteList("GET /api/users", 1, 2), "default", None),
+    (OutcomeUnknown("POST /api/users", ServerFailed(*API)), "default", None),
+    (InvalidInput("field", "mend"), "fail", None),
+    (ConfigurationError("host"), "fail", None),
+    (AuthFailed(*API), "fail", None),
+    (Forbidden(*API), "fail", None),
+    (QuotaExhausted(*API), "fail", None),
+    (NotFound(*API), "fail", None),
+    (Conflict(*API), "fail", None),
+    (UnreadableAnswer(*API), "fail", None),
+    (Ambiguous("two"), "fail", None),
+    (LogtoError("?"), "fail", None),
+    (exceptions.LogtoApiError(*API), "fail", None),
+    (ValueError("not ours"), "default", None),
+    (KeyboardInterrupt(), "default", None),
+]
+
+
+@pytest.mark.parametrize(("error", "verdict", "seconds"), VERDICTS, ids=lambda value: type(value).__name__)
+def test_verdicts(error: BaseException, verdict: str, seconds: float | None) -> None:
+    assert LogtoRetryPolicy().judge(error) == (verdict, seconds)
+
+
+def test_no_error_of_the_family_is_forgotten() -> None:
+    family = {value for value in vars(exceptions).values() if isinstance(value, type) and issubclass(value, LogtoError)}
+    assert family <= {type(error) for error, _, _ in VERDICTS}
+
+
+def test_the_cause_counts() -> None:
+    wrapped = ValueError("in a @task")
+    wrapped.__cause__ = RateLimited(*API, retry_after=9.0)
+    assert LogtoRetryPolicy().judge(wrapped) == ("retry", 9.0)
+
+
+def test_what_airflow_is_told() -> None:
+    sdk: Any = pytest.importorskip("airflow.sdk.definitions.retry_policy", reason="retry policies need Airflow 3.3")
+    policy = LogtoRetryPolicy(rate_limit_delay=30)
+    assert isinstance(policy, sdk.RetryPolicy)
+    decision = policy.evaluate(RateLimited(*API), 1, 3)
+    assert decision.action is sdk.RetryAction.RETRY
+    assert decision.retry_delay.total_seconds() == 30
+    assert "30 s" in decision.reason
+    assert policy.evaluate(AuthFailed(*API), 1, 3).action is sdk.RetryAction.FAIL
+    assert policy.evaluate(ServerFailed(*API), 1, 3, context=None) == sdk.RetryDecision.default()
+    assert LogtoRetryPolicy.deserialize(policy.serialize()).rate_limit_delay == 30
