@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, Any, Protocol
 
 from airflow_provider_logto.exceptions import InvalidInput
@@ -21,17 +21,38 @@ _BLOCK = 1 << 20
 #: Rows of one Parquet row group: what is held in memory at once.
 _ROW_GROUP = 10_000
 
-Records = Sequence[dict[str, Any]]
+Record = dict[str, Any]
+#: A record made ready for its writer: a line of JSON, or a flat dict for Parquet.
+Prepared = Any
 
 
 class RecordWriter(Protocol):
-    """Writes records to one open file."""
+    """Writes prepared records to one open file. Blocks, but holds the interpreter only briefly: meant for a thread."""
 
-    def write(self, records: Records) -> None:
+    def write(self, prepared: Sequence[Prepared]) -> None:
         """Append records."""
 
     def close(self) -> None:
         """Finish the format; the file itself stays open."""
+
+
+def preparer(file_format: str) -> Callable[[Record], Prepared]:
+    """What makes a record ready for its writer. Pure computing: in a thread it would only stand in the loop's way."""
+    return {"jsonl": _json_line, "parquet": _flat}[file_format]
+
+
+_encode_line = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode_payload = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _json_line(record: Record) -> bytes:
+    # A lone surrogate has no UTF-8 form; its \uXXXX form is valid JSON.
+    return (_encode_line(record) + "\n").encode("utf-8", "backslashreplace")
+
+
+def _flat(record: Record) -> Record:
+    # The payload as a JSON text: its shape differs from key to key.
+    return {**record, "payload": _encode_payload(record["payload"])}
 
 
 def check_format(file_format: str, compression: str) -> None:
@@ -67,12 +88,9 @@ class _JsonLinesWriter:
         self._stream = _compressed(file, compression)
         self._owned = self._stream is not file
         self._waiting = bytearray()
-        self._encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-    def write(self, records: Records) -> None:
-        lines = "\n".join(map(self._encode, records)) + "\n"
-        # A lone surrogate has no UTF-8 form; its \uXXXX form is valid JSON.
-        self._waiting += lines.encode("utf-8", "backslashreplace")
+    def write(self, prepared: Sequence[Prepared]) -> None:
+        self._waiting += b"".join(prepared)
         whole = len(self._waiting) // _BLOCK * _BLOCK
         for start in range(0, whole, _BLOCK):
             self._stream.write(bytes(self._waiting[start : start + _BLOCK]))
@@ -97,8 +115,6 @@ def _compressed(file: IO[bytes], compression: str) -> Any:
 
 
 class _ParquetWriter:
-    """The payload is a JSON text: its shape differs from key to key."""
-
     def __init__(self, file: IO[bytes], compression: str) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -108,11 +124,10 @@ class _ParquetWriter:
         self._table = pa.Table
         self._schema = pa.schema([(name, pa.int64() if name == "createdAt" else pa.string()) for name in COLUMNS])
         self._writer = pq.ParquetWriter(file, self._schema, compression=compression)
-        self._encode = json.JSONEncoder(separators=(",", ":")).encode
-        self._waiting: list[dict[str, Any]] = []
+        self._waiting: list[Record] = []
 
-    def write(self, records: Records) -> None:
-        self._waiting.extend({**record, "payload": self._encode(record["payload"])} for record in records)
+    def write(self, prepared: Sequence[Prepared]) -> None:
+        self._waiting.extend(prepared)
         # Row groups of a fixed size, whatever the batches: the bytes must not depend on how the rows arrived.
         while len(self._waiting) >= _ROW_GROUP:
             self._flush(_ROW_GROUP)

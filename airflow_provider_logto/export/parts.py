@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from airflow_provider_logto.export.formats import ENDINGS, RecordWriter, open_writer
+from airflow_provider_logto.export.formats import ENDINGS, Prepared, RecordWriter, open_writer, preparer
 from airflow_provider_logto.export.records import hidden_fields, iso, record
 
 #: partition_by -> the folder of a row, from the ISO form of its time.
@@ -38,6 +38,11 @@ class FilePlan:
     partition_by: str | None = None
     max_rows: int = 1_000_000
     redact: tuple[str, ...] = ()
+
+    def preparer(self) -> Callable[[Row], Prepared]:
+        """Makes a row of the API ready for its file."""
+        hidden, prepare = hidden_fields(self.redact), preparer(self.file_format)
+        return lambda row: prepare(record(row, hidden))
 
     def folder_of(self, row: Row) -> str:
         return PARTITIONS[self.partition_by](iso(int(row["createdAt"]))) if self.partition_by else ""
@@ -86,22 +91,23 @@ class Spool:
 
     def __init__(self, plan: FilePlan, finished: Sequence[FileEntry] = (), directory: Path | None = None) -> None:
         self._plan = plan
-        self._hidden = hidden_fields(plan.redact)
         self._count = len(finished)
         self._directory = directory
         self._part: _Part | None = None
 
-    def add(self, rows: Sequence[Row]) -> Iterator[tuple[FileEntry, Path]]:
-        """Append rows (ascending); yields each file that they complete, which is deleted when asked for the next."""
-        for folder, run in self._runs(rows):
+    def add(self, rows: Sequence[Row], prepared: Sequence[Prepared]) -> Iterator[tuple[FileEntry, Path]]:
+        """Append rows (ascending); yields each file that they complete, which is deleted when asked for the next.
+
+        :param prepared: the same rows as :meth:`FilePlan.preparer`'s function makes them.
+        """
+        for folder, start, end in self._runs(rows):
             if self._part is not None and self._part.folder != folder:
                 yield from self.finish()
-            start = 0
-            while start < len(run):
+            while start < end:
                 part = self._part = self._part or self._begin(folder)
-                chunk = run[start : start + self._plan.max_rows - part.rows]
-                part.add(chunk, [record(row, self._hidden) for row in chunk])
-                start += len(chunk)
+                stop = min(end, start + self._plan.max_rows - part.rows)
+                part.add(rows[start:stop], prepared[start:stop])
+                start = stop
                 if part.rows >= self._plan.max_rows:
                     yield from self.finish()
 
@@ -120,18 +126,17 @@ class Spool:
             self._part.discard()
             self._part = None
 
-    def _runs(self, rows: Sequence[Row]) -> Iterator[tuple[str, Sequence[Row]]]:
-        if not rows:
-            return
-        if self._plan.partition_by is None:
-            yield "", rows
+    def _runs(self, rows: Sequence[Row]) -> Iterator[tuple[str, int, int]]:
+        """Stretches of rows that belong into one folder."""
+        if self._plan.partition_by is None or not rows:
+            yield "", 0, len(rows)
             return
         start, folder = 0, self._plan.folder_of(rows[0])
         for place, row in enumerate(rows):
             if (other := self._plan.folder_of(row)) != folder:
-                yield folder, rows[start:place]
+                yield folder, start, place
                 start, folder = place, other
-        yield folder, rows[start:]
+        yield folder, start, len(rows)
 
     def _begin(self, folder: str) -> _Part:
         self._count += 1
@@ -152,12 +157,12 @@ class _Part:
         self._file: IO[bytes] = open(handle, "wb")  # noqa: SIM115 - closed by finish or discard
         self._writer: RecordWriter = open_writer(self._file, plan.file_format, plan.compression)
 
-    def add(self, rows: Sequence[Row], records: Sequence[dict[str, Any]]) -> None:
+    def add(self, rows: Sequence[Row], prepared: Sequence[Prepared]) -> None:
         if not self.rows:
             self._first = int(rows[0]["createdAt"]), str(rows[0]["id"])
         self._last = int(rows[-1]["createdAt"]), str(rows[-1]["id"])
         self.rows += len(rows)
-        self._writer.write(records)
+        self._writer.write(prepared)
 
     def finish(self) -> FileEntry:
         self._writer.close()

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.export.formats import ENDINGS, check_format, open_writer
+from airflow_provider_logto.export.formats import ENDINGS, check_format, open_writer, preparer
 from airflow_provider_logto.export.parts import FileEntry, FilePlan, Spool
 from airflow_provider_logto.export.records import COLUMNS, REDACTED, REDACTIONS, hidden_fields, iso, record
 
@@ -109,7 +109,7 @@ def test_bytes_do_not_depend_on_batches(file_format: str, compression: str) -> N
         file = io.BytesIO()
         writer = open_writer(file, file_format, compression)
         for start in range(0, len(records), size):
-            writer.write(records[start : start + size])
+            writer.write([preparer(file_format)(one) for one in records[start : start + size]])
         writer.close()
         contents.append(file.getvalue())
     assert contents[0] == contents[1] == contents[2]
@@ -123,7 +123,7 @@ def test_row_groups_do_not_depend_on_batches() -> None:
     file = io.BytesIO()
     writer = open_writer(file, "parquet", "zstd")
     for start in range(0, len(records), 3000):
-        writer.write(records[start : start + 3000])
+        writer.write([preparer("parquet")(one) for one in records[start : start + 3000]])
     writer.close()
     metadata = pq.ParquetFile(file).metadata
     assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [10_000, 500]
@@ -132,7 +132,7 @@ def test_row_groups_do_not_depend_on_batches() -> None:
 def test_text_without_utf8_form() -> None:
     file = io.BytesIO()
     writer = open_writer(file, "jsonl", "none")
-    writer.write([{"userAgent": "\ud800 日本"}])
+    writer.write([preparer("jsonl")({"userAgent": "\ud800 日本"})])
     writer.close()
     assert "日本" in file.getvalue().decode()
     assert json.loads(file.getvalue()) == {"userAgent": "\ud800 日本"}
@@ -155,8 +155,8 @@ def test_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def spooled(plan: FilePlan, batches: list[list[dict[str, Any]]], folder: Path) -> list[tuple[FileEntry, bytes]]:
-    spool = Spool(plan, directory=folder)
-    files = [(entry, local.read_bytes()) for rows in batches for entry, local in spool.add(rows)]
+    spool, prepare = Spool(plan, directory=folder), plan.preparer()
+    files = [(entry, local.read_bytes()) for rows in batches for entry, local in spool.add(rows, [*map(prepare, rows)])]
     return files + [(entry, local.read_bytes()) for entry, local in spool.finish()]
 
 
