@@ -122,7 +122,8 @@ def listed(field: str, value: Any) -> list[Any]:
         value = [value]
     if not isinstance(value, Iterable):
         raise InvalidInput(field, f"must be a list, not {type(value).__name__}")
-    return list(value)
+    # As one slice: the output of a mapped task fetches its items one by one, and a slice of it all at once.
+    return list(value[:] if isinstance(value, Sequence) else value)
 
 
 class _Index:

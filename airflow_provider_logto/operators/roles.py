@@ -47,11 +47,11 @@ class AssignRolesOperator(LogtoOperator):
         self.mode = mode
 
     def act(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_logto.management.references import listed
         from airflow_provider_logto.management.roles import assign_roles
 
         # Taken out of its lazy sequence here: that resolves XComs, which must not happen on an event loop.
-        users = self.users if isinstance(self.users, str | dict) else list(self.users or ())
-        report = self.hook.run(assign_roles, users, self.roles, self.mode)
+        report = self.hook.run(assign_roles, listed("users", self.users or ()), self.roles, self.mode)
         for outcome in ("added", "removed"):
             for name, ids in report[outcome].items():
                 self.log.info("Role %s: %s for %d users", name, outcome, len(ids))
