@@ -76,9 +76,9 @@ class Exporter:
         self._stop.carry()
         try:
             return await self._run()
-        except asyncio.CancelledError:
+        except BaseException as error:  # execution_timeout is raised from a signal handler, wherever the loop stands
             log.warning("Export broken off: %s", self._progress)
-            if self._stop():
+            if isinstance(error, asyncio.CancelledError | InterruptedError) and self._stop():
                 raise ExportStopped(f"told to stop; the export had come to {self._progress}") from None
             raise
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 #: Columns of every export, in this order.
@@ -31,13 +31,13 @@ REDACTIONS: Mapping[str, frozenset[str]] = {
     "identifier": frozenset({"identifier"}),
 }
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Without a zone, since isoformat would write it as +00:00.
+_EPOCH = datetime(1970, 1, 1)
 
 
 def iso(moment_ms: int) -> str:
     """Epoch ms -> ``2026-01-31T12:00:00.000Z``."""
-    moment = _EPOCH + timedelta(milliseconds=moment_ms)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment_ms % 1000:03d}Z"
+    return (_EPOCH + timedelta(milliseconds=moment_ms)).isoformat(timespec="milliseconds") + "Z"
 
 
 def record(row: Mapping[str, Any], hidden: frozenset[str] = frozenset()) -> dict[str, Any]:

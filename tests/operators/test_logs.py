@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -130,16 +133,33 @@ def test_an_end_far_away_is_an_error(filled: Sandbox, tmp_path: Path) -> None:
         operator(tmp_path, start=end - timedelta(hours=9), end=end).execute({})
 
 
-def test_on_kill_ends_it(filled: Sandbox, tmp_path: Path) -> None:
-    import threading
-
+def test_on_kill_ends_it(filled: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Airflow calls on_kill from its handler of SIGTERM; that alone does not end ``execute``."""
     filled.add_fault(kind="slow", seconds=0.3, method="GET", path="/api/logs", times=None)
     task = operator(tmp_path)
-    threading.Timer(1.0, task.on_kill).start()
+    former = signal.signal(signal.SIGUSR1, lambda *_: task.on_kill())
+    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
     began = time.monotonic()
-    with pytest.raises(ExportStopped, match="the export had come to"):
-        task.execute(dict(INTERVAL))
-    assert time.monotonic() - began < 3
+    try:
+        with pytest.raises(ExportStopped, match="the export had come to"):
+            task.execute(dict(INTERVAL))
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, former)
+    assert time.monotonic() - began < 4
+
+
+def test_execution_timeout_ends_it(filled: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from airflow.sdk.exceptions import AirflowTaskTimeout
+    from airflow.sdk.execution_time.timeout import timeout
+
+    filled.add_fault(kind="slow", seconds=0.3, method="GET", path="/api/logs", times=None)
+    began = time.monotonic()
+    with pytest.raises(AirflowTaskTimeout), timeout(2):
+        operator(tmp_path).execute(dict(INTERVAL))
+    assert time.monotonic() - began < 5
+    assert "Export broken off" in caplog.text
 
 
 def test_on_kill_before_anything_runs(tmp_path: Path) -> None:
