@@ -18,7 +18,7 @@ import httpx
 
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.replies import Reply, connection_failed, explain
-from airflow_provider_logto.client.token_cache import Token, TokenCache
+from airflow_provider_logto.client.token_cache import LOCK_PATIENCE, Token, TokenCache
 from airflow_provider_logto.exceptions import Forbidden, LogtoError
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ OPERATION = "POST /oidc/token"
 LEEWAY = 30.0
 #: Seconds before a renewal that failed is tried again; the token in hand goes on serving.
 RENEWAL_PAUSE = 30.0
+_BITE = 0.1
 #: The 401s after which another token helps. Wrong audience or issuer are configuration errors.
 RENEWABLE = frozenset({"ERR_JWT_EXPIRED", "ERR_JWKS_NO_MATCHING_KEY"})
 
@@ -166,14 +167,18 @@ class TokenSource:
         return await self._announce(await self._fetch_once(lambda kept: kept != used and self._usable(kept)))
 
     async def _fetch_once(self, good: Callable[[Token], bool]) -> Token:
-        # Held or not: when whoever fetches takes too long, one more token is better than none.
-        async with self._cache.lock(self._key):
-            kept = await self._cache.get(self._key)
-            if kept is not None and good(kept):
-                return kept
-            token = await self._fetch()
-            await self._cache.put(self._key, token)
-            return token
+        end = time.monotonic() + LOCK_PATIENCE
+        while True:
+            # In small bites: as soon as the token is there, those who wait need no lock any more.
+            async with self._cache.lock(self._key, _BITE) as held:
+                kept = await self._cache.get(self._key)
+                if kept is not None and good(kept):
+                    return kept
+                # When whoever fetches takes too long, one token more is better than none.
+                if held or time.monotonic() >= end:
+                    token = await self._fetch()
+                    await self._cache.put(self._key, token)
+                    return token
 
     async def _renewed(self, token: Token) -> Token:
         """Renew ahead of time: one does, the others go on with what they have."""
