@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from airflow_provider_logto.client.client import LogtoClient
-from airflow_provider_logto.management.audit_log_pages import Bounds, LogPages, Window
+from airflow_provider_logto.client.pagination import PAGE_SIZE
+from airflow_provider_logto.management.audit_log_pages import Bounds, LogPage, LogPages, Window
 
 
 async def gap_until(client: LogtoClient, window: Window) -> int | None:
@@ -27,25 +28,29 @@ async def gap_until(client: LogtoClient, window: Window) -> int | None:
     if not page.rows:
         anything = await pages.peek(Window(window.low, window.high + _CENTURY))
         return window.high if anything.rows else None
-    oldest = await _oldest(pages, window)
+    oldest = await _oldest(pages, window, page)
     return oldest if oldest > window.low else None
 
 
 _CENTURY = 100 * 365 * 86_400_000
 
 
-async def _oldest(pages: LogPages, window: Window) -> int:
-    """The oldest row of a window that holds some, by halving it."""
-    low, high = window.low, window.high
-    while True:
-        page = await pages.newest(Window(low, high), {})
-        if page.rows and (page.is_last or high - low == 1):
-            return min(int(row["createdAt"]) for row in page.rows)
-        middle = (low + high) // 2
-        if page.rows and await pages.count(Window(low, middle), [{}]):
-            high = middle
+async def _oldest(pages: LogPages, window: Window, page: LogPage) -> int:
+    """The oldest row of a window that holds some.
+
+    :param page: its newest page.
+    """
+    step = 1
+    while not page.is_last and window.width > 1:
+        # A beginning that should hold half a page; when it is empty, the next one is twice as wide.
+        width = max(1, window.width * step * PAGE_SIZE // (2 * page.total))
+        middle = min(window.low + width, window.high - 1)
+        beginning = await pages.newest(Window(window.low, middle), {})
+        if beginning.rows:
+            window, page, step = Window(window.low, middle), beginning, 1
         else:
-            low = middle
+            window, step = Window(middle, window.high), step * 2
+    return min(int(row["createdAt"]) for row in page.rows)
 
 
 async def _last_row(pages: LogPages, total: int) -> int | None:

@@ -10,7 +10,6 @@ Source: Logto Management API, ``GET /api/logs``.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -107,20 +106,34 @@ _Batches = AsyncGenerator[tuple[Window, list[Row]], None]
 
 
 async def _segmented(pages: LogPages, whole: Segment, queries: list[dict[str, str]], concurrency: int) -> _Batches:
-    reading: deque[tuple[Window, asyncio.Task[list[Row]]]] = deque()
+    reading: asyncio.Queue[tuple[Window, asyncio.Task[list[Row]]] | None] = asyncio.Queue()
+    room = asyncio.Semaphore(concurrency + AHEAD)
+    started: set[asyncio.Task[list[Row]]] = set()
+
+    async def feed() -> None:
+        try:
+            async for segment in cut(pages, whole, queries):
+                await room.acquire()
+                task = asyncio.create_task(read_segment(pages, segment, queries))
+                started.add(task)
+                reading.put_nowait((segment.window, task))
+        finally:
+            reading.put_nowait(None)
+
+    feeder = asyncio.create_task(feed())
     try:
-        async for segment in cut(pages, whole, queries):
-            reading.append((segment.window, asyncio.create_task(read_segment(pages, segment, queries))))
-            while len(reading) >= concurrency + AHEAD or (reading and reading[0][1].done()):
-                part, task = reading.popleft()
-                yield part, await task
-        while reading:
-            part, task = reading.popleft()
-            yield part, await task
+        while following := await reading.get():
+            part, task = following
+            rows = await task
+            started.discard(task)
+            room.release()
+            yield part, rows
+        await feeder
     finally:
-        for _, task in reading:
+        feeder.cancel()
+        for task in started:
             task.cancel()
-        await asyncio.gather(*(task for _, task in reading), return_exceptions=True)
+        await asyncio.gather(feeder, *started, return_exceptions=True)
 
 
 async def _paged(pages: LogPages, whole: Segment, queries: list[dict[str, str]], concurrency: int) -> _Batches:
