@@ -5,67 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_logto.client.client import LogtoClient
-from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.fallback import warn_once
-from airflow_provider_logto.client.pacing import CLOUD_LIMIT, NoPacer
+from airflow_provider_logto.client.pacing import NoPacer
 from airflow_provider_logto.client.retrying import RetryOptions
 from airflow_provider_logto.client.shared_state import Mode, check_shared_state, shared_state
 from airflow_provider_logto.client.sharing import shared_client
 from airflow_provider_logto.client.token_cache import ProcessTokenCache
-from airflow_provider_logto.client.tokens import Credentials
 from airflow_provider_logto.exceptions import ConfigurationError, LogtoError
 from airflow_provider_logto.hooks import shared
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+from airflow_provider_logto.hooks.settings import ConnectionSettings
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-DEFAULT_TIMEOUT = 30.0
-DEFAULT_SHARE = 0.8
-
-
-@dataclass(frozen=True)
-class ConnectionSettings:
-    """What a Connection says, checked."""
-
-    endpoint: Endpoint
-    credentials: Credentials
-    timeout: float
-    verify: bool | str
-    rate_limit: float | None
-    rate_limit_share: float
-    shared_state: str
-
-    @classmethod
-    def of(cls, connection: Connection, extra: Mapping[str, Any]) -> ConnectionSettings:
-        """
-        :raises ConfigurationError: naming the field and the mend.
-        """
-        allow_http = _boolean("allow_http", extra.get("allow_http"), default=False)
-        endpoint = Endpoint.parse(connection.host, connection.port, _text("resource", extra), allow_http)
-        if not connection.login:
-            raise ConfigurationError("login is missing: set it to the App ID of a machine-to-machine application")
-        if not connection.password:
-            raise ConfigurationError("password is missing: set it to the application's App secret")
-        return cls(
-            endpoint=endpoint,
-            credentials=Credentials(connection.login.strip(), connection.password),
-            timeout=_number("timeout", extra.get("timeout")) or DEFAULT_TIMEOUT,
-            verify=_verify(extra.get("verify")),
-            rate_limit=_number("rate_limit", extra.get("rate_limit")) or (CLOUD_LIMIT if endpoint.is_cloud else None),
-            rate_limit_share=_number("rate_limit_share", extra.get("rate_limit_share"), most=1.0) or DEFAULT_SHARE,
-            shared_state=_text("shared_state", extra) or "host",
-        )
 
 
 class LogtoHook(BaseHook):
@@ -163,7 +120,7 @@ class LogtoHook(BaseHook):
         :returns: whether it works, and a sentence: what was reached, or what to mend.
         """
         try:
-            settings = self._settings()
+            settings = self._settings(tolerant=False)
             users = asyncio.run(self._probe(settings, shared.resolve(settings.shared_state, self.get_connection)))
         except LogtoError as error:
             return False, str(error)
@@ -199,10 +156,10 @@ class LogtoHook(BaseHook):
         behaviour = metadata["connection-types"][0]["ui-field-behaviour"]
         return {name.replace("-", "_"): value for name, value in behaviour.items()}
 
-    def _settings(self) -> ConnectionSettings:
+    def _settings(self, tolerant: bool = True) -> ConnectionSettings:
         # Before the event loop: resolving a Connection synchronously inside one can dead-lock the task.
         connection = self.get_connection(self.logto_conn_id)
-        return ConnectionSettings.of(connection, connection.extra_dejson)
+        return ConnectionSettings.of(connection, connection.extra_dejson, tolerant)
 
     def _mode(self, settings: ConnectionSettings) -> Mode:
         try:
@@ -280,42 +237,3 @@ async def _mask_async(secret: str) -> None:
         await _mask_in_thread(secret)
     else:
         await amask_secret(secret)
-
-
-def _text(name: str, extra: Mapping[str, Any]) -> str | None:
-    value = extra.get(name)
-    if value is not None and not isinstance(value, str):
-        raise ConfigurationError(f"extra.{name} must be text, not {type(value).__name__}")
-    return value.strip() or None if value else None
-
-
-def _number(name: str, value: Any, most: float | None = None) -> float | None:
-    if value is None or value == "":
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = -1.0
-    # A boolean is a number to Python, and nan to none of the comparisons.
-    if isinstance(value, bool) or not (0 < number <= (most or 1e9)):
-        limit = f" and at most {most:g}" if most else ""
-        raise ConfigurationError(f"extra.{name} must be a number above 0{limit}, not {value!r}")
-    return number
-
-
-def _boolean(name: str, value: Any, default: bool) -> bool:
-    if value is None or value == "":
-        return default
-    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
-        return value.strip().lower() == "true"
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"extra.{name} must be true or false, not {value!r}")
-    return value
-
-
-def _verify(value: Any) -> bool | str:
-    if isinstance(value, str) and value.strip().lower() not in ("", "true", "false"):
-        if not Path(value.strip()).is_file():
-            raise ConfigurationError(f"extra.verify: there is no CA bundle at {value!r}; give its path, true or false")
-        return value.strip()
-    return _boolean("verify", value, default=True)

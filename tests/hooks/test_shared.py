@@ -108,6 +108,18 @@ def test_what_leads_nowhere(
     assert "hunter2" not in caplog.text + message
 
 
+@pytest.mark.parametrize("share", [0, -0.5, 1.5, "half", True])
+def test_a_wrong_share(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, share: Any
+) -> None:
+    hook = connect(sandbox, monkeypatch, rate_limit_share=share)
+    works, message = hook.test_connection()
+    assert (works, "extra.rate_limit_share" in message) == (False, True)
+    for _ in range(2):
+        hook.request("GET", "/users")  # a task goes on
+    assert caplog.text.count("0.8 is used") == 1
+
+
 def test_an_open_directory_fails_the_connection_test_and_no_task(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

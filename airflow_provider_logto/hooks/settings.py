@@ -1,0 +1,104 @@
+"""What a Connection of type ``logto`` says, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_logto.client.endpoint import Endpoint
+from airflow_provider_logto.client.fallback import warn_once
+from airflow_provider_logto.client.pacing import CLOUD_LIMIT
+from airflow_provider_logto.client.tokens import Credentials
+from airflow_provider_logto.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+DEFAULT_TIMEOUT = 30.0
+DEFAULT_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class ConnectionSettings:
+    """What a Connection says, checked."""
+
+    endpoint: Endpoint
+    credentials: Credentials
+    timeout: float
+    verify: bool | str
+    rate_limit: float | None
+    rate_limit_share: float
+    shared_state: str
+
+    @classmethod
+    def of(cls, connection: Connection, extra: Mapping[str, Any], tolerant: bool = True) -> ConnectionSettings:
+        """
+        :param tolerant: a wrong share is warned of and replaced by the default (in tasks), instead of refused.
+        :raises ConfigurationError: naming the field and the mend.
+        """
+        allow_http = _boolean("allow_http", extra.get("allow_http"), default=False)
+        endpoint = Endpoint.parse(connection.host, connection.port, _text("resource", extra), allow_http)
+        if not connection.login:
+            raise ConfigurationError("login is missing: set it to the App ID of a machine-to-machine application")
+        if not connection.password:
+            raise ConfigurationError("password is missing: set it to the application's App secret")
+        return cls(
+            endpoint=endpoint,
+            credentials=Credentials(connection.login.strip(), connection.password),
+            timeout=_number("timeout", extra.get("timeout")) or DEFAULT_TIMEOUT,
+            verify=_verify(extra.get("verify")),
+            rate_limit=_number("rate_limit", extra.get("rate_limit")) or (CLOUD_LIMIT if endpoint.is_cloud else None),
+            rate_limit_share=_share(extra, tolerant),
+            shared_state=_text("shared_state", extra) or "host",
+        )
+
+
+def _text(name: str, extra: Mapping[str, Any]) -> str | None:
+    value = extra.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ConfigurationError(f"extra.{name} must be text, not {type(value).__name__}")
+    return value.strip() or None if value else None
+
+
+def _number(name: str, value: Any, most: float | None = None) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    # A boolean is a number to Python, and nan to none of the comparisons.
+    if isinstance(value, bool) or not (0 < number <= (most or 1e9)):
+        limit = f" and at most {most:g}" if most else ""
+        raise ConfigurationError(f"extra.{name} must be a number above 0{limit}, not {value!r}")
+    return number
+
+
+def _share(extra: Mapping[str, Any], tolerant: bool) -> float:
+    try:
+        return _number("rate_limit_share", extra.get("rate_limit_share"), most=1.0) or DEFAULT_SHARE
+    except ConfigurationError as error:
+        if not tolerant:
+            raise
+        warn_once(f"{error}; {DEFAULT_SHARE} is used")
+        return DEFAULT_SHARE
+
+
+def _boolean(name: str, value: Any, default: bool) -> bool:
+    if value is None or value == "":
+        return default
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"extra.{name} must be true or false, not {value!r}")
+    return value
+
+
+def _verify(value: Any) -> bool | str:
+    if isinstance(value, str) and value.strip().lower() not in ("", "true", "false"):
+        if not Path(value.strip()).is_file():
+            raise ConfigurationError(f"extra.verify: there is no CA bundle at {value!r}; give its path, true or false")
+        return value.strip()
+    return _boolean("verify", value, default=True)
