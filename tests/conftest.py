@@ -120,17 +120,17 @@ def airflow_database() -> None:
 
 @pytest.fixture
 def run_dag(airflow_database: None) -> RunDag:
-    """``run_dag(file, dag_id, logical_date=None)`` -> the DagRun after all its tasks, which ran in this process.
+    """``run_dag(file, dag_id, logical_date=None, conf=None)`` -> the DagRun, after its tasks ran in this process.
 
     Tests that take it belong to the xdist group ``airflow``, so that one worker pays for the database.
     """
 
-    def run(file: Path, dag_id: str, logical_date: datetime | None = None) -> Any:
+    def run(file: Path, dag_id: str, logical_date: datetime | None = None, conf: dict[str, Any] | None = None) -> Any:
         from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 
         bag = DagBag(file, bundle_name="dags-folder")
         assert bag.import_errors == {}
         sync_bag_to_db(bag, "dags-folder", None)
-        return bag.dags[dag_id].test(logical_date=logical_date)
+        return bag.dags[dag_id].test(logical_date=logical_date, run_conf=conf)
 
     return run

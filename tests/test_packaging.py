@@ -141,6 +141,25 @@ for module in sys.argv[1:]:
         assert not {name for name in names if name.startswith(later)}, module
 
 
+def test_nothing_is_imported_from_where_airflow_has_moved_it_away() -> None:
+    code = """
+import importlib, runpy, sys, warnings
+from airflow.utils.deprecation_tools import DeprecatedImportWarning
+from airflow.exceptions import AirflowProviderDeprecationWarning
+for category in (DeprecatedImportWarning, AirflowProviderDeprecationWarning):
+    warnings.simplefilter("error", category)
+try:
+    from airflow.models.baseoperator import BaseOperator
+except DeprecatedImportWarning:
+    print("strict")
+for name in sys.argv[1:]:
+    runpy.run_path(name) if name.endswith(".py") else importlib.import_module(name)
+"""
+    examples = sorted(str(path) for path in (ROOT.parent / "dags_examples").glob("*.py"))
+    assert len(examples) >= 2
+    assert run_python(code, *MODULES, *examples).split()[-1] == "strict"
+
+
 def test_client_floor_works_without_airflow() -> None:
     code = f"""
 import sys

@@ -6,9 +6,12 @@ On a real tenant the people and the organization of the example are removed, bef
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,3 +126,29 @@ def test_onboarding_makes_it_so_and_then_changes_nothing(
     if tenant.sandbox:
         assert tenant.sandbox.stats()["writes"] == 0
     assert people_of(hook) == first
+
+
+def test_export_archives_the_logs_of_an_interval_each_once(
+    run_dag: RunDag, tenant: Tenant, hook: LogtoHook, tmp_path: Path
+) -> None:
+    end = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=2)
+    start = end - timedelta(hours=6)
+    if tenant.sandbox:
+        tenant.sandbox.insert_logs(count=250, start=start.isoformat(), end=end.isoformat(), ties=5, seed=3)
+    conf = {"destination": f"file://{tmp_path}", "start": start.isoformat(), "end": end.isoformat()}
+
+    assert run_dag(EXAMPLES / "audit_log_export.py", "audit_log_export", conf=conf).state == "success"
+
+    first, last = (int(moment.timestamp() * 1000) for moment in (start, end))
+    expected = sorted(
+        (row["createdAt"], row["id"])
+        for row in hook.iterate("/logs", {"start_time": first - 1, "end_time": last + 1})
+        if first <= row["createdAt"] < last
+    )
+    exported = []
+    for path in sorted(tmp_path.rglob("*.jsonl.gz")):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            exported += [json.loads(line) for line in lines]
+    assert [(row["createdAt"], row["id"]) for row in exported] == expected
+    (manifest,) = tmp_path.rglob("*manifest*.json")
+    assert json.loads(manifest.read_text("utf-8"))["count"] == len(expected)
