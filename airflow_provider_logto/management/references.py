@@ -18,9 +18,6 @@ from airflow_provider_logto.management import fields, search
 
 User = dict[str, Any]
 
-#: Values in one search: 20 references of four fields each, or 80 of one, stay well below the server's URL limit.
-_VALUES_PER_SEARCH = 80
-
 _KEYS = {
     "id": "id",
     "username": "username",
@@ -86,7 +83,7 @@ async def find_users(client: LogtoClient, references: Sequence[Reference]) -> li
     :raises Ambiguous: where one means more than one user.
     """
     found: dict[str, User] = {}
-    for batch in _batches(references):
+    for batch in search.batches(references, lambda reference: reference.wanted):
         values: dict[str, dict[str, None]] = {}
         for reference in batch:
             for name, accepted in reference.wanted.items():
@@ -191,17 +188,3 @@ def _comparable(name: str, value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     return value.lower() if name == "primaryEmail" else value
-
-
-def _batches(references: Sequence[Reference]) -> Iterable[list[Reference]]:
-    batch: list[Reference] = []
-    size = 0
-    for reference in references:
-        weight = sum(len(values) for values in reference.wanted.values())
-        if batch and size + weight > _VALUES_PER_SEARCH:
-            yield batch
-            batch, size = [], 0
-        batch.append(reference)
-        size += weight
-    if batch:
-        yield batch

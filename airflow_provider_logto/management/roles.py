@@ -20,8 +20,6 @@ Role = dict[str, Any]
 #: Role id -> ids of those of the users in question who hold it.
 Holders = dict[str, set[str]]
 
-#: Ids in one search: a page takes 100 answers.
-_PER_SEARCH = 100
 #: Users in one bulk write.
 _PER_WRITE = 500
 _GRANT_TRIES = 5
@@ -74,8 +72,7 @@ async def resolve_roles(client: LogtoClient, references: Sequence[Any]) -> dict[
     """
     parsed = [_parse(reference, f"roles[{at}]") for at, reference in enumerate(references)]
     found: dict[str, Role] = {}
-    for start in range(0, len(parsed), _PER_SEARCH // 2):
-        chunk = parsed[start : start + _PER_SEARCH // 2]
+    for chunk in search.batches(parsed, lambda one: {key: [one[1]] for key in one[0]}):
         terms = {name: list(dict.fromkeys(value for keys, value in chunk if name in keys)) for name in ("id", "name")}
         query = search.query(
             (search.term(name, *values) for name, values in terms.items() if values), case_sensitive=True
@@ -119,13 +116,13 @@ async def _other_roles(client: LogtoClient, wanted: dict[str, str]) -> dict[str,
 async def _holders(client: LogtoClient, user_ids: Sequence[str], roles: dict[str, str]) -> Holders:
     """Who of these users holds which of these roles, with as few requests as possible."""
     holders: Holders = {role_id: set() for role_id in roles}
-    if len(user_ids) <= len(roles) * ceil(len(user_ids) / _PER_SEARCH):
+    if len(user_ids) <= len(roles) * ceil(len(user_ids) / search.MAX_ITEMS):
         for user_id in user_ids:
             async for role in client.iterate(path_of("/users/{}/roles", user_id)):
                 holders.setdefault(role["id"], set()).add(user_id)
         return holders
     for role_id in roles:
-        for chunk in _chunks(user_ids, _PER_SEARCH):
+        for chunk in search.batches(user_ids, lambda user_id: {"id": [user_id]}):
             query = search.query([search.term("id", *chunk)])
             async for user in client.iterate(path_of("/roles/{}/users", role_id), query):
                 holders[role_id].add(user["id"])

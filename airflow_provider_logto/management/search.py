@@ -6,15 +6,21 @@ Source: Logto docs, "Advanced user search"; ``GET /api/users`` and every list th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlencode
 
 from airflow_provider_logto.exceptions import InvalidInput
 
+T = TypeVar("T")
 Mode = Literal["like", "exact", "similar_to", "posix"]
 
 USER_FIELDS = ("id", "primaryEmail", "primaryPhone", "username", "name")
+#: Characters of the search parameters in one URL: Node takes 16 kB of headers in all, proxies often 8.
+MAX_QUERY = 6000
+#: Items in one search: a page holds 100.
+MAX_ITEMS = 100
 _MODES = ("like", "exact", "similar_to", "posix")
 
 
@@ -69,6 +75,23 @@ def query(terms: Iterable[Term], joint: Literal["or", "and"] = "or", case_sensit
     if case_sensitive:
         parameters["isCaseSensitive"] = "true"
     return parameters
+
+
+def batches(items: Sequence[T], terms_of: Callable[[T], Mapping[str, Iterable[str]]]) -> Iterator[Sequence[T]]:
+    """Cut what is searched for into pieces whose parameters fit into one URL and whose matches fit on few pages.
+
+    :param terms_of: field -> values that one item adds to the search.
+    """
+    start, size = 0, 0
+    for at, item in enumerate(items):
+        pairs = [(f"search.{field}", value) for field, values in terms_of(item).items() for value in values]
+        length = len(urlencode(pairs)) + 1
+        if at > start and (size + length > MAX_QUERY or at - start >= MAX_ITEMS):
+            yield items[start:at]
+            start, size = at, 0
+        size += length
+    if start < len(items):
+        yield items[start:]
 
 
 def literal(text: str) -> str:

@@ -92,6 +92,12 @@ def test_many_references_take_few_searches(run: Run, sandbox: Sandbox) -> None:
     assert sandbox.stats()["routes"]["GET /api/users"] <= 10
 
 
+def test_no_search_is_longer_than_a_server_takes(run: Run, sandbox: Sandbox) -> None:
+    long = [f"{'名' * 100}{at}@example.com" for at in range(60)]
+    assert run(find_users, [Reference.parse(one) for one in long]) == [None] * 60
+    assert max(len(request["query"]) for request in sandbox.requests()) < 8000
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
