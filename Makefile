@@ -1,7 +1,9 @@
 # `make demo` and `make test` need nothing but make and Python 3.11 or newer; everything they install goes to .venv.
 
-PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python; do \
-	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$candidate" && break; done)
+# A Python that the pinned versions were tried on, else a newer one; Debian's comes without ensurepip unless asked.
+PYTHON ?= $(shell for top in 14 99; do for candidate in python3 python3.13 python3.12 python3.11 python; do \
+	"$$candidate" -c "import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, $$top))" 2>/dev/null \
+		&& echo "$$candidate" && exit; done; done)
 BIN := .venv/bin
 READY := .venv/ready
 WORKERS ?= 2
@@ -54,7 +56,7 @@ clean: ## remove everything that make made
 
 # pip is renewed first: installing a dependency group needs pip 25.1 or newer.
 $(READY): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, with venv and pip; or say make PYTHON=/path/to/python3"; exit 1; }
 	@echo "== installing into .venv (a minute or two, once)"
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --upgrade pip
