@@ -58,7 +58,7 @@ if not sane then
   for i, name in ipairs(names) do s[name] = fresh[i] end
 end
 local plateau = (s.ceiling * (1 - {schedule.CUT}) / {schedule.CLIMB}) ^ (1 / 3)
-local climbed = s.ceiling + {schedule.CLIMB} * (now - s.cut_at - plateau) ^ 3
+local climbed = s.ceiling + {schedule.CLIMB} * (math.min({schedule.HORIZON}, now - s.cut_at) - plateau) ^ 3
 local factor = math.min(1, math.max({schedule.FLOOR}, climbed))
 local credit = math.min({schedule.CREDIT}, s.credit + (now - s.credit_at) * {schedule.CREDIT / schedule.REFILL})
 local changed, answer = false, 0

@@ -82,7 +82,7 @@ def sane(schedule: Schedule, now: float) -> Schedule:
 def factor(schedule: Schedule, now: float) -> float:
     """Part of the full rate that is in force."""
     plateau = math.cbrt(schedule.ceiling * (1 - CUT) / CLIMB)
-    climbed = schedule.ceiling + CLIMB * (now - schedule.cut_at - plateau) ** 3
+    climbed = schedule.ceiling + CLIMB * (min(HORIZON, now - schedule.cut_at) - plateau) ** 3
     return min(1.0, max(FLOOR, climbed))
 
 

@@ -42,6 +42,7 @@ def test_a_neighbour_who_takes_half_is_given_way(benchmark: ModuleType) -> None:
     assert result.used >= 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("benchmark", ["fleet_tokens"], indirect=True)
 def test_a_fleet_fetches_one_token(benchmark: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     rounds = dict(benchmark.main(12))

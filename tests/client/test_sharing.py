@@ -90,9 +90,9 @@ def test_the_loop_stays_quick(tmp_path: Path) -> None:
         watching.cancel()
 
     with Sandbox() as sandbox:
+        sandbox.add_fault(kind="slow", seconds=1.5, path="/oidc/token", before_commit=True)
         asyncio.run(go(sandbox))
         assert sandbox.stats()["tokens"] == 1
-    lags.sort()
-    # Beside the sandbox's own thread and on a busy machine; a blocking lock or fetch would show as its whole length.
-    assert lags[len(lags) // 2] < 0.02
-    assert lags[int(len(lags) * 0.9)] < 0.1
+    # On a busy machine, beside the sandbox's thread; waiting for the token in a way that blocks would take 1.5 s.
+    assert max(lags) < 0.75
+    assert sorted(lags)[len(lags) // 2] < 0.1
