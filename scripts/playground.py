@@ -28,8 +28,12 @@ def connection_json(endpoint: str, app_id: str, app_secret: str) -> str:
 
 
 def fresh_home(home: Path) -> Path:
-    """An empty AIRFLOW_HOME."""
-    shutil.rmtree(home, ignore_errors=True)
+    """An empty AIRFLOW_HOME. What an earlier run left in the project is removed.
+
+    :raises FileExistsError: anywhere else nothing is.
+    """
+    if home.parent == PROJECT:
+        shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     return home
 

@@ -79,7 +79,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8080, help="of Airflow's UI and API")
     parser.add_argument("--dags", type=Path, default=playground.DAGS, help="folder of DAGs; the examples by default")
-    parser.add_argument("--home", type=Path, default=HOME, help="AIRFLOW_HOME; it is emptied first")
+    parser.add_argument("--home", type=Path, default=HOME, help="AIRFLOW_HOME, which must not exist")
     return parser.parse_args()
 
 
@@ -110,7 +110,11 @@ def main() -> int:
                     "Trigger the DAG employee_onboarding in the UI. Ctrl-C ends everything.",
                     flush=True,
                 )
-                status = process.wait()
+                try:
+                    status = process.wait()
+                except SystemExit:
+                    print("Stopping ...", flush=True)
+                    raise
                 print(f"Airflow ended by itself with status {status}; see its log", file=sys.stderr)
                 return 1
         finally:
