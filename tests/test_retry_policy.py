@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from airflow_provider_logto import exceptions
+from airflow_provider_logto import exceptions, retry_policy
 from airflow_provider_logto.exceptions import (
     Ambiguous,
     AuthFailed,
@@ -78,3 +81,14 @@ def test_what_airflow_is_told() -> None:
     assert policy.evaluate(AuthFailed(*API), 1, 3).action is sdk.RetryAction.FAIL
     assert policy.evaluate(ServerFailed(*API), 1, 3, context=None) == sdk.RetryDecision.default()
     assert LogtoRetryPolicy.deserialize(policy.serialize()).rate_limit_delay == 30
+
+
+def test_before_retry_policies_existed(monkeypatch: pytest.MonkeyPatch) -> None:
+    older = ModuleType("airflow.providers.common.compat.sdk")  # has no RetryPolicy
+    monkeypatch.setitem(sys.modules, older.__name__, older)
+    spec = importlib.util.spec_from_file_location("retry_policy_before_3_3", retry_policy.__file__)
+    if spec is None or spec.loader is None:
+        pytest.fail("the module has no file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.LogtoRetryPolicy().judge(AuthFailed(*API)) == ("fail", None)
