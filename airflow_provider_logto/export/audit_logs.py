@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -138,9 +138,9 @@ class Exporter:
         try:
             async with aclosing(batches):
                 async for batch in batches:
-                    await asyncio.to_thread(self._add, spool, batch, await self._prepared(batch), files)
+                    await _to_the_end(self._add, spool, batch, await self._prepared(batch), files)
                     self._progress.advance(len(batch), int(batch[-1]["createdAt"]))
-            await asyncio.to_thread(self._add, spool, (), (), files)
+            await _to_the_end(self._add, spool, (), (), files)
         finally:
             spool.discard()
 
@@ -175,6 +175,18 @@ class Exporter:
         summary = manifest.summary(self._folder, self._manifest_name)
         log.info("Export %s: %d rows in %d files, %s", how, manifest.count, len(manifest.files), summary["manifest"])
         return summary
+
+
+async def _to_the_end(function: Callable[..., None], *arguments: Any) -> None:
+    """Run a function in a thread; when cancelled, wait until it has ended: nobody else may touch its files before."""
+    thread = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.wait((thread,))
+        if not thread.cancelled():
+            thread.exception()  # looked at, so that the event loop does not complain
+        raise
 
 
 async def export_audit_logs(
