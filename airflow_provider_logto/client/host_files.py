@@ -90,7 +90,8 @@ class HostTokenCache:
 
     @asynccontextmanager
     async def lock(self, key: str, patience: float = LOCK_PATIENCE) -> AsyncIterator[bool]:
-        async with _locked(self._directory / f"{self._vault.name(key)}.lock", patience) as handle:
+        # Held for a round trip: asking often would only keep the one who fetches from doing so.
+        async with _locked(self._directory / f"{self._vault.name(key)}.lock", patience, 0.02) as handle:
             yield handle is not None
 
     async def close(self) -> None:
@@ -138,14 +139,14 @@ class FileCell:
 
 
 @asynccontextmanager
-async def _locked(path: Path, patience: float) -> AsyncIterator[int | None]:
+async def _locked(path: Path, patience: float, pause: float = 0.001) -> AsyncIterator[int | None]:
     """Open a private file (made if absent) and hold its lock; yields None when the lock could not be had."""
     with _unavailable():
         handle = os.open(path, os.O_RDWR | os.O_CREAT | _CAREFULLY, 0o600)
     try:
         if not _is_private(handle):
             raise StoreUnavailable(f"{path} is not this user's own file: remove it")
-        yield handle if await poll(lambda: _try_lock(handle), patience) else None
+        yield handle if await poll(lambda: _try_lock(handle), patience, pause) else None
     finally:
         os.close(handle)
 

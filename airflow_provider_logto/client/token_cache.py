@@ -89,16 +89,18 @@ class ProcessTokenCache:
         return None
 
 
-async def poll(attempt: Callable[[], bool], patience: float) -> bool:
-    """Try until it succeeds or ``patience`` seconds have passed; never blocks the event loop."""
+async def poll(attempt: Callable[[], bool], patience: float, pause: float = 0.01) -> bool:
+    """Try until it succeeds or ``patience`` seconds have passed; never blocks the event loop.
+
+    :param pause: seconds between the first two tries; each next one is half as long again, up to 0.1.
+    """
     end = time.monotonic() + patience
-    pause = 0.001
     while not attempt():
         left = end - time.monotonic()
         if left <= 0:
             return False
         await asyncio.sleep(min(left, pause * random.uniform(0.5, 1.5)))  # noqa: S311
-        pause = min(0.05, pause * 1.5)
+        pause = min(0.1, pause * 1.5)
     return True
 
 

@@ -29,7 +29,7 @@ OPERATION = "POST /oidc/token"
 LEEWAY = 30.0
 #: Seconds before a renewal that failed is tried again; the token in hand goes on serving.
 RENEWAL_PAUSE = 30.0
-_BITE = 0.1
+_BITE = 0.5
 #: The 401s after which another token helps. Wrong audience or issuer are configuration errors.
 RENEWABLE = frozenset({"ERR_JWT_EXPIRED", "ERR_JWKS_NO_MATCHING_KEY"})
 
