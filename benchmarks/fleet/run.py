@@ -73,7 +73,8 @@ def celery(home: Path, sandbox: Sandbox, port: int, tasks: int, at_once: int) ->
         "AIRFLOW__API__SECRET_KEY": uuid.uuid4().hex,
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{POSTGRES}/{name}",
         "AIRFLOW__CELERY__BROKER_URL": f"{REDIS}/8",
-        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql://{POSTGRES}/{name}",
+        "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__GLOBAL_KEYPREFIX": f"{name}:",
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+postgresql+psycopg2://{POSTGRES}/{name}",
         "AIRFLOW__OPERATORS__DEFAULT_QUEUE": name,
     }
     with contextlib.ExitStack() as stack:
@@ -113,7 +114,8 @@ def _forget_queue(name: str) -> None:
     import redis
 
     with redis.Redis.from_url(f"{REDIS}/8") as client:
-        client.delete(name, f"_kombu.binding.{name}")
+        for key in client.scan_iter(f"{name}:*"):
+            client.delete(key)
 
 
 def run_dag(address: str) -> tuple[str, float]:
