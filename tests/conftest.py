@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_logto.client.token_cache import PROCESS_TOKENS
 from airflow_provider_logto.sandbox import Sandbox
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -73,9 +74,11 @@ def session_sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def sandbox(session_sandbox: Sandbox) -> Sandbox:
+def sandbox(session_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """A local Logto with the demo's roles and organization template, nobody in it and nothing counted."""
     session_sandbox.reset()
+    # A test before may have made the sandbox's tokens void (a rotated key), or left one that this test does not expect.
+    monkeypatch.setattr(PROCESS_TOKENS, "_tokens", {})
     return session_sandbox
 
 
