@@ -10,7 +10,7 @@ WORKERS ?= 2
 PORT ?= 8080
 DAGS ?= dags_examples
 
-.PHONY: help demo test airflow lint types tests test-slow test-e2e benchmark format clean
+.PHONY: help demo test airflow lint types tests test-slow test-e2e benchmark fleet format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -47,12 +47,16 @@ test-e2e: $(READY) ## `make airflow` as a test: real scheduler, workers, trigger
 benchmark: $(READY) ## what importing each operator costs
 	@$(BIN)/python benchmarks/import_cost.py
 
+fleet: $(READY) ## 200 mapped tasks on two Celery workers: one token (Redis and PostgreSQL must run here)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --upgrade --target .fleet -r benchmarks/fleet/requirements.txt
+	@PYTHONPATH=.fleet $(BIN)/python benchmarks/fleet/run.py --executor celery
+
 format: $(READY) ## let ruff put the layout right
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 clean: ## remove everything that make made
-	rm -rf .venv .demo .airflow .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .demo .airflow .fleet .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 
 # pip is renewed first: installing a dependency group needs pip 25.1 or newer.
 $(READY): pyproject.toml constraints.txt
