@@ -94,6 +94,15 @@ def _random_moments(rng: random.Random, spec: LogSpec, count: int, first: int, s
     return (starts[number % spec.bursts] + int(uniform() * width) for number in range(count))
 
 
+#: Rows that name no user: what an application or the server itself did.
+_ANONYMOUS = ("ExchangeTokenBy.ClientCredentials", "TriggerHook.")
+
+
+def names_user(key: str) -> bool:
+    """Whether rows of a key name the user they are about."""
+    return not key.startswith(_ANONYMOUS)
+
+
 def payload(number: int, key: str, user: str | None, application: str | None, hook: str | None) -> dict[str, Any]:
     """The payload of a generated row; ``number`` decides what the columns do not hold.
 

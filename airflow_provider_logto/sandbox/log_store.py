@@ -108,6 +108,7 @@ class LogStore:
         keys, weights = spec.weights()
         key_names = [self._name(key) for key in keys]
         webhook = {self._name(key) for key in keys if _series(key)}
+        personal = {self._name(key) for key in keys if log_rows.names_user(key)}
         users = [self._name(user) for user in spec.user_ids()] or [0]
         apps = [self._name(app) for app in spec.applications] or [0]
         hook = self._name(spec.hook_id)
@@ -117,7 +118,10 @@ class LogStore:
             chosen = rng.choices(key_names, weights, k=size)
             failed = [rng.random() < spec.error_share for _ in chunk]
             numbers = [(start + n) << 1 | bad for n, bad in enumerate(failed)]
-            columns = rng.choices(users, k=size), rng.choices(apps, k=size), [hook] * size
+            about = [
+                user if key in personal else 0 for user, key in zip(rng.choices(users, k=size), chosen, strict=True)
+            ]
+            columns = about, rng.choices(apps, k=size), [hook] * size
             first = len(self._times)
             self._columns(chunk, chosen, *columns, numbers)
             for series in (0, 1):

@@ -24,6 +24,8 @@ class SandboxProtocol(_Protocol):
     """One connection; ``scope["state"]["sandbox_transport"]`` is its transport."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        # Whoever configures logging later would hear of every request: /sandbox/requests tells them.
+        self.access_log = False
         self.app_state = {**self.app_state, STATE_KEY: transport}
         if wire := transport.get_extra_info("socket"):
             # asyncio leaves this out for sockets made without a protocol number; head and body of an answer are

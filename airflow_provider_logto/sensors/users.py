@@ -112,8 +112,11 @@ class UserSensor(BaseSensorOperator):
         :raises AirflowSensorTimeout: the deadline passed first (AirflowSkipException with ``soft_fail``).
         :raises LogtoError: the trigger could not find out.
         """
+        from airflow_provider_logto.management.references import Reference
+
         status = (event or {}).get("status")
         message = (event or {}).get("message") or f"the trigger sent {event!r}"
+        message = f"User {Reference.parse(self.user).given}: {message}"
         if status == "success":
             self.log.info("%s", message)
         elif status == "timeout":

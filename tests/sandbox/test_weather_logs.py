@@ -243,3 +243,10 @@ def test_a_wrong_wish_names_its_field_and_inserts_nothing(wish: Any, field: str)
     with pytest.raises(LogSpecError, match=f"^{field}: "):
         insert_logs(store, wish)
     assert len(store) == 0
+
+
+def test_a_user_filter_returns_only_rows_that_name_the_user(logto_sandbox: Sandbox, api: httpx.Client) -> None:
+    logto_sandbox.insert_logs(count=300, users=["ada", "bob"])
+    rows = api.get("/api/logs", params={"userId": "ada", "page_size": 100}).json()
+    assert rows
+    assert {row["payload"]["userId"] for row in rows} == {"ada"}
