@@ -65,9 +65,9 @@ class _Lifted(msgspec.Struct, gc=False, rename="camel"):
     user_agent: msgspec.Raw = _NULL
 
 
+_Line = msgspec.defstruct("_Line", [(name, Any) for name in COLUMNS], gc=False)
 _lift = msgspec.json.Decoder(_Lifted).decode
-_quote = msgspec.json.Encoder().encode
-_LINE = (",".join(f'"{name}":%b' for name in COLUMNS)).join("{}").encode() + b"\n"
+_encode = msgspec.json.Encoder().encode
 
 
 def row_line(row: Row) -> bytes:
@@ -76,11 +76,11 @@ def row_line(row: Row) -> bytes:
         lifted = _lift(row.payload)
     except msgspec.DecodeError:
         return _json_line(record(row))  # the payload is null
-    return _LINE % (
-        _quote(row.id),
-        b"%d" % row.created_at,
-        b'"%b"' % iso(row.created_at).encode(),
-        _quote(row.key),
+    line = _Line(
+        row.id,
+        row.created_at,
+        iso(row.created_at),
+        row.key,
         lifted.result,
         lifted.user_id,
         lifted.application_id,
@@ -88,6 +88,7 @@ def row_line(row: Row) -> bytes:
         lifted.user_agent,
         row.payload,
     )
+    return _encode(line) + b"\n"
 
 
 def _flat(record: Record) -> Record:

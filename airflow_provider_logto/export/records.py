@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from airflow_provider_logto.management.audit_log_rows import Row
@@ -40,7 +41,14 @@ _EPOCH = datetime(1970, 1, 1)
 
 def iso(moment_ms: int) -> str:
     """Epoch ms -> ``2026-01-31T12:00:00.000Z``."""
-    return (_EPOCH + timedelta(milliseconds=moment_ms)).isoformat(timespec="milliseconds") + "Z"
+    minute, rest = divmod(moment_ms, 60_000)
+    return f"{_minute(minute)}:{rest // 1000:02d}.{rest % 1000:03d}Z"
+
+
+# Rows come in their order: most share the minute of the one before.
+@lru_cache(maxsize=64)
+def _minute(number: int) -> str:
+    return (_EPOCH + timedelta(minutes=number)).isoformat(timespec="minutes")
 
 
 def record(row: Row, hidden: frozenset[str] = frozenset()) -> dict[str, Any]:
