@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -47,7 +48,7 @@ class Reply:
     """A parsed answer.
 
     :param data: JSON, text (several writes answer ``Created``), or None where there is no body.
-    :param headers: names in lower case.
+    :param headers: looked up by names in lower case.
     """
 
     status: int
@@ -80,7 +81,7 @@ class Reply:
     @classmethod
     def peek(cls, response: httpx.Response, decode: Decode = json.loads) -> Reply:
         """Whatever can be made of a response whose body has been read; data is None where nothing can."""
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = response.headers
         try:
             return cls(response.status_code, _parse(response, _media(headers), decode), headers)
         except (ValueError, RecursionError):
@@ -199,6 +200,8 @@ def _hint(kind: type[LogtoApiError], reply: Reply, code: str | None) -> str:
     return ""
 
 
+# The date of an answer stays the same for a second.
+@lru_cache(maxsize=64)
 def http_date(value: str | None) -> float | None:
     """An HTTP date as epoch seconds; None when absent or unreadable."""
     if not value:

@@ -6,8 +6,9 @@ no offset is ever needed. A millisecond with more rows than a page is read by pa
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from airflow_provider_logto.client.pagination import PAGE_SIZE
 from airflow_provider_logto.exceptions import IncompleteList
@@ -93,9 +94,8 @@ async def read_segment(pages: LogPages, segment: Segment, queries: Sequence[Quer
     return sorted(found.values(), key=position)
 
 
-def position(row: Row) -> tuple[int, str]:
-    """Where a row stands in the order of an export."""
-    return row.created_at, row.id
+#: Where a row stands in the order of an export.
+position: Callable[[Row], tuple[int, str]] = attrgetter("created_at", "id")
 
 
 async def _read_checked(pages: LogPages, window: Window, query: Query, first: LogPage) -> dict[str, Row]:
@@ -111,7 +111,7 @@ async def _read(pages: LogPages, window: Window, query: Query, page: LogPage) ->
     rows = {row.id: row for row in page.rows}
     end = window.high
     while not page.is_last:
-        oldest = min(row.created_at for row in page.rows)
+        oldest = min(map(attrgetter("created_at"), page.rows))
         if oldest + 1 == end:
             # The page begins and ends in one millisecond: it may hold more than the page shows.
             crowd = await _read_millisecond(pages, Window(oldest, end), query)
