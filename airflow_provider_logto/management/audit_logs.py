@@ -31,7 +31,7 @@ from airflow_provider_logto.management.audit_log_segments import (
 __all__ = ["LateRows", "LogFilter", "Position", "Row", "Window", "seconds_until_readable", "walk"]
 
 #: Segments read ahead of the one that is handed on next, beyond those that are being read.
-AHEAD = 3
+AHEAD = 1
 #: Rows counted again at once; the server's capped count is exact up to 10,000.
 RECOUNT_ROWS = 9000
 
