@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.export.formats import ENDINGS, check_format, open_writer, preparer
+from airflow_provider_logto.export.formats import ENDINGS, check_format, open_writer, preparer, row_line
 from airflow_provider_logto.export.parts import FileEntry, FilePlan, Spool
 from airflow_provider_logto.export.records import COLUMNS, REDACTED, REDACTIONS, hidden_fields, iso, record
-from airflow_provider_logto.management.audit_log_rows import Row
+from airflow_provider_logto.management.audit_log_rows import Row, decode_rows
 
 T0 = 1_767_225_599_500  # 2025-12-31T23:59:59.500Z
 
@@ -141,6 +141,31 @@ def test_text_without_utf8_form() -> None:
     writer.close()
     assert "日本" in file.getvalue().decode()
     assert json.loads(file.getvalue()) == {"userAgent": "\ud800 日本"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"userAgent":"\\ud800 x","ip":null}',
+        b'{"ip":"\xe6\x97\xa5"}',
+        b'{\n "ip": "1",\r\n "deep": [{"a": 1}]\n}',
+        b'{"a":NaN,"result":"Success"}',
+        b"null",
+    ],
+)
+def test_a_line_says_what_its_record_says(payload: bytes) -> None:
+    """Whatever way a payload takes, it is one line, and equal to the parsed one."""
+    (row,) = decode_rows(b'[{"id":"a","tenantId":"t","createdAt":5,"key":"k","payload":' + payload + b"}]")
+    line = row_line(row)
+    assert (line.count(b"\n"), line[-1:], b"\r" in line) == (1, b"\n", False)
+    assert repr(json.loads(line)) == repr(record(row))
+    assert repr(json.loads(line)["payload"]) == repr(json.loads(payload) or {})
+
+
+@pytest.mark.parametrize("body", [b'[{"id":"a"', b'[{"id":"a","createdAt":5,"payload":{"a":"\xff"}}]', b'[{"a":01}]'])
+def test_broken_pages_are_no_json(body: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any kind of it is a lost answer
+        decode_rows(body)
 
 
 @pytest.mark.parametrize(
