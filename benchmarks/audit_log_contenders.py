@@ -58,9 +58,9 @@ def client_of(job: dict[str, Any], asked: list[dict[str, Any]]) -> Any:
     from airflow_provider_logto.client.tokens import Credentials
 
     class Noting(LogtoClient):
-        async def send(self, method: str, path: str, query: Any = None, body: Any = None) -> Any:
+        async def send(self, method: str, path: str, query: Any = None, body: Any = None, **more: Any) -> Any:
             asked.append(query)
-            return await super().send(method, path, query, body)
+            return await super().send(method, path, query, body, **more)
 
     return Noting(Endpoint.parse(job["endpoint"]), Credentials(job["app_id"], job["app_secret"]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import ssl
 import time
@@ -26,7 +27,7 @@ from airflow_provider_logto.client.arguments import (
 )
 from airflow_provider_logto.client.endpoint import Endpoint, is_loopback
 from airflow_provider_logto.client.pacing import NoPacer, Pacer
-from airflow_provider_logto.client.replies import Reply, connection_failed, http_date, is_rate_limit
+from airflow_provider_logto.client.replies import Decode, Reply, connection_failed, http_date, is_rate_limit
 from airflow_provider_logto.client.retrying import RetryOptions, after_loss, failure_of
 from airflow_provider_logto.client.token_cache import PROCESS_TOKENS, Token, TokenCache
 from airflow_provider_logto.client.tokens import Credentials, M2MAuth, TokenSource, bearer_hint, fetch_token
@@ -138,15 +139,22 @@ class LogtoClient:
         """
         return (await self.send(method, path, query, body)).data
 
-    async def send(self, method: str, path: str, query: Query | None = None, body: Any = None) -> Reply:
-        """Like :meth:`request`, but returns status and headers too."""
+    async def send(
+        self, method: str, path: str, query: Query | None = None, body: Any = None, *, decode: Decode = json.loads
+    ) -> Reply:
+        """Like :meth:`request`, but returns status and headers too.
+
+        :param decode: what reads the JSON of a 2xx; a ValueError from it is a lost answer.
+        """
         method = checked_method(method)
         path = checked_path(path)
         params, content = checked_params(query), checked_content(body)
         async with self._slots:
-            return await self._persist(method, path, params, content)
+            return await self._persist(method, path, params, content, decode)
 
-    async def _persist(self, method: str, path: str, params: httpx.QueryParams | None, content: bytes | None) -> Reply:
+    async def _persist(
+        self, method: str, path: str, params: httpx.QueryParams | None, content: bytes | None, decode: Decode
+    ) -> Reply:
         operation = f"{method} /api{path}"
         patience = self._retry.patience()
         _DEADLINE.set(time.monotonic() + patience)
@@ -155,7 +163,7 @@ class LogtoClient:
             async for attempt in self._retry.controller(method, path, self._pacer.may_retry):
                 with attempt:
                     try:
-                        reply = await self._send_once(operation, method, path, params, content)
+                        reply = await self._send_once(operation, method, path, params, content, decode)
                     except NotFound as error:
                         if method == "DELETE" and lost and error.code:
                             return Reply(204, None, {})  # the try whose answer was lost did it
@@ -200,7 +208,13 @@ class LogtoClient:
         return time.time() + (self._skew or 0.0)
 
     async def _send_once(
-        self, operation: str, method: str, path: str, params: httpx.QueryParams | None, content: bytes | None
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        params: httpx.QueryParams | None,
+        content: bytes | None,
+        decode: Decode,
     ) -> Reply:
         request = self._http.build_request(
             method,
@@ -219,7 +233,7 @@ class LogtoClient:
             raise connection_failed(operation, error) from error
         except TimeoutError as error:
             raise ConnectionFailed(operation, f"no full answer within {limit:.0f} s") from error
-        return Reply.of(operation, response, hint=lambda reply: bearer_hint(reply, self.endpoint))
+        return Reply.of(operation, response, hint=lambda reply: bearer_hint(reply, self.endpoint), decode=decode)
 
     async def _fetch_token(self) -> Token:
         await self._on_secret(self._credentials.basic)

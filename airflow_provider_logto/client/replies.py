@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -38,6 +39,8 @@ MESSAGE_LIMIT_CODES = frozenset(
 CUT_SHORT = "the answer is cut short or no JSON"
 
 Hint = Callable[["Reply"], str]
+#: Reads the JSON of a 2xx; raises ValueError where it is none.
+Decode = Callable[[bytes], Any]
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Reply:
     """A parsed answer.
 
     :param data: JSON, text (several writes answer ``Created``), or None where there is no body.
-    :param headers: names in lower case.
+    :param headers: looked up by names in lower case.
     """
 
     status: int
@@ -76,21 +79,27 @@ class Reply:
         return max(0.0, moment - (self.server_time or time.time()))
 
     @classmethod
-    def peek(cls, response: httpx.Response) -> Reply:
+    def peek(cls, response: httpx.Response, decode: Decode = json.loads) -> Reply:
         """Whatever can be made of a response whose body has been read; data is None where nothing can."""
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = response.headers
         try:
-            return cls(response.status_code, _parse(response, _media(headers)), headers)
+            return cls(response.status_code, _parse(response, _media(headers), decode), headers)
         except (ValueError, RecursionError):
             return cls(response.status_code, None, headers)
 
     @classmethod
-    def of(cls, operation: str, response: httpx.Response, hint: Hint = lambda reply: "") -> Reply:
+    def of(
+        cls,
+        operation: str,
+        response: httpx.Response,
+        hint: Hint = lambda reply: "",
+        decode: Decode = json.loads,
+    ) -> Reply:
         """Parse a response whose body has been read.
 
         :raises LogtoApiError: the subclass that fits, for every status but 2xx and for bodies no Management API sends.
         """
-        reply = cls.peek(response)
+        reply = cls.peek(response, decode)
         headers, media = reply.headers, _media(reply.headers)
         if reply.data is None and response.content.strip() not in (b"", b"null") and response.status_code < 400:
             raise explain(operation, reply, CUT_SHORT)
@@ -145,11 +154,11 @@ def _media(headers: Mapping[str, str]) -> str:
     return headers.get("content-type", "").split(";")[0].strip().lower()
 
 
-def _parse(response: httpx.Response, media: str) -> Any:
+def _parse(response: httpx.Response, media: str, decode: Decode) -> Any:
     if not response.content:
         return None
     if media == "application/json" or media.endswith("+json"):
-        return json.loads(response.content)
+        return (decode if response.status_code < 300 else json.loads)(response.content)
     return response.text
 
 
@@ -191,6 +200,8 @@ def _hint(kind: type[LogtoApiError], reply: Reply, code: str | None) -> str:
     return ""
 
 
+# The date of an answer stays the same for a second.
+@lru_cache(maxsize=64)
 def http_date(value: str | None) -> float | None:
     """An HTTP date as epoch seconds; None when absent or unreadable."""
     if not value:

@@ -15,13 +15,13 @@ from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.formats import Prepared
 from airflow_provider_logto.export.job import ExportJob
 from airflow_provider_logto.export.manifest import Manifest, older
-from airflow_provider_logto.export.parts import FileEntry, Row, Spool
+from airflow_provider_logto.export.parts import FileEntry, Spool
 from airflow_provider_logto.export.progress import Progress
 from airflow_provider_logto.export.records import iso
 from airflow_provider_logto.export.resume import FinishedFiles, NoState, State
 from airflow_provider_logto.export.stop import ExportStopped, StopSwitch
 from airflow_provider_logto.management.audit_log_retention import gap_until
-from airflow_provider_logto.management.audit_logs import LateRows, Position, seconds_until_readable, walk
+from airflow_provider_logto.management.audit_logs import LateRows, Position, Row, seconds_until_readable, walk
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class Exporter:
             async with aclosing(batches):
                 async for batch in batches:
                     await _to_the_end(self._add, spool, batch, await self._prepared(batch), files)
-                    self._progress.advance(len(batch), int(batch[-1]["createdAt"]))
+                    self._progress.advance(len(batch), batch[-1].created_at)
             await _to_the_end(self._add, spool, (), (), files)
         finally:
             spool.discard()

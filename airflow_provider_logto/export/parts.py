@@ -10,16 +10,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from airflow_provider_logto.export.formats import ENDINGS, Prepared, RecordWriter, open_writer, preparer
+from airflow_provider_logto.export.formats import ENDINGS, Prepared, RecordWriter, open_writer, preparer, row_line
 from airflow_provider_logto.export.records import hidden_fields, iso, record
+from airflow_provider_logto.management.audit_log_rows import Row
 
 #: partition_by -> the folder of a row, from the ISO form of its time.
 PARTITIONS: dict[str, Callable[[str], str]] = {
     "day": lambda moment: f"date={moment[:10]}/",
     "hour": lambda moment: f"date={moment[:10]}/hour={moment[11:13]}/",
 }
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,12 @@ class FilePlan:
     def preparer(self) -> Callable[[Row], Prepared]:
         """Makes a row of the API ready for its file."""
         hidden, prepare = hidden_fields(self.redact), preparer(self.file_format)
+        if self.file_format == "jsonl" and not hidden:
+            return row_line
         return lambda row: prepare(record(row, hidden))
 
     def folder_of(self, row: Row) -> str:
-        return PARTITIONS[self.partition_by](iso(int(row["createdAt"]))) if self.partition_by else ""
+        return PARTITIONS[self.partition_by](iso(row.created_at)) if self.partition_by else ""
 
     def path(self, folder: str, number: int) -> str:
         return f"{folder}{self.name}-{number:05d}{ENDINGS[self.file_format][self.compression]}"
@@ -159,8 +160,8 @@ class _Part:
 
     def add(self, rows: Sequence[Row], prepared: Sequence[Prepared]) -> None:
         if not self.rows:
-            self._first = int(rows[0]["createdAt"]), str(rows[0]["id"])
-        self._last = int(rows[-1]["createdAt"]), str(rows[-1]["id"])
+            self._first = rows[0].created_at, rows[0].id
+        self._last = rows[-1].created_at, rows[-1].id
         self.rows += len(rows)
         self._writer.write(prepared)
 

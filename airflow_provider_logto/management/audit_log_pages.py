@@ -17,9 +17,7 @@ from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.pagination import PAGE_SIZE
 from airflow_provider_logto.client.replies import Reply, explain
 from airflow_provider_logto.exceptions import LogtoApiError
-
-#: One audit log as the API shows it: ``{"id", "tenantId", "key", "payload", "createdAt"}``, createdAt in epoch ms.
-Row = dict[str, Any]
+from airflow_provider_logto.management.audit_log_rows import Row, decode_rows
 
 PATH = "/logs"
 OPERATION = "GET /api/logs"
@@ -46,7 +44,7 @@ class Window:
         return self.high - self.low
 
     def holds(self, row: Row) -> bool:
-        return self.low <= int(row["createdAt"]) < self.high
+        return self.low <= row.created_at < self.high
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,10 @@ class LogPages:
         times = self._times(window) if window else {}
         defaults = {"page": 1, "page_size": PAGE_SIZE, "enableCap": "true"}
         async with self._gate:
-            return read(await self._client.send("GET", PATH, {**query, **times, **defaults, **paging}))
+            return await self._read({**query, **times, **defaults, **paging})
+
+    async def _read(self, query: Mapping[str, Any]) -> LogPage:
+        return read(await self._client.send("GET", PATH, query, decode=decode_rows))
 
     def _times(self, window: Window) -> dict[str, str]:
         if self.bounds is Bounds.INCLUSIVE:
@@ -152,19 +153,17 @@ class LogPages:
         if not all(asked.holds(row) for row in rows):
             self.bounds = Bounds.IGNORED
         elif rows:
-            self.bounds = await self._probe(int(rows[0]["createdAt"]), query)
+            self.bounds = await self._probe(rows[0].created_at, query)
 
     async def _probe(self, moment: int, query: Mapping[str, str]) -> Bounds:
         """Ask for the one millisecond in which a row is known to lie."""
         try:
-            page = read(
-                await self._client.send("GET", PATH, {**query, "start_time": str(moment), "end_time": str(moment)})
-            )
+            page = await self._read({**query, "start_time": str(moment), "end_time": str(moment)})
         except LogtoApiError as error:
             if error.status == 400:  # exclusive bounds leave nothing between a moment and itself
                 return Bounds.EXCLUSIVE
             raise
-        if any(int(row["createdAt"]) != moment for row in page.rows):
+        if any(row.created_at != moment for row in page.rows):
             return Bounds.IGNORED
         return Bounds.INCLUSIVE if page.rows else Bounds.EXCLUSIVE
 
@@ -175,10 +174,7 @@ def read(reply: Reply) -> LogPage:
     :raises UnreadableAnswer: when it is not a list of logs.
     """
     rows = reply.data
-    if not isinstance(rows, list) or not all(
-        isinstance(row, dict) and isinstance(row.get("id"), str) and isinstance(row.get("createdAt"), int | float)
-        for row in rows
-    ):
+    if not isinstance(rows, list) or not {Row}.issuperset(map(type, rows)):
         raise explain(OPERATION, reply, "the answer is no list of audit logs")
     total = reply.headers.get("total-number", "")
     count = int(total) if total.isdigit() else len(rows)

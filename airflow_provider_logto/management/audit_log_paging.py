@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from airflow_provider_logto.exceptions import IncompleteList
-from airflow_provider_logto.management.audit_log_pages import OPERATION, LogPages, Row, Window
+from airflow_provider_logto.management.audit_log_pages import OPERATION, LogPages, Window
+from airflow_provider_logto.management.audit_log_rows import Row
 from airflow_provider_logto.management.audit_log_segments import PAGE_SIZES
 
 
@@ -33,9 +34,9 @@ async def _walk(pages: LogPages, window: Window, query: Mapping[str, str], size:
     while True:
         page = await pages.numbered(None, query, number, size)
         first_total = page.total if first_total is None else first_total
-        seen |= {str(row["id"]) for row in page.rows}
-        rows |= {str(row["id"]): row for row in page.rows if window.holds(row)}
-        if len(page.rows) < size or int(page.rows[-1]["createdAt"]) < window.low:
+        seen |= {row.id for row in page.rows}
+        rows |= {row.id: row for row in page.rows if window.holds(row)}
+        if len(page.rows) < size or page.rows[-1].created_at < window.low:
             passed = (number - 1) * size + len(page.rows)
             return len(seen) == passed - (page.total - first_total)
         number += 1

@@ -50,9 +50,9 @@ async def _oldest(pages: LogPages, window: Window, page: LogPage) -> int:
             window, page, step = Window(window.low, middle), beginning, 1
         else:
             window, step = Window(middle, window.high), step * 2
-    return min(int(row["createdAt"]) for row in page.rows)
+    return min(row.created_at for row in page.rows)
 
 
 async def _last_row(pages: LogPages, total: int) -> int | None:
     page = await pages.numbered(None, {}, max(1, -(-total // 100)), 100)
-    return min((int(row["createdAt"]) for row in page.rows), default=None)
+    return min((row.created_at for row in page.rows), default=None)

@@ -6,12 +6,14 @@ no offset is ever needed. A millisecond with more rows than a page is read by pa
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from airflow_provider_logto.client.pagination import PAGE_SIZE
 from airflow_provider_logto.exceptions import IncompleteList
-from airflow_provider_logto.management.audit_log_pages import OPERATION, LogPage, LogPages, Row, Window
+from airflow_provider_logto.management.audit_log_pages import OPERATION, LogPage, LogPages, Window
+from airflow_provider_logto.management.audit_log_rows import Row
 
 Query = Mapping[str, str]
 
@@ -92,9 +94,8 @@ async def read_segment(pages: LogPages, segment: Segment, queries: Sequence[Quer
     return sorted(found.values(), key=position)
 
 
-def position(row: Row) -> tuple[int, str]:
-    """Where a row stands in the order of an export."""
-    return int(row["createdAt"]), str(row["id"])
+#: Where a row stands in the order of an export.
+position: Callable[[Row], tuple[int, str]] = attrgetter("created_at", "id")
 
 
 async def _read_checked(pages: LogPages, window: Window, query: Query, first: LogPage) -> dict[str, Row]:
@@ -107,10 +108,10 @@ async def _read_checked(pages: LogPages, window: Window, query: Query, first: Lo
 
 
 async def _read(pages: LogPages, window: Window, query: Query, page: LogPage) -> dict[str, Row]:
-    rows = {str(row["id"]): row for row in page.rows}
+    rows = {row.id: row for row in page.rows}
     end = window.high
     while not page.is_last:
-        oldest = min(int(row["createdAt"]) for row in page.rows)
+        oldest = min(map(attrgetter("created_at"), page.rows))
         if oldest + 1 == end:
             # The page begins and ends in one millisecond: it may hold more than the page shows.
             crowd = await _read_millisecond(pages, Window(oldest, end), query)
@@ -121,7 +122,7 @@ async def _read(pages: LogPages, window: Window, query: Query, page: LogPage) ->
         if end <= window.low:
             break
         page = await pages.newest(Window(window.low, end), query)
-        rows |= {str(row["id"]): row for row in page.rows}
+        rows |= {row.id: row for row in page.rows}
     return rows
 
 
@@ -132,7 +133,7 @@ async def _read_millisecond(pages: LogPages, window: Window, query: Query) -> di
         number, left = 1, True
         while left:
             page = await pages.numbered(window, query, number, size)
-            rows |= {str(row["id"]): row for row in page.rows}
+            rows |= {row.id: row for row in page.rows}
             total = page.total
             left = len(page.rows) == size
             number += 1

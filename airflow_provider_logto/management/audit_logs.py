@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import IncompleteList
-from airflow_provider_logto.management.audit_log_pages import OPERATION, Bounds, LogFilter, LogPages, Row, Window
+from airflow_provider_logto.management.audit_log_pages import OPERATION, Bounds, LogFilter, LogPages, Window
 from airflow_provider_logto.management.audit_log_paging import read_by_pages
+from airflow_provider_logto.management.audit_log_rows import Row
 from airflow_provider_logto.management.audit_log_segments import (
     SEGMENT_ROWS,
     Segment,

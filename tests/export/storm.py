@@ -59,7 +59,7 @@ class Rain(LogtoClient):
     luck: random.Random
     left = 0
 
-    async def send(self, method: str, path: str, query: Any = None, body: Any = None) -> Reply:
+    async def send(self, method: str, path: str, query: Any = None, body: Any = None, **more: Any) -> Reply:
         if path == "/logs" and query.get("page_size") == 100 and self.left and self.luck.random() < 0.05:
             self.left -= 1
             moment = self.luck.randrange(WINDOW.low, WINDOW.high)
@@ -67,7 +67,7 @@ class Rain(LogtoClient):
             async with asyncio.timeout(30):
                 url = f"{self.endpoint.base_url}/sandbox/logs"
                 await asyncio.to_thread(post, url, [row])
-        return await super().send(method, path, query, body)
+        return await super().send(method, path, query, body, **more)
 
 
 def post(url: str, rows: list[dict[str, Any]]) -> None:

@@ -15,14 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.export.formats import ENDINGS, check_format, open_writer, preparer
+from airflow_provider_logto.export.formats import ENDINGS, check_format, open_writer, preparer, row_line
 from airflow_provider_logto.export.parts import FileEntry, FilePlan, Spool
 from airflow_provider_logto.export.records import COLUMNS, REDACTED, REDACTIONS, hidden_fields, iso, record
+from airflow_provider_logto.management.audit_log_rows import Row, decode_rows
 
 T0 = 1_767_225_599_500  # 2025-12-31T23:59:59.500Z
 
 
-def make_row(number: int, moment: int | None = None) -> dict[str, Any]:
+def make_log(number: int, moment: int | None = None) -> dict[str, Any]:
     return {
         "tenantId": "default",
         "id": f"row{number:05d}",
@@ -42,17 +43,21 @@ def make_row(number: int, moment: int | None = None) -> dict[str, Any]:
     }
 
 
+def make_row(number: int, moment: int | None = None) -> Row:
+    return Row.of(make_log(number, moment))
+
+
 def test_record() -> None:
     made = record(make_row(3))
     assert tuple(made) == COLUMNS
     assert made["createdAt"] == T0 + 3
     assert made["createdAtIso"] == "2025-12-31T23:59:59.503Z"
     assert (made["result"], made["userId"], made["applicationId"]) == ("Success", "user3", "demo-app")
-    assert made["payload"] == make_row(3)["payload"]
+    assert made["payload"] == make_log(3)["payload"]
 
 
 def test_record_of_an_empty_payload() -> None:
-    made = record({"id": "x", "key": "Unknown", "createdAt": 0, "payload": None})
+    made = record(Row("x", 0, "Unknown"))
     assert made["createdAtIso"] == "1970-01-01T00:00:00.000Z"
     assert made["ip"] is None
     assert made["payload"] == {}
@@ -73,7 +78,7 @@ def test_redaction_everywhere_and_only_there() -> None:
 
 
 def test_code_is_redacted_in_params_only() -> None:
-    row = {"id": "x", "key": "k", "createdAt": 1, "payload": {"error": {"code": "session.not_found"}}}
+    row = Row.of({"id": "x", "key": "k", "createdAt": 1, "payload": {"error": {"code": "session.not_found"}}})
     assert record(row, hidden_fields(("authorization_code",)))["payload"]["error"]["code"] == "session.not_found"
 
 
@@ -139,6 +144,31 @@ def test_text_without_utf8_form() -> None:
 
 
 @pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"userAgent":"\\ud800 x","ip":null}',
+        b'{"ip":"\xe6\x97\xa5"}',
+        b'{\n "ip": "1",\r\n "deep": [{"a": 1}]\n}',
+        b'{"a":NaN,"result":"Success"}',
+        b"null",
+    ],
+)
+def test_a_line_says_what_its_record_says(payload: bytes) -> None:
+    """Whatever way a payload takes, it is one line, and equal to the parsed one."""
+    (row,) = decode_rows(b'[{"id":"a","tenantId":"t","createdAt":5,"key":"k","payload":' + payload + b"}]")
+    line = row_line(row)
+    assert (line.count(b"\n"), line[-1:], b"\r" in line) == (1, b"\n", False)
+    assert repr(json.loads(line)) == repr(record(row))
+    assert repr(json.loads(line)["payload"]) == repr(json.loads(payload) or {})
+
+
+@pytest.mark.parametrize("body", [b'[{"id":"a"', b'[{"id":"a","createdAt":5,"payload":{"a":"\xff"}}]', b'[{"a":01}]'])
+def test_broken_pages_are_no_json(body: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - any kind of it is a lost answer
+        decode_rows(body)
+
+
+@pytest.mark.parametrize(
     ("file_format", "compression", "field"),
     [("csv", "gzip", "file_format"), ("jsonl", "lz4", "compression"), ("parquet", "br", "compression")],
 )
@@ -154,7 +184,7 @@ def test_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
         check_format("jsonl", "zstd")
 
 
-def spooled(plan: FilePlan, batches: list[list[dict[str, Any]]], folder: Path) -> list[tuple[FileEntry, bytes]]:
+def spooled(plan: FilePlan, batches: list[list[Row]], folder: Path) -> list[tuple[FileEntry, bytes]]:
     spool, prepare = Spool(plan, directory=folder), plan.preparer()
     files = [(entry, local.read_bytes()) for rows in batches for entry, local in spool.add(rows, [*map(prepare, rows)])]
     return files + [(entry, local.read_bytes()) for entry, local in spool.finish()]
@@ -173,7 +203,7 @@ def test_borders_follow_from_the_rows_alone(cuts: list[int], max_rows: int, part
         files = spooled(plan, batches, Path(name))
         assert files == spooled(plan, [rows], Path(name))
         assert not list(Path(name).iterdir())
-    assert [json.loads(line)["id"] for _, content in files for line in content.splitlines()] == [r["id"] for r in rows]
+    assert [json.loads(line)["id"] for _, content in files for line in content.splitlines()] == [r.id for r in rows]
     for entry, content in files:
         assert (entry.rows, entry.bytes) == (content.count(b"\n"), len(content))
         assert entry.rows <= max_rows

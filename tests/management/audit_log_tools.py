@@ -61,7 +61,7 @@ def truth(sandbox: Sandbox, window: Window, filters: LogFilter | None = None) ->
 
 def positions(rows: list[Any]) -> list[tuple[int, str]]:
     """(createdAt, id) of rows, in their order."""
-    return [(row["createdAt"], row["id"]) for row in rows]
+    return [(row.created_at, row.id) for row in rows]
 
 
 def log_requests(sandbox: Sandbox) -> int:

@@ -50,7 +50,7 @@ def test_rows_at_the_bounds(versioned: Sandbox) -> None:
     versioned.reset()
     moments = [INNER.low - 0.001, INNER.low, INNER.low + 0.999, INNER.high - 0.001, INNER.high, INNER.high + 0.5]
     ids = [versioned.tenant.logs.append_row({"key": "RevokeToken", "payload": {}, "createdAt": at}) for at in moments]
-    assert [row["id"] for row in run(versioned, lambda client: collect(client, INNER))] == [
+    assert [row.id for row in run(versioned, lambda client: collect(client, INNER))] == [
         *sorted(ids[1:3]),
         ids[3],
     ]
@@ -110,11 +110,11 @@ class Meddler(LogtoClient):
     meddle: Any
     pages = 0
 
-    async def send(self, method: str, path: str, query: Any = None, body: Any = None) -> Reply:
+    async def send(self, method: str, path: str, query: Any = None, body: Any = None, **more: Any) -> Reply:
         if path == "/logs" and query.get("page_size") == 100:
             self.pages += 1
             await asyncio.to_thread(self.meddle, self.pages)
-        return await super().send(method, path, query, body)
+        return await super().send(method, path, query, body, **more)
 
 
 def test_rows_that_come_late_are_noticed(sandbox: Sandbox) -> None:
@@ -165,8 +165,8 @@ def test_rows_that_are_deleted_meanwhile_are_no_error(sandbox: Sandbox) -> None:
 class Overcounter(LogtoClient):
     """A server whose counts never fit its rows."""
 
-    async def send(self, method: str, path: str, query: Any = None, body: Any = None) -> Reply:
-        reply = await super().send(method, path, query, body)
+    async def send(self, method: str, path: str, query: Any = None, body: Any = None, **more: Any) -> Reply:
+        reply = await super().send(method, path, query, body, **more)
         if path != "/logs":
             return reply
         total = int(reply.headers["total-number"]) + 1
