@@ -47,8 +47,9 @@ def token_of(job: dict[str, Any]) -> str:
 
 
 def told(rows: int, seconds: float, requests: int, sampled: bool = False) -> None:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"rows": rows, "seconds": seconds, "requests": requests, "peak_mb": peak, "sampled": sampled}))
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    figures = {"peak_mb": usage.ru_maxrss / 1024, "cpu": usage.ru_utime + usage.ru_stime}
+    print(json.dumps({"rows": rows, "seconds": seconds, "requests": requests, "sampled": sampled, **figures}))
 
 
 def client_of(job: dict[str, Any], asked: list[dict[str, Any]]) -> Any:
@@ -88,7 +89,7 @@ async def walk(job: dict[str, Any]) -> None:
         window = await window_of(client, job)
         asked.clear()
         began, rows = time.monotonic(), 0
-        async for batch in audit_logs.walk(client, window, concurrency=job["concurrency"]):
+        async for batch in audit_logs.walk(audit_logs.LogPages(client, job["concurrency"]), window):
             rows += len(batch)
         seconds = time.monotonic() - began
     told(rows, seconds, len(asked))

@@ -83,7 +83,8 @@ def compare(job: dict[str, Any], repeats: int, dlt: str | None) -> None:
     for _ in range(repeats):
         for name in fast:
             turns[name].append(run(sys.executable, name, job))
-            print(f"  {name}: {turns[name][-1]['rows'] / turns[name][-1]['seconds']:.0f} rows/s", flush=True)
+            last = turns[name][-1]
+            print(f"  {name}: {last['rows'] / last['seconds']:.0f} rows/s, CPU {last['cpu']:.1f} s", flush=True)
     results = {name: best(found) for name, found in turns.items()}
     results["paging (HttpOperator)"] = run(sys.executable, "paging", {**job, "rows": results["walk"]["rows"]})
     if dlt:

@@ -18,7 +18,7 @@ from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.pacing import CellPacer, ProcessCell
 from airflow_provider_logto.client.token_cache import ProcessTokenCache
 from airflow_provider_logto.client.tokens import Credentials
-from airflow_provider_logto.management.audit_logs import Window, walk
+from airflow_provider_logto.management.audit_logs import LogPages, Window, walk
 from airflow_provider_logto.sandbox import Sandbox
 
 LIMIT = 200
@@ -37,7 +37,7 @@ async def read(sandbox: Sandbox, window: Window, seconds: float) -> int:
     async with client:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                async for batch in walk(client, window):
+                async for batch in walk(LogPages(client), window):
                     rows += len(batch)
     return rows
 

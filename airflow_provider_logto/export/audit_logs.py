@@ -21,7 +21,7 @@ from airflow_provider_logto.export.records import iso
 from airflow_provider_logto.export.resume import FinishedFiles, NoState, State
 from airflow_provider_logto.export.stop import ExportStopped, StopSwitch
 from airflow_provider_logto.management.audit_log_retention import gap_until
-from airflow_provider_logto.management.audit_logs import LateRows, Position, Row, seconds_until_readable, walk
+from airflow_provider_logto.management.audit_logs import LateRows, LogPages, Position, Row, seconds_until_readable, walk
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class Exporter:
         state: State | None = None,
         stop: StopSwitch | None = None,
     ) -> None:
-        self._client = client
+        self._pages = LogPages(client, job.concurrency)
         self._job = job
         self._folder = folder
         self._stop = stop or StopSwitch()
@@ -86,7 +86,7 @@ class Exporter:
 
     async def _run(self) -> dict[str, Any]:
         description = self._job.description(self._source)
-        gap = await gap_until(self._client, self._job.window)
+        gap = await gap_until(self._pages, self._job.window)
         self._published = await asyncio.to_thread(Manifest.read, self._folder, self._manifest_name, description)
         if gap is not None and await self._keeps_fuller(gap):
             return self._end("kept: the server has meanwhile deleted rows of this interval", self._published)
@@ -132,9 +132,7 @@ class Exporter:
         after = Position(*files[-1].last, rows) if files else None
         self._progress.resume(rows, after.created_at if after else self._job.window.low)
         spool = Spool(self._plan, files)
-        batches = walk(
-            self._client, self._job.window, self._job.filters, after=after, concurrency=self._job.concurrency
-        )
+        batches = walk(self._pages, self._job.window, self._job.filters, after=after)
         try:
             async with aclosing(batches):
                 async for batch in batches:

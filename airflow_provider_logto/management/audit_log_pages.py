@@ -94,6 +94,7 @@ class LogPages:
 
     def __init__(self, client: LogtoClient, concurrency: int = 4) -> None:
         self._client = client
+        self.concurrency = concurrency
         self._gate = asyncio.Semaphore(concurrency)
         self._learning = asyncio.Lock()
         self.bounds = Bounds.UNKNOWN
@@ -101,21 +102,28 @@ class LogPages:
     async def newest(self, window: Window, query: Mapping[str, str]) -> LogPage:
         """The newest 100 rows of a window and its count, capped at 10,000.
 
-        While the bounds are unknown, the window is asked for one millisecond wider on both sides; the first answer
-        with rows in it settles them. On a server that ignores bounds the page is the newest of all rows.
+        While the bounds are unknown, they are taken for inclusive; the first answer with rows in it settles them. On a
+        server that ignores bounds the page is the newest of all rows.
         """
         if self.bounds is not Bounds.UNKNOWN:
             return await self._ask(window, query)
         async with self._learning:
             if self.bounds is Bounds.UNKNOWN:
-                page = await self._ask(window, query)
-                await self._learn(page.rows, window, query)
-                if self.bounds in (Bounds.UNKNOWN, Bounds.IGNORED):
+                page = await self._try(window, query)
+                if page is not None:
                     return page
-                if page.is_last:
-                    rows = [row for row in page.rows if window.holds(row)]
-                    return LogPage(rows, len(rows))
         return await self._ask(window, query)
+
+    async def _try(self, window: Window, query: Mapping[str, str]) -> LogPage | None:
+        """Ask while the bounds are unknown; None when the window has to be asked for again, now that they are known."""
+        # Exclusive bounds refuse a single millisecond, and hide the rows of the first and of the last one.
+        wider = Window(window.low - 1, window.high + 1)
+        for asked in (window, wider) if window.width > 1 else (wider,):
+            page = await self._ask(asked, query)
+            if page.rows:
+                await self._learn(page.rows, asked, query)
+                return page if asked is window and self.bounds is not Bounds.EXCLUSIVE else None
+        return page
 
     async def numbered(self, window: Window | None, query: Mapping[str, str], number: int, size: int) -> LogPage:
         """Page ``number`` of a window (or, without one, of everything) with an exact count."""
@@ -141,19 +149,16 @@ class LogPages:
         return read(await self._client.send("GET", PATH, query, decode=decode_rows))
 
     def _times(self, window: Window) -> dict[str, str]:
-        if self.bounds is Bounds.INCLUSIVE:
-            return {"start_time": str(window.low), "end_time": str(window.high - 1)}
         if self.bounds is Bounds.EXCLUSIVE:
             # A microsecond, the resolution of the server's clock, before the first row that is meant.
             return {"start_time": f"{window.low - 1}.999", "end_time": str(window.high)}
-        return {"start_time": str(window.low - 1), "end_time": str(window.high + 1)}
+        return {"start_time": str(window.low), "end_time": str(window.high - 1)}
 
-    async def _learn(self, rows: list[Row], window: Window, query: Mapping[str, str]) -> None:
-        asked = Window(window.low - 1, window.high + 2)
-        if not all(asked.holds(row) for row in rows):
-            self.bounds = Bounds.IGNORED
-        elif rows:
+    async def _learn(self, rows: list[Row], asked: Window, query: Mapping[str, str]) -> None:
+        if all(asked.holds(row) for row in rows):
             self.bounds = await self._probe(rows[0].created_at, query)
+        else:
+            self.bounds = Bounds.IGNORED
 
     async def _probe(self, moment: int, query: Mapping[str, str]) -> Bounds:
         """Ask for the one millisecond in which a row is known to lie."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.pagination import PAGE_SIZE
 from airflow_provider_logto.management.audit_log_pages import Bounds, LogPage, LogPages, Window
 
 
-async def gap_until(client: LogtoClient, window: Window) -> int | None:
+async def gap_until(pages: LogPages, window: Window) -> int | None:
     """Where a window's beginning is older than everything that the server has, the time of its oldest row.
 
     Whether older rows were deleted or never written cannot be told apart from outside.
@@ -15,9 +14,7 @@ async def gap_until(client: LogtoClient, window: Window) -> int | None:
     :returns: epoch ms within the window (its end when all rows are younger still); None when there is no gap, or not a
         single row.
     """
-    pages = LogPages(client)
-    # Two milliseconds less than all: as long as the bounds are unknown, more is asked for than is meant.
-    before = Window(0, max(window.low - 2, 1))
+    before = Window(window.low - _CENTURY, window.low)
     rows = (await pages.peek(before)).rows
     if rows and before.holds(rows[0]):
         return None

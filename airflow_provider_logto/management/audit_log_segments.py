@@ -6,6 +6,7 @@ no offset is ever needed. A millisecond with more rows than a page is read by pa
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -30,7 +31,7 @@ PAGE_SIZES = (PAGE_SIZE, 83, 97, 61, 71, 89, 53, 79)
 
 @dataclass(frozen=True)
 class Segment:
-    """A window with few enough rows, and the first page of each of its queries."""
+    """A window, and the newest page of each query in it."""
 
     window: Window
     firsts: tuple[LogPage, ...]
@@ -39,17 +40,32 @@ class Segment:
     def total(self) -> int:
         return sum(page.total for page in self.firsts)
 
-    def taken_from(self, crowd: _Crowd) -> _Crowd:
-        """What a crowd still holds behind this segment."""
-        return _Crowd(crowd.end, crowd.rows - self.total)
+    @property
+    def capped(self) -> bool:
+        return any(page.capped for page in self.firsts)
+
+    @property
+    def fits(self) -> bool:
+        """Whether it can be read as it is."""
+        return self.window.width <= 1 or not (self.capped or self.total > SEGMENT_LIMIT)
+
+    @property
+    def span(self) -> int:
+        """Milliseconds from its beginning to its newest row: behind that there is nothing."""
+        return max((row.created_at + 1 - self.window.low for page in self.firsts for row in page.rows), default=1)
+
+    def behind(self, taken: Segment) -> Segment:
+        """What is known of the rest when its beginning has been taken away."""
+        window = Window(taken.window.high, self.window.high)
+        pages = zip(self.firsts, taken.firsts, strict=True)
+        return Segment(window, tuple(_rest(page, window, beginning.total) for page, beginning in pages))
 
 
-@dataclass(frozen=True)
-class _Crowd:
-    """At least ``rows`` rows lie between here and ``end``: too many for one segment."""
-
-    end: int
-    rows: int
+def _rest(page: LogPage, window: Window, taken: int) -> LogPage:
+    rows = [row for row in page.rows if window.holds(row)]
+    if len(rows) < PAGE_SIZE:
+        return LogPage(rows, len(rows))  # the newest of more: so these are all
+    return LogPage(rows, max(page.total - taken, len(rows)), page.capped)
 
 
 async def cut(pages: LogPages, whole: Segment, queries: Sequence[Query]) -> AsyncIterator[Segment]:
@@ -57,30 +73,25 @@ async def cut(pages: LogPages, whole: Segment, queries: Sequence[Query]) -> Asyn
 
     :param whole: the window, with its first pages.
     """
-    cursor, width = whole.window.low, whole.window.width
-    crowds: list[_Crowd] = []
-    while cursor < whole.window.high:
-        end = min(cursor + width, crowds[-1].end if crowds else whole.window.high)
-        window = Window(cursor, end)
-        segment = whole if window == whole.window else await first_pages(pages, window, queries)
-        if _too_many(segment) and window.width > 1:
-            crowds.append(_Crowd(end, segment.total))
-            width = _narrower(segment)
-            continue
+    # Each begins where the next segment begins and ends before the one below it.
+    known, width = [whole], _narrower(whole)
+    while known:
+        segment = known[-1]
+        if not segment.fits:
+            window = Window(segment.window.low, segment.window.low + _within(segment, width))
+            segment = await first_pages(pages, window, queries)
+            if not segment.fits:
+                known.append(segment)
+                width = _narrower(segment)
+                continue
         yield segment
-        cursor = end
-        crowds = [
-            crowd for crowd in map(segment.taken_from, crowds) if crowd.end > cursor and crowd.rows > SEGMENT_ROWS
-        ]
+        known = [one.behind(segment) for one in known if one.window.high > segment.window.high]
         width = _next_width(segment)
-        if crowds and cursor + width >= crowds[-1].end:
-            # All of the rest is known to be too much.
-            width = max(1, (crowds[-1].end - cursor) // 2)
 
 
 async def first_pages(pages: LogPages, window: Window, queries: Sequence[Query]) -> Segment:
     """The newest page of each query in a window."""
-    return Segment(window, tuple([await pages.newest(window, query) for query in queries]))
+    return Segment(window, tuple(await asyncio.gather(*(pages.newest(window, query) for query in queries))))
 
 
 async def read_segment(pages: LogPages, segment: Segment, queries: Sequence[Query]) -> list[Row]:
@@ -142,14 +153,19 @@ async def _read_millisecond(pages: LogPages, window: Window, query: Query) -> di
     raise IncompleteList(OPERATION, len(rows), total)
 
 
-def _too_many(segment: Segment) -> bool:
-    return segment.total > SEGMENT_LIMIT or any(page.capped for page in segment.firsts)
-
-
 def _narrower(segment: Segment) -> int:
-    if any(page.capped for page in segment.firsts):
-        return max(1, segment.window.width // (GROWTH // 2))
-    return max(1, segment.window.width * SEGMENT_ROWS // segment.total)
+    """The width of a beginning that should fit."""
+    return max(1, segment.span * SEGMENT_ROWS // max(segment.total, 1))
+
+
+def _within(segment: Segment, width: int) -> int:
+    """How much of a segment that is too large to ask for; ``width`` is what the density before it suggests."""
+    if width < segment.span:
+        return width
+    if segment.total <= SEGMENT_ROWS:  # capped, and as many rows as were counted have been read
+        return segment.window.width
+    # All that is left is known to be too much, and its beginning to be sparse.
+    return max(1, segment.span // 2, _narrower(segment))
 
 
 def _next_width(segment: Segment) -> int:

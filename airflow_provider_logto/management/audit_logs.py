@@ -28,10 +28,12 @@ from airflow_provider_logto.management.audit_log_segments import (
     read_segment,
 )
 
-__all__ = ["LateRows", "LogFilter", "Position", "Row", "Window", "seconds_until_readable", "walk"]
+__all__ = ["LateRows", "LogFilter", "LogPages", "Position", "Row", "Window", "seconds_until_readable", "walk"]
 
-#: Segments read ahead of the one that is handed on next, beyond those that are being read.
-AHEAD = 1
+#: Rows that are being read or wait for their turn: room enough that all readers are busy while the first is still slow.
+HELD_ROWS = 16_000
+#: In which the room for them is given out.
+ROOM_UNIT = 500
 #: Rows counted again at once; the server's capped count is exact up to 10,000.
 RECOUNT_ROWS = 9000
 
@@ -63,29 +65,26 @@ class Position:
 
 
 async def walk(
-    client: LogtoClient,
+    pages: LogPages,
     window: Window,
     filters: LogFilter | None = None,
     *,
     after: Position | None = None,
-    concurrency: int = 4,
 ) -> AsyncGenerator[list[Row], None]:
     """Every audit log of a window once, in batches, ascending by (createdAt, id).
 
     :param window: epoch ms, start inclusive, end exclusive; should lie a minute in the past, see
         :func:`seconds_until_readable`.
     :param after: begin behind this row.
-    :param concurrency: requests in flight.
     :raises LateRows: after the last batch, when the server meanwhile counts more rows than were handed on.
     :raises IncompleteList: when a segment does not add up to the server's count, reading after reading.
     """
-    pages = LogPages(client, concurrency)
     queries = (filters or LogFilter()).queries()
     rest = Window(after.created_at, window.high) if after else window
     ledger = _Ledger(window, after)
     whole = await first_pages(pages, rest, queries)
     batches = _paged if pages.bounds is Bounds.IGNORED else _segmented
-    async with aclosing(batches(pages, whole, queries, concurrency)) as found:
+    async with aclosing(batches(pages, whole, queries)) as found:
         async for part, rows in found:
             fresh = rows if after is None else [row for row in rows if position(row) > (after.created_at, after.row_id)]
             ledger.note(part, len(rows), len(rows) - len(fresh))
@@ -106,29 +105,37 @@ async def seconds_until_readable(client: LogtoClient, end_ms: int, lag: float) -
 _Batches = AsyncGenerator[tuple[Window, list[Row]], None]
 
 
-async def _segmented(pages: LogPages, whole: Segment, queries: list[dict[str, str]], concurrency: int) -> _Batches:
-    reading: asyncio.Queue[tuple[Window, asyncio.Task[list[Row]]] | None] = asyncio.Queue()
-    room = asyncio.Semaphore(concurrency + AHEAD)
+async def _segmented(pages: LogPages, whole: Segment, queries: list[dict[str, str]]) -> _Batches:
+    reading: asyncio.Queue[tuple[Segment, asyncio.Task[list[Row]]] | None] = asyncio.Queue()
+    room = asyncio.Semaphore(HELD_ROWS // ROOM_UNIT)
+    # Given out in order: the segment that is handed on next is read before the later ones.
+    readers = asyncio.Semaphore(pages.concurrency)
     started: set[asyncio.Task[list[Row]]] = set()
+
+    async def read(segment: Segment) -> list[Row]:
+        async with readers:
+            return await read_segment(pages, segment, queries)
 
     async def feed() -> None:
         try:
             async for segment in cut(pages, whole, queries):
-                await room.acquire()
-                task = asyncio.create_task(read_segment(pages, segment, queries))
+                for _ in range(_units(segment)):
+                    await room.acquire()
+                task = asyncio.create_task(read(segment))
                 started.add(task)
-                reading.put_nowait((segment.window, task))
+                reading.put_nowait((segment, task))
         finally:
             reading.put_nowait(None)
 
     feeder = asyncio.create_task(feed())
     try:
         while following := await reading.get():
-            part, task = following
+            segment, task = following
             rows = await task
             started.discard(task)
-            room.release()
-            yield part, rows
+            for _ in range(_units(segment)):
+                room.release()
+            yield segment.window, rows
         await feeder
     finally:
         feeder.cancel()
@@ -137,7 +144,11 @@ async def _segmented(pages: LogPages, whole: Segment, queries: list[dict[str, st
         await asyncio.gather(feeder, *started, return_exceptions=True)
 
 
-async def _paged(pages: LogPages, whole: Segment, queries: list[dict[str, str]], concurrency: int) -> _Batches:
+def _units(segment: Segment) -> int:
+    return min(max(1, -(-segment.total // ROOM_UNIT)), HELD_ROWS // ROOM_UNIT)
+
+
+async def _paged(pages: LogPages, whole: Segment, queries: list[dict[str, str]]) -> _Batches:
     found: dict[str, Row] = {}
     for query in queries:
         found |= await read_by_pages(pages, whole.window, query)

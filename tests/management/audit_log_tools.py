@@ -11,7 +11,7 @@ from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.retrying import RetryOptions
 from airflow_provider_logto.client.token_cache import ProcessTokenCache
 from airflow_provider_logto.client.tokens import Credentials
-from airflow_provider_logto.management.audit_logs import LogFilter, Window, walk
+from airflow_provider_logto.management.audit_logs import LogFilter, LogPages, Window, walk
 from airflow_provider_logto.sandbox import Sandbox
 
 T = TypeVar("T")
@@ -41,9 +41,11 @@ def run(sandbox: Sandbox, function: Callable[[LogtoClient], Awaitable[T]]) -> T:
     return asyncio.run(call())
 
 
-async def collect(client: LogtoClient, window: Window, filters: LogFilter | None = None, **more: Any) -> list[Any]:
+async def collect(
+    client: LogtoClient, window: Window, filters: LogFilter | None = None, concurrency: int = 4, **more: Any
+) -> list[Any]:
     """All rows of a walk."""
-    return [row async for batch in walk(client, window, filters, **more) for row in batch]
+    return [row async for batch in walk(LogPages(client, concurrency), window, filters, **more) for row in batch]
 
 
 def truth(sandbox: Sandbox, window: Window, filters: LogFilter | None = None) -> list[tuple[int, str]]:
