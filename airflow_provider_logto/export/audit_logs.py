@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 RETURNS = 5
 #: Rows that are made ready for their file at once, while the event loop waits.
 SLICE = 50
+#: Rows that are handed to the writing thread at once, and so held twice.
+PORTION = 500
 
 
 class LogGap(LogtoError):
@@ -128,16 +130,18 @@ class Exporter:
         raise RuntimeError("unreachable: the loop returns or raises")
 
     async def _write_rest(self, files: list[FileEntry]) -> None:
-        rows = sum(entry.rows for entry in files)
-        after = Position(*files[-1].last, rows) if files else None
-        self._progress.resume(rows, after.created_at if after else self._job.window.low)
+        written = sum(entry.rows for entry in files)
+        after = Position(*files[-1].last, written) if files else None
+        self._progress.resume(written, after.created_at if after else self._job.window.low)
         spool = Spool(self._plan, files)
         batches = walk(self._pages, self._job.window, self._job.filters, after=after)
         try:
             async with aclosing(batches):
                 async for batch in batches:
-                    await _to_the_end(self._add, spool, batch, await self._prepared(batch), files)
-                    self._progress.advance(len(batch), batch[-1].created_at)
+                    for start in range(0, len(batch), PORTION):
+                        rows = batch[start : start + PORTION]
+                        await _to_the_end(self._add, spool, rows, await self._prepared(rows), files)
+                        self._progress.advance(len(rows), rows[-1].created_at)
             await _to_the_end(self._add, spool, (), (), files)
         finally:
             spool.discard()

@@ -21,12 +21,12 @@ ENDINGS = {
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
 #: Bytes that a compressor is given at once. Always as many: what it makes of them may depend on where they are cut.
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 #: Rows of one Parquet row group: what is held in memory at once.
 _ROW_GROUP = 10_000
 
 Record = dict[str, Any]
-#: A record made ready for its writer: a line of JSON, or a flat dict for Parquet.
+#: A record made ready for its writer: a line of JSON without its end, or a flat dict for Parquet.
 Prepared = Any
 
 
@@ -49,7 +49,7 @@ _encode_payload = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _json_line(record: Record) -> bytes:
-    return json_bytes(record) + b"\n"
+    return json_bytes(record)
 
 
 _NULL = msgspec.Raw(b"null")
@@ -88,7 +88,7 @@ def row_line(row: Row) -> bytes:
         lifted.user_agent,
         row.payload,
     )
-    return _encode(line) + b"\n"
+    return _encode(line)
 
 
 def _flat(record: Record) -> Record:
@@ -128,17 +128,18 @@ class _JsonLinesWriter:
     def __init__(self, file: IO[bytes], compression: str) -> None:
         self._stream = _compressed(file, compression)
         self._owned = self._stream is not file
-        self._waiting = bytearray()
+        self._waiting = b""
 
     def write(self, prepared: Sequence[Prepared]) -> None:
-        self._waiting += b"".join(prepared)
-        whole = len(self._waiting) // _BLOCK * _BLOCK
+        # What waits ends with a line's end, or in the middle of a line: both go before the next one as they are.
+        lines = self._waiting + b"\n".join((*prepared, b""))
+        whole = len(lines) // _BLOCK * _BLOCK
         for start in range(0, whole, _BLOCK):
-            self._stream.write(bytes(self._waiting[start : start + _BLOCK]))
-        del self._waiting[:whole]
+            self._stream.write(memoryview(lines)[start : start + _BLOCK])
+        self._waiting = lines[whole:]
 
     def close(self) -> None:
-        self._stream.write(bytes(self._waiting))
+        self._stream.write(self._waiting)
         if self._owned:
             self._stream.close()
 

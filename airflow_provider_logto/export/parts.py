@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from airflow_provider_logto.export.formats import ENDINGS, Prepared, RecordWriter, open_writer, preparer, row_line
 from airflow_provider_logto.export.records import hidden_fields, iso, record
@@ -144,6 +145,18 @@ class Spool:
         return _Part(self._plan, folder, self._plan.path(folder, self._count), self._directory)
 
 
+class _HashedFile(io.BufferedWriter):
+    """A file, written from its beginning to its end, whose SHA-256 is known then."""
+
+    def __init__(self, handle: int) -> None:
+        super().__init__(io.FileIO(handle, "wb"))
+        self.sha256 = hashlib.sha256()
+
+    def write(self, data: Any, /) -> int:
+        self.sha256.update(data)
+        return super().write(data)
+
+
 class _Part:
     """The file that is being written."""
 
@@ -155,7 +168,7 @@ class _Part:
         self._last: tuple[int, str] = (0, "")
         handle, name = tempfile.mkstemp(prefix="logto-export-", dir=directory)
         self.local = Path(name)
-        self._file: IO[bytes] = open(handle, "wb")  # noqa: SIM115 - closed by finish or discard
+        self._file = _HashedFile(handle)
         self._writer: RecordWriter = open_writer(self._file, plan.file_format, plan.compression)
 
     def add(self, rows: Sequence[Row], prepared: Sequence[Prepared]) -> None:
@@ -168,10 +181,8 @@ class _Part:
     def finish(self) -> FileEntry:
         self._writer.close()
         self._file.close()
-        with self.local.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = self.local.stat().st_size
-        return FileEntry(self._path, self.rows, size, digest, self._first, self._last)
+        return FileEntry(self._path, self.rows, size, self._file.sha256.hexdigest(), self._first, self._last)
 
     def discard(self) -> None:
         with suppress(OSError, ValueError):

@@ -42,7 +42,12 @@ _EPOCH = datetime(1970, 1, 1)
 def iso(moment_ms: int) -> str:
     """Epoch ms -> ``2026-01-31T12:00:00.000Z``."""
     minute, rest = divmod(moment_ms, 60_000)
-    return f"{_minute(minute)}:{rest // 1000:02d}.{rest % 1000:03d}Z"
+    second, millisecond = divmod(rest, 1000)
+    return _minute(minute) + _SECONDS[second] + _MILLISECONDS[millisecond]
+
+
+_SECONDS = [f":{number:02d}." for number in range(60)]
+_MILLISECONDS = [f"{number:03d}Z" for number in range(1000)]
 
 
 # Rows come in their order: most share the minute of the one before.
