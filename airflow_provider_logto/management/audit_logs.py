@@ -34,8 +34,8 @@ __all__ = ["LateRows", "LogFilter", "LogPages", "Position", "Row", "Window", "se
 HELD_ROWS = 16_000
 #: In which the room for them is given out.
 ROOM_UNIT = 500
-#: Rows counted again at once; the server's capped count is exact up to 10,000.
-RECOUNT_ROWS = 9000
+#: Rows counted again at once: so many the server's capped count tells exactly, and that there are more.
+RECOUNT_ROWS = 10_000
 
 
 class LateRows(IncompleteList):
