@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import resource
@@ -10,6 +11,7 @@ import shutil
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -52,15 +54,15 @@ def told(rows: int, seconds: float, requests: int, sampled: bool = False) -> Non
     print(json.dumps({"rows": rows, "seconds": seconds, "requests": requests, "sampled": sampled, **figures}))
 
 
-def client_of(job: dict[str, Any], asked: list[dict[str, Any]]) -> Any:
-    """A client that notes its queries for logs, as small texts."""
+def client_of(job: dict[str, Any], note: Callable[[dict[str, Any]], None]) -> Any:
+    """A client that tells the query of each request."""
     from airflow_provider_logto.client.client import LogtoClient
     from airflow_provider_logto.client.endpoint import Endpoint
     from airflow_provider_logto.client.tokens import Credentials
 
     class Noting(LogtoClient):
         async def send(self, method: str, path: str, query: Any = None, body: Any = None, **more: Any) -> Any:
-            asked.append(query)
+            note(query)
             return await super().send(method, path, query, body, **more)
 
     return Noting(Endpoint.parse(job["endpoint"]), Credentials(job["app_id"], job["app_secret"]))
@@ -85,7 +87,7 @@ async def walk(job: dict[str, Any]) -> None:
     from airflow_provider_logto.management import audit_logs
 
     asked: list[dict[str, Any]] = []
-    async with client_of(job, asked) as client:
+    async with client_of(job, asked.append) as client:
         window = await window_of(client, job)
         asked.clear()
         began, rows = time.monotonic(), 0
@@ -104,16 +106,17 @@ async def export(job: dict[str, Any], compression: str) -> None:
     from airflow_provider_logto.export.folder import Folder
     from airflow_provider_logto.export.job import ExportJob
 
-    asked: list[dict[str, Any]] = []
+    # Counted only: their queries would weigh as much as the rows that are held.
+    requests = itertools.count()
     target = Path(job["folder"], "export")
-    async with client_of(job, asked) as client:
+    async with client_of(job, lambda query: next(requests)) as client:
         plan = ExportJob(await window_of(client, job), compression=compression, concurrency=job["concurrency"])
-        asked.clear()
+        before = next(requests)
         began = time.monotonic()
         summary = await export_audit_logs(client, plan, Folder(UPath(target)))
         seconds = time.monotonic() - began
     shutil.rmtree(target)
-    told(summary["count"], seconds, len(asked))
+    told(summary["count"], seconds, next(requests) - before - 1)
 
 
 async def bare(job: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 #: Times that an export goes back because rows appeared behind it, before that is an error.
 RETURNS = 5
 #: Rows that are made ready for their file at once, while the event loop waits.
-SLICE = 50
+SLICE = 100
 #: Rows that are handed to the writing thread at once, and so held twice.
 PORTION = 500
 

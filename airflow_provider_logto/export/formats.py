@@ -42,14 +42,10 @@ class RecordWriter(Protocol):
 
 def preparer(file_format: str) -> Callable[[Record], Prepared]:
     """What makes a record ready for its writer. Pure computing: in a thread it would only stand in the loop's way."""
-    return {"jsonl": _json_line, "parquet": _flat}[file_format]
+    return {"jsonl": json_bytes, "parquet": _flat}[file_format]
 
 
 _encode_payload = json.JSONEncoder(separators=(",", ":")).encode
-
-
-def _json_line(record: Record) -> bytes:
-    return json_bytes(record)
 
 
 _NULL = msgspec.Raw(b"null")
@@ -75,7 +71,7 @@ def row_line(row: Row) -> bytes:
     try:
         lifted = _lift(row.payload)
     except msgspec.DecodeError:
-        return _json_line(record(row))  # the payload is null
+        return json_bytes(record(row))  # the payload is null
     line = _Line(
         row.id,
         row.created_at,
@@ -131,16 +127,19 @@ class _JsonLinesWriter:
         self._waiting = b""
 
     def write(self, prepared: Sequence[Prepared]) -> None:
-        # What waits ends with a line's end, or in the middle of a line: both go before the next one as they are.
-        lines = self._waiting + b"\n".join((*prepared, b""))
+        lines = b"\n".join((*prepared, b""))
+        if not self._owned:
+            self._stream.write(lines)
+            return
+        lines = self._waiting + lines
         whole = len(lines) // _BLOCK * _BLOCK
         for start in range(0, whole, _BLOCK):
             self._stream.write(memoryview(lines)[start : start + _BLOCK])
         self._waiting = lines[whole:]
 
     def close(self) -> None:
-        self._stream.write(self._waiting)
         if self._owned:
+            self._stream.write(self._waiting)
             self._stream.close()
 
 

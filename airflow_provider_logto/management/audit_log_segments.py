@@ -19,8 +19,8 @@ from airflow_provider_logto.management.audit_log_rows import Row
 Query = Mapping[str, str]
 
 #: Rows a segment aims at, and how many it may hold before it is cut again.
-SEGMENT_ROWS = 2000
-SEGMENT_LIMIT = 4000
+SEGMENT_ROWS = 1500
+SEGMENT_LIMIT = 3000
 #: How much wider than its predecessor a window may become.
 GROWTH = 16
 #: Times that a segment is read before a disagreement with its count is an error.
