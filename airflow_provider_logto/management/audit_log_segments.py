@@ -52,7 +52,17 @@ class Segment:
     @property
     def span(self) -> int:
         """Milliseconds from its beginning to its newest row: behind that there is nothing."""
-        return max((row.created_at + 1 - self.window.low for page in self.firsts for row in page.rows), default=1)
+        return max(self._times) + 1 - self.window.low
+
+    @property
+    def packed(self) -> int:
+        """Milliseconds that its rows would need if all lay as close together as the newest."""
+        times = self._times
+        return (max(times) + 1 - min(times)) * self.total // len(times)
+
+    @property
+    def _times(self) -> list[int]:
+        return [row.created_at for page in self.firsts for row in page.rows] or [self.window.low]
 
     def behind(self, taken: Segment) -> Segment:
         """What is known of the rest when its beginning has been taken away."""
@@ -155,6 +165,9 @@ async def _read_millisecond(pages: LogPages, window: Window, query: Query) -> di
 
 def _narrower(segment: Segment) -> int:
     """The width of a beginning that should fit."""
+    if not segment.capped and 2 * segment.packed < segment.span:
+        # A burst after a long time with little: that comes first.
+        return segment.span - 2 * segment.packed
     return max(1, segment.span * SEGMENT_ROWS // max(segment.total, 1))
 
 

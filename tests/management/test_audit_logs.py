@@ -121,7 +121,7 @@ class Meddler(LogtoClient):
 def test_rows_that_come_late_are_noticed(sandbox: Sandbox) -> None:
     """A row that appears in a stretch already read is named; everything before that stretch is complete."""
     sandbox.insert_logs(start=WHOLE.low, end=WHOLE.high, count=24_000)
-    late = START + 40 * HOUR
+    late = START + 60 * HOUR
 
     def meddle(page: int) -> None:
         if page == 200:
