@@ -43,6 +43,10 @@ class Window:
     def width(self) -> int:
         return self.high - self.low
 
+    @property
+    def wider(self) -> Window:
+        return Window(self.low - 1, self.high + 1)
+
     def holds(self, row: Row) -> bool:
         return self.low <= row.created_at < self.high
 
@@ -117,8 +121,7 @@ class LogPages:
     async def _try(self, window: Window, query: Mapping[str, str]) -> LogPage | None:
         """Ask while the bounds are unknown; None when the window has to be asked for again, now that they are known."""
         # Exclusive bounds refuse a single millisecond, and hide the rows of the first and of the last one.
-        wider = Window(window.low - 1, window.high + 1)
-        for asked in (window, wider) if window.width > 1 else (wider,):
+        for asked in (window, window.wider) if window.width > 1 else (window.wider,):
             page = await self._ask(asked, query)
             if page.rows:
                 await self._learn(page.rows, asked, query)
@@ -134,7 +137,12 @@ class LogPages:
         return await self._ask(window, {}, page_size=1)
 
     async def count(self, window: Window, queries: Sequence[Mapping[str, str]], exact: bool = False) -> int:
-        """How many rows of a window match any of the queries; 10,001 a query stands for more, unless ``exact``."""
+        """How many rows of a window match any of the queries; 10,001 a query stands for more, unless ``exact``.
+
+        While the bounds are unknown, those of the neighbouring milliseconds count too.
+        """
+        if self.bounds is Bounds.UNKNOWN:
+            window = window.wider
         cap = None if exact else "true"
         pages = [await self._ask(window, query, page_size=1, enableCap=cap) for query in queries]
         return sum(page.total for page in pages)

@@ -178,8 +178,6 @@ class _Ledger:
         """
         :raises LateRows: naming the first stretch in which there are more rows by now.
         """
-        if pages.bounds is Bounds.UNKNOWN:
-            return  # not one row came back
         parts = [(self._kept, True)] if self._kept and self._kept[0].width > 0 else []
         parts += [(part, False) for part in self._parts]
         counts = await asyncio.gather(*(pages.count(part[0], queries, exact) for part, exact in parts))

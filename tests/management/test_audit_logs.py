@@ -89,10 +89,10 @@ def test_requests(sandbox: Sandbox, shape: str, most: float) -> None:
     assert log_requests(sandbox) <= most * SHAPES[shape]["count"] / 100 + 20
 
 
-def test_empty_years_cost_two_requests(sandbox: Sandbox) -> None:
-    """The second asks a little wider: exclusive bounds might hide something."""
+def test_empty_years_cost_three_requests(sandbox: Sandbox) -> None:
+    """The second asks a little wider, since exclusive bounds might hide something; the third counts at the end."""
     assert run(sandbox, lambda client: collect(client, Window(START - 50_000 * HOUR, START))) == []
-    assert log_requests(sandbox) == 2
+    assert log_requests(sandbox) == 3
 
 
 def test_never_deep_and_never_a_full_count(sandbox: Sandbox) -> None:
@@ -144,6 +144,23 @@ def test_rows_that_come_late_are_noticed(sandbox: Sandbox) -> None:
     before = Window(START, error.from_ms)
     assert [row for row in positions(found) if row[0] < error.from_ms] == truth(sandbox, before)
     assert error.transient
+
+
+def test_a_late_row_in_an_empty_interval_is_noticed(sandbox: Sandbox) -> None:
+    """The first key has been asked for in vain when its row appears."""
+
+    def meddle(page: int) -> None:
+        if page == 4:
+            sandbox.insert_logs([{"key": "RevokeToken", "payload": {}, "createdAt": START + HOUR}])
+
+    async def go() -> list[Any]:
+        async with make_client(sandbox, Meddler) as client:
+            client.meddle = meddle  # type: ignore[attr-defined]
+            return await collect(client, WHOLE, LogFilter(("RevokeToken", "Interaction.End")), concurrency=1)
+
+    with pytest.raises(LateRows) as caught:
+        asyncio.run(go())
+    assert caught.value.from_ms == START
 
 
 def test_rows_that_are_deleted_meanwhile_are_no_error(sandbox: Sandbox) -> None:
