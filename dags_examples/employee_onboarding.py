@@ -10,6 +10,7 @@ Run it as often as you like: a run that finds everything as the roster says send
 from __future__ import annotations
 
 import csv
+from datetime import timedelta
 from pathlib import Path
 
 from airflow.sdk import DAG, task
@@ -81,6 +82,9 @@ with DAG("employee_onboarding", schedule=None, catchup=False, tags=["logto"], do
         user=newest_colleague.override(priority_weight=100)(roster),
         condition="exists",
         deferrable=True,
+        # Airflow 3.3 at times fails a deferred task whose trigger fires at once (apache/airflow#71580).
+        retries=2,
+        retry_delay=timedelta(seconds=5),
         poke_interval=2,
         timeout=600,
         priority_weight=100,
