@@ -30,8 +30,8 @@ from airflow_provider_logto.management.audit_log_segments import (
 
 __all__ = ["LateRows", "LogFilter", "LogPages", "Position", "Row", "Window", "seconds_until_readable", "walk"]
 
-#: Rows that are being read or wait for their turn: room enough that all readers are busy while the first is still slow.
-HELD_ROWS = 16_000
+#: Rows a reader that are being read or wait for their turn: enough that all are busy while the first is still slow.
+HELD_ROWS = 4000
 #: In which the room for them is given out.
 ROOM_UNIT = 500
 #: Rows counted again at once: so many the server's capped count tells exactly, and that there are more.
@@ -107,7 +107,8 @@ _Batches = AsyncGenerator[tuple[Window, list[Row]], None]
 
 async def _segmented(pages: LogPages, whole: Segment, queries: list[dict[str, str]]) -> _Batches:
     reading: asyncio.Queue[tuple[Segment, asyncio.Task[list[Row]]] | None] = asyncio.Queue()
-    room = asyncio.Semaphore(HELD_ROWS // ROOM_UNIT)
+    most = pages.concurrency * HELD_ROWS // ROOM_UNIT
+    room = asyncio.Semaphore(most)
     # Given out in order: the segment that is handed on next is read before the later ones.
     readers = asyncio.Semaphore(pages.concurrency)
     started: set[asyncio.Task[list[Row]]] = set()
@@ -119,7 +120,7 @@ async def _segmented(pages: LogPages, whole: Segment, queries: list[dict[str, st
     async def feed() -> None:
         try:
             async for segment in cut(pages, whole, queries):
-                for _ in range(_units(segment)):
+                for _ in range(_units(segment, most)):
                     await room.acquire()
                 task = asyncio.create_task(read(segment))
                 started.add(task)
@@ -133,7 +134,7 @@ async def _segmented(pages: LogPages, whole: Segment, queries: list[dict[str, st
             segment, task = following
             rows = await task
             started.discard(task)
-            for _ in range(_units(segment)):
+            for _ in range(_units(segment, most)):
                 room.release()
             yield segment.window, rows
         await feeder
@@ -144,8 +145,8 @@ async def _segmented(pages: LogPages, whole: Segment, queries: list[dict[str, st
         await asyncio.gather(feeder, *started, return_exceptions=True)
 
 
-def _units(segment: Segment) -> int:
-    return min(max(1, -(-segment.total // ROOM_UNIT)), HELD_ROWS // ROOM_UNIT)
+def _units(segment: Segment, most: int) -> int:
+    return min(max(1, -(-segment.total // ROOM_UNIT)), most)
 
 
 async def _paged(pages: LogPages, whole: Segment, queries: list[dict[str, str]]) -> _Batches:
