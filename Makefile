@@ -59,11 +59,11 @@ clean: ## remove everything that make made
 	rm -rf .venv .demo .airflow .fleet .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 
 # pip is renewed first: installing a dependency group needs pip 25.1 or newer.
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml sandbox/pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, with venv and pip; or say make PYTHON=/path/to/python3"; exit 1; }
 	@echo "== installing into .venv (a minute or two, once)"
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --build-constraint constraints.txt \
-		--editable '.[parquet,redis,sandbox,zstd]' --group dev
+		--editable ./sandbox --editable '.[parquet,redis,sandbox,zstd]' --group dev
 	@touch $@

@@ -56,9 +56,9 @@ def told(rows: int, seconds: float, requests: int, sampled: bool = False) -> Non
 
 def client_of(job: dict[str, Any], note: Callable[[dict[str, Any]], None]) -> Any:
     """A client that tells the query of each request."""
+    from airflow_provider_logto.client.auth.tokens import Credentials
     from airflow_provider_logto.client.client import LogtoClient
     from airflow_provider_logto.client.endpoint import Endpoint
-    from airflow_provider_logto.client.tokens import Credentials
 
     class Noting(LogtoClient):
         async def send(self, method: str, path: str, query: Any = None, body: Any = None, **more: Any) -> Any:
@@ -70,7 +70,7 @@ def client_of(job: dict[str, Any], note: Callable[[dict[str, Any]], None]) -> An
 
 async def window_of(client: Any, job: dict[str, Any]) -> Any:
     """The interval; with ``cut``, its end is moved to where it holds the wanted rows."""
-    from airflow_provider_logto.management.audit_logs import Window
+    from airflow_provider_logto.management.audit_logs.walk import Window
 
     low, high = milliseconds(job["start"]), milliseconds(job["end"])
     if not job.get("cut"):
@@ -84,7 +84,7 @@ async def window_of(client: Any, job: dict[str, Any]) -> Any:
 
 
 async def walk(job: dict[str, Any]) -> None:
-    from airflow_provider_logto.management import audit_logs
+    from airflow_provider_logto.management.audit_logs import walk as audit_logs
 
     asked: list[dict[str, Any]] = []
     async with client_of(job, asked.append) as client:

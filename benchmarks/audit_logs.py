@@ -31,7 +31,7 @@ SANDBOX_END = SANDBOX_START + timedelta(days=14)
 @contextmanager
 def sandbox(rows: int) -> Iterator[dict[str, Any]]:
     """A sandbox in a process of its own, with rows in random bursts."""
-    command = [sys.executable, "-m", "airflow_provider_logto.sandbox", "--port", "0"]
+    command = [sys.executable, "-m", "logto_sandbox", "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         url = contenders.address_in(process.stdout)

@@ -13,13 +13,13 @@ from datetime import timedelta
 
 from audit_logs import SANDBOX_START
 
+from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
+from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
-from airflow_provider_logto.client.pacing import CellPacer, ProcessCell
-from airflow_provider_logto.client.token_cache import ProcessTokenCache
-from airflow_provider_logto.client.tokens import Credentials
-from airflow_provider_logto.management.audit_logs import LogPages, Window, walk
-from airflow_provider_logto.sandbox import Sandbox
+from airflow_provider_logto.client.sharing.pacing import CellPacer, ProcessCell
+from airflow_provider_logto.management.audit_logs.walk import LogPages, Window, walk
+from logto_sandbox import Sandbox
 
 LIMIT = 200
 

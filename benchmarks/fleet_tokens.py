@@ -15,13 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
-from airflow_provider_logto.client.host_files import HostTokenCache
-from airflow_provider_logto.client.shared_state import shared_state
-from airflow_provider_logto.client.tokens import Credentials
-from airflow_provider_logto.client.vault import Vault
-from airflow_provider_logto.sandbox import Sandbox
+from airflow_provider_logto.client.sharing.encryption import Vault
+from airflow_provider_logto.client.sharing.factory import token_cache_and_pacer
+from airflow_provider_logto.client.sharing.host_files import HostTokenCache
+from logto_sandbox import Sandbox
 
 Round = dict[str, Any]
 
@@ -31,7 +31,7 @@ def task(url: str, app: str, secret: str, directory: str, start: Any, results: A
     endpoint, credentials = Endpoint.parse(url), Credentials(app, secret)
 
     async def go() -> float:
-        cache, pacer = shared_state(
+        cache, pacer = token_cache_and_pacer(
             endpoint, credentials, mode="host", rate_limit=None, share=1.0, directories=[Path(directory)]
         )
         async with LogtoClient(endpoint, credentials, token_cache=cache, pacer=pacer) as client:

@@ -14,14 +14,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
+from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
-from airflow_provider_logto.client.pacing import NoPacer
-from airflow_provider_logto.client.redis_state import RedisServer
-from airflow_provider_logto.client.shared_state import Mode, shared_state
-from airflow_provider_logto.client.token_cache import ProcessTokenCache
-from airflow_provider_logto.client.tokens import Credentials
-from airflow_provider_logto.sandbox import Sandbox
+from airflow_provider_logto.client.sharing.factory import Mode, token_cache_and_pacer
+from airflow_provider_logto.client.sharing.pacing import NoPacer
+from airflow_provider_logto.client.sharing.redis_server import RedisServer
+from logto_sandbox import Sandbox
 
 ROUNDS = 10
 LIMIT = 10_000_000
@@ -34,7 +34,7 @@ async def measure(sandbox: Sandbox, modes: dict[str, Mode | None], directory: Pa
     def make(mode: Mode | None) -> LogtoClient:
         if mode is None:
             return LogtoClient(endpoint, credentials, token_cache=ProcessTokenCache(), pacer=NoPacer())
-        cache, pacer = shared_state(
+        cache, pacer = token_cache_and_pacer(
             endpoint, credentials, mode=mode, rate_limit=LIMIT, share=1.0, directories=[directory]
         )
         return LogtoClient(endpoint, credentials, token_cache=cache, pacer=pacer)

@@ -18,13 +18,13 @@ from typing import Any
 
 import httpx
 
+from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
-from airflow_provider_logto.client.redis_state import RedisServer
-from airflow_provider_logto.client.shared_state import Mode, shared_state
-from airflow_provider_logto.client.tokens import Credentials
+from airflow_provider_logto.client.sharing.factory import Mode, token_cache_and_pacer
+from airflow_provider_logto.client.sharing.redis_server import RedisServer
 from airflow_provider_logto.exceptions import LogtoError
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 WARM_UP = 10.0
 READERS = 4
@@ -59,7 +59,7 @@ def reader(
     endpoint = Endpoint.parse(url)
 
     async def go() -> None:
-        cache, pacer = shared_state(
+        cache, pacer = token_cache_and_pacer(
             endpoint, credentials, mode=mode, rate_limit=limit, share=1.0, directories=[Path(directory)]
         )
         end = time.monotonic() + seconds

@@ -34,7 +34,7 @@ class Server:
 
     def __init__(self) -> None:
         began = time.monotonic()
-        command = [sys.executable, "-m", "airflow_provider_logto.sandbox", "--port", "0"]
+        command = [sys.executable, "-m", "logto_sandbox", "--port", "0"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         first_line = self.process.stdout.readline() if self.process.stdout else ""
         found = re.search(r"http://([\d.]+):(\d+)", first_line)

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.client.endpoint import Endpoint
-from airflow_provider_logto.client.tokens import Credentials
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 #: Lines of an exported file that are shown, and columns of each.
 HEAD = 3

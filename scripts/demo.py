@@ -12,7 +12,7 @@ from rich.console import Console
 
 import account
 import playground
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 HOME = ".demo"
 #: Lines of Airflow's log that are shown when a command of Airflow fails.

@@ -16,7 +16,7 @@ from typing import IO
 
 PROJECT = Path(__file__).resolve().parent.parent
 DAGS = PROJECT / "dags_examples"
-DEMO_SEED = PROJECT / "airflow_provider_logto" / "sandbox" / "demo_seed.json"
+DEMO_SEED = PROJECT / "scripts" / "demo_seed.json"
 #: Signal -> seconds that a process group has to end after it. A scheduler's workers outlive SIGTERM.
 PATIENCE = {signal.SIGTERM: 5, signal.SIGKILL: 1}
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 import playground
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 HOME = playground.PROJECT / ".airflow"
 #: Seconds until Airflow must be healthy; 17 to 20 are usual on two cores.

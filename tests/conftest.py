@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_logto.client.token_cache import PROCESS_TOKENS
-from airflow_provider_logto.sandbox import Sandbox
+from airflow_provider_logto.client.auth.token_cache import PROCESS_TOKENS
+from logto_sandbox import Sandbox
 
 PROJECT = Path(__file__).resolve().parent.parent
 EXAMPLES = PROJECT / "dags_examples"
-DEMO_SEED = PROJECT / "airflow_provider_logto" / "sandbox" / "demo_seed.json"
+DEMO_SEED = PROJECT / "scripts" / "demo_seed.json"
 
 RunDag = Callable[..., Any]
 

@@ -41,8 +41,6 @@ FLOORS: dict[str, set[str]] = {
     "triggers": {"client", "exceptions", "hooks", "management"},
     "links": {"exceptions", "hooks"},
     "retry_policy": {"exceptions"},
-    "sandbox": set(),
-    "pytest_plugin": {"sandbox"},
 }
 
 
@@ -137,7 +135,8 @@ for module in sys.argv[1:]:
     loaded = {"airflow", PACKAGE, *DEPENDENCIES_OF_AIRFLOW}
     for module, names in added.items():
         assert not {name for name in names if name.split(".")[0] not in loaded}, module
-        later = tuple(f"{PACKAGE}.{floor}" for floor in ("client", "export", "hooks", "management", "sandbox"))
+        later = tuple(f"{PACKAGE}.{floor}" for floor in ("client", "export", "hooks", "management"))
+        assert not {name for name in names if name.startswith("logto_sandbox")}, module
         assert not {name for name in names if name.startswith(later)}, module
 
 

@@ -25,12 +25,12 @@ from airflow_provider_logto.client.arguments import (
     checked_path,
     path_of,
 )
+from airflow_provider_logto.client.auth.token_cache import PROCESS_TOKENS, Token, TokenCache
+from airflow_provider_logto.client.auth.tokens import Credentials, M2MAuth, TokenSource, bearer_hint, fetch_token
 from airflow_provider_logto.client.endpoint import Endpoint, is_loopback
-from airflow_provider_logto.client.pacing import NoPacer, Pacer
 from airflow_provider_logto.client.replies import Decode, Reply, connection_failed, http_date, is_rate_limit
 from airflow_provider_logto.client.retrying import RetryOptions, after_loss, failure_of
-from airflow_provider_logto.client.token_cache import PROCESS_TOKENS, Token, TokenCache
-from airflow_provider_logto.client.tokens import Credentials, M2MAuth, TokenSource, bearer_hint, fetch_token
+from airflow_provider_logto.client.sharing.pacing import NoPacer, Pacer
 from airflow_provider_logto.exceptions import (
     ConfigurationError,
     ConnectionFailed,

@@ -26,8 +26,8 @@ from typing import Literal
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_before_delay
 
+from airflow_provider_logto.client.auth.tokens import OPERATION as TOKEN_OPERATION
 from airflow_provider_logto.client.replies import CUT_SHORT
-from airflow_provider_logto.client.tokens import OPERATION as TOKEN_OPERATION
 from airflow_provider_logto.exceptions import (
     ConnectionFailed,
     LogtoApiError,

@@ -20,8 +20,15 @@ from airflow_provider_logto.export.progress import Progress
 from airflow_provider_logto.export.records import iso
 from airflow_provider_logto.export.resume import FinishedFiles, NoState, State
 from airflow_provider_logto.export.stop import ExportStopped, StopSwitch
-from airflow_provider_logto.management.audit_log_retention import gap_until
-from airflow_provider_logto.management.audit_logs import LateRows, LogPages, Position, Row, seconds_until_readable, walk
+from airflow_provider_logto.management.audit_logs.retention import gap_until
+from airflow_provider_logto.management.audit_logs.walk import (
+    LateRows,
+    LogPages,
+    Position,
+    Row,
+    seconds_until_readable,
+    walk,
+)
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.export.records import COLUMNS, iso, record
-from airflow_provider_logto.management.audit_log_rows import Row, json_bytes
+from airflow_provider_logto.management.audit_logs.rows import Row, json_bytes
 
 #: file_format -> its compressions -> how a file's name ends.
 ENDINGS = {

@@ -14,7 +14,7 @@ from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.export.formats import check_format
 from airflow_provider_logto.export.parts import PARTITIONS, FilePlan
 from airflow_provider_logto.export.records import REDACTIONS, iso
-from airflow_provider_logto.management.audit_logs import LogFilter, Window
+from airflow_provider_logto.management.audit_logs.walk import LogFilter, Window
 
 ON_GAP = ("warn", "fail")
 

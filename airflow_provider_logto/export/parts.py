@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow_provider_logto.export.formats import ENDINGS, Prepared, RecordWriter, open_writer, preparer, row_line
 from airflow_provider_logto.export.records import hidden_fields, iso, record
-from airflow_provider_logto.management.audit_log_rows import Row
+from airflow_provider_logto.management.audit_logs.rows import Row
 
 #: partition_by -> the folder of a row, from the ISO form of its time.
 PARTITIONS: dict[str, Callable[[str], str]] = {

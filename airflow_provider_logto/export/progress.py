@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from airflow_provider_logto.export.records import iso
-from airflow_provider_logto.management.audit_logs import Window
+from airflow_provider_logto.management.audit_logs.walk import Window
 
 log = logging.getLogger(__name__)
 

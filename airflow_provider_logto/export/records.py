@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from airflow_provider_logto.management.audit_log_rows import Row
+from airflow_provider_logto.management.audit_logs.rows import Row
 
 #: Columns of every export, in this order.
 COLUMNS = (

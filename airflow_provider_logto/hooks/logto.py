@@ -10,15 +10,15 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
+from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
 from airflow_provider_logto.client.client import LogtoClient
-from airflow_provider_logto.client.fallback import warn_once
-from airflow_provider_logto.client.pacing import NoPacer
+from airflow_provider_logto.client.loop_client import shared_client
 from airflow_provider_logto.client.retrying import RetryOptions
-from airflow_provider_logto.client.shared_state import Mode, check_shared_state, shared_state
-from airflow_provider_logto.client.sharing import shared_client
-from airflow_provider_logto.client.token_cache import ProcessTokenCache
+from airflow_provider_logto.client.sharing.factory import Mode, check_mode, token_cache_and_pacer
+from airflow_provider_logto.client.sharing.fallback import warn_once
+from airflow_provider_logto.client.sharing.pacing import NoPacer
 from airflow_provider_logto.exceptions import ConfigurationError, LogtoError
-from airflow_provider_logto.hooks import shared
+from airflow_provider_logto.hooks import shared_state
 from airflow_provider_logto.hooks.settings import ConnectionSettings
 
 P = ParamSpec("P")
@@ -82,7 +82,7 @@ class LogtoHook(BaseHook):
         connection = await get_async_connection(self.logto_conn_id, hook=self)
         settings = ConnectionSettings.of(connection, await get_async_extra_dejson(connection))
         try:
-            mode = await shared.resolve_async(settings.shared_state)
+            mode = await shared_state.resolve_async(settings.shared_state)
         except ConfigurationError as error:
             mode = _alone(error)
         async with shared_client(settings, lambda: self._make(settings, mode, _mask_async)) as client:
@@ -121,7 +121,7 @@ class LogtoHook(BaseHook):
         """
         try:
             settings = self._settings(tolerant=False)
-            users = asyncio.run(self._probe(settings, shared.resolve(settings.shared_state, self.get_connection)))
+            users = asyncio.run(self._probe(settings, shared_state.resolve(settings.shared_state, self.get_connection)))
         except LogtoError as error:
             return False, str(error)
         app = settings.credentials.app_id
@@ -163,26 +163,26 @@ class LogtoHook(BaseHook):
 
     def _mode(self, settings: ConnectionSettings) -> Mode:
         try:
-            return shared.resolve(settings.shared_state, self.get_connection)
+            return shared_state.resolve(settings.shared_state, self.get_connection)
         except ConfigurationError as error:
             return _alone(error)
 
     @staticmethod
     def _make(settings: ConnectionSettings, mode: Mode, on_secret: Callable[[str], Awaitable[None]]) -> LogtoClient:
-        cache, pacer = shared_state(
+        cache, pacer = token_cache_and_pacer(
             settings.endpoint,
             settings.credentials,
             mode=mode,
             rate_limit=settings.rate_limit,
             share=settings.rate_limit_share,
-            directories=shared.state_directories(),
+            directories=shared_state.state_directories(),
         )
         return LogtoClient(
             settings.endpoint,
             settings.credentials,
             token_cache=cache,
             pacer=pacer,
-            retry=RetryOptions(until=shared.stops_at()),
+            retry=RetryOptions(until=shared_state.stops_at()),
             timeout=settings.timeout,
             verify=settings.verify,
             on_secret=on_secret,
@@ -190,7 +190,7 @@ class LogtoHook(BaseHook):
 
     @staticmethod
     async def _probe(settings: ConnectionSettings, mode: Mode) -> int | None:
-        await check_shared_state(mode, shared.state_directories())
+        await check_mode(mode, shared_state.state_directories())
         client = LogtoClient(
             settings.endpoint,
             settings.credentials,

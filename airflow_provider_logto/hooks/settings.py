@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.endpoint import Endpoint
-from airflow_provider_logto.client.fallback import warn_once
-from airflow_provider_logto.client.pacing import CLOUD_LIMIT
-from airflow_provider_logto.client.tokens import Credentials
+from airflow_provider_logto.client.sharing.fallback import warn_once
+from airflow_provider_logto.client.sharing.pacing import CLOUD_LIMIT
 from airflow_provider_logto.exceptions import ConfigurationError
 
 if TYPE_CHECKING:

@@ -123,7 +123,7 @@ class ExportLogsOperator(LogtoOperator):
     def act(self, context: Context) -> dict[str, Any]:
         from airflow_provider_logto.export.audit_logs import export_audit_logs, wait_until_readable
         from airflow_provider_logto.export.stop import StopSwitch
-        from airflow_provider_logto.management.audit_logs import seconds_until_readable
+        from airflow_provider_logto.management.audit_logs.walk import seconds_until_readable
 
         job = self._job(context)
         folder = self._folder(job)

@@ -28,7 +28,7 @@ sys.path[:0] = [str(PROJECT / "scripts"), str(PROJECT)]
 
 import playground  # noqa: E402
 import standalone  # noqa: E402
-from airflow_provider_logto.sandbox import Sandbox  # noqa: E402
+from logto_sandbox import Sandbox  # noqa: E402
 
 DAGS = Path(__file__).with_name("dags")
 REDIS = "redis://127.0.0.1:6379"

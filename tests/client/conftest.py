@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 import pytest
 
+from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
+from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.retrying import RetryOptions
-from airflow_provider_logto.client.token_cache import ProcessTokenCache
-from airflow_provider_logto.client.tokens import Credentials
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 T = TypeVar("T")
 

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
+from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.replies import connection_failed
 from airflow_provider_logto.client.retrying import RetryOptions
-from airflow_provider_logto.client.token_cache import ProcessTokenCache
-from airflow_provider_logto.client.tokens import Credentials
 from airflow_provider_logto.exceptions import (
     ConfigurationError,
     Conflict,
@@ -27,7 +27,7 @@ from airflow_provider_logto.exceptions import (
     ServerFailed,
     UnreadableAnswer,
 )
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 from .conftest import QUICK, Scripted, Talk, client_of, raw
 

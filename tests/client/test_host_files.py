@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_logto.client import schedule
-from airflow_provider_logto.client.host_files import FileCell, HostTokenCache, unsafe
-from airflow_provider_logto.client.pacing import CellPacer
-from airflow_provider_logto.client.schedule import Schedule
-from airflow_provider_logto.client.stores import StoreUnavailable
-from airflow_provider_logto.client.token_cache import Token
-from airflow_provider_logto.client.vault import Vault
-from airflow_provider_logto.sandbox import Sandbox
+from airflow_provider_logto.client.auth.token_cache import Token
+from airflow_provider_logto.client.sharing import schedule
+from airflow_provider_logto.client.sharing.encryption import Vault
+from airflow_provider_logto.client.sharing.host_files import FileCell, HostTokenCache, unsafe
+from airflow_provider_logto.client.sharing.pacing import CellPacer
+from airflow_provider_logto.client.sharing.schedule import Schedule
+from airflow_provider_logto.client.sharing.stores import StoreUnavailable
+from logto_sandbox import Sandbox
 
 from .conftest import client_of
 
@@ -309,7 +309,7 @@ def test_neither_a_restart_nor_a_clock_that_jumped_stalls_the_fleet(directory: P
 def test_a_file_that_cannot_be_trusted_or_had_is_unavailable(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: str
 ) -> None:
-    monkeypatch.setattr("airflow_provider_logto.client.host_files.PACE_PATIENCE", 0.05)
+    monkeypatch.setattr("airflow_provider_logto.client.sharing.host_files.PACE_PATIENCE", 0.05)
     path = directory / "s"
     if spoil == "symlink":
         path.symlink_to(tmp_path / "elsewhere")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_logto.client import pacing, schedule
-from airflow_provider_logto.client.pacing import CellPacer, NoPacer, Pacer, ProcessCell, process_pacer
+from airflow_provider_logto.client.sharing import pacing, schedule
+from airflow_provider_logto.client.sharing.pacing import CellPacer, NoPacer, Pacer, ProcessCell, process_pacer
 from airflow_provider_logto.exceptions import OutcomeUnknown, QuotaExhausted, RateLimited
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 from .conftest import Talk, client_of
 

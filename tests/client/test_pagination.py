@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_provider_logto.client.pagination import iterate
 from airflow_provider_logto.client.replies import Reply
 from airflow_provider_logto.exceptions import IncompleteList, InvalidInput, UnreadableAnswer
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 from .conftest import Talk
 

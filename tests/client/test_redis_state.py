@@ -17,13 +17,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_logto.client import schedule
-from airflow_provider_logto.client.redis_state import RedisPacer, RedisServer, RedisStore, RedisTokenCache
-from airflow_provider_logto.client.schedule import Schedule
-from airflow_provider_logto.client.stores import StoreUnavailable
-from airflow_provider_logto.client.token_cache import Token
-from airflow_provider_logto.client.vault import Vault
-from airflow_provider_logto.sandbox import Sandbox
+from airflow_provider_logto.client.auth.token_cache import Token
+from airflow_provider_logto.client.sharing import schedule
+from airflow_provider_logto.client.sharing.encryption import Vault
+from airflow_provider_logto.client.sharing.redis_server import RedisPacer, RedisServer, RedisStore, RedisTokenCache
+from airflow_provider_logto.client.sharing.schedule import Schedule
+from airflow_provider_logto.client.sharing.stores import StoreUnavailable
+from logto_sandbox import Sandbox
 
 from .conftest import client_of
 

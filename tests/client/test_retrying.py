@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from tenacity import RetryCallState
 
-from airflow_provider_logto.client.pacing import CellPacer, ProcessCell
 from airflow_provider_logto.client.replies import Reply
 from airflow_provider_logto.client.retrying import RetryOptions, after_loss, failure_of
-from airflow_provider_logto.client.schedule import Schedule
+from airflow_provider_logto.client.sharing.pacing import CellPacer, ProcessCell
+from airflow_provider_logto.client.sharing.schedule import Schedule
 from airflow_provider_logto.exceptions import (
     AuthFailed,
     Conflict,
@@ -23,7 +23,7 @@ from airflow_provider_logto.exceptions import (
     RateLimited,
     ServerFailed,
 )
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 from .conftest import QUICK, Talk
 

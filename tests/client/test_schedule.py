@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_logto.client import schedule
-from airflow_provider_logto.client.schedule import Schedule
-from airflow_provider_logto.sandbox.limiters import LIMITERS, TokenBucket
+from airflow_provider_logto.client.sharing import schedule
+from airflow_provider_logto.client.sharing.schedule import Schedule
+from logto_sandbox.faults.limiters import LIMITERS, TokenBucket
 
 TIMES = st.floats(0, 1e5)
 

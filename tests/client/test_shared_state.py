@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_logto.client import fallback
+from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
-from airflow_provider_logto.client.redis_state import RedisServer
-from airflow_provider_logto.client.shared_state import Mode, check_shared_state, shared_state
-from airflow_provider_logto.client.tokens import Credentials
+from airflow_provider_logto.client.sharing import fallback
+from airflow_provider_logto.client.sharing.factory import Mode, check_mode, token_cache_and_pacer
+from airflow_provider_logto.client.sharing.redis_server import RedisServer
 from airflow_provider_logto.exceptions import ConfigurationError
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 from .conftest import QUICK
 
@@ -43,7 +43,7 @@ def task(sandbox: Sandbox, mode: Mode, directories: list[Path], requests: int = 
     endpoint, credentials = Endpoint.parse(sandbox.url), Credentials(sandbox.app_id, sandbox.app_secret)
 
     async def go() -> None:
-        cache, pacer = shared_state(
+        cache, pacer = token_cache_and_pacer(
             endpoint, credentials, mode=mode, rate_limit=200, share=1.0, directories=directories
         )
         async with LogtoClient(endpoint, credentials, token_cache=cache, pacer=pacer, retry=QUICK) as client:
@@ -101,7 +101,7 @@ def test_a_directory_that_vanishes_under_way(
     endpoint, credentials = Endpoint.parse(sandbox.url), Credentials(sandbox.app_id, sandbox.app_secret)
 
     async def go() -> None:
-        cache, pacer = shared_state(
+        cache, pacer = token_cache_and_pacer(
             endpoint, credentials, mode="host", rate_limit=2000, share=1.0, directories=[tmp_path / "state"]
         )
         async with LogtoClient(endpoint, credentials, token_cache=cache, pacer=pacer, retry=QUICK) as client:
@@ -124,9 +124,9 @@ def test_tenants_and_secrets_share_a_directory_but_nothing_in_it(tmp_path: Path)
 
 def test_the_check_says_what_to_mend(tmp_path: Path) -> None:
     (tmp_path / "open").mkdir(mode=0o755)
-    asyncio.run(check_shared_state("process"))
-    asyncio.run(check_shared_state("host", [tmp_path / "fine"]))
+    asyncio.run(check_mode("process"))
+    asyncio.run(check_mode("host", [tmp_path / "fine"]))
     with pytest.raises(ConfigurationError, match=r"shared_state: .*chmod 700"):
-        asyncio.run(check_shared_state("host", [tmp_path / "open", tmp_path / "fine"]))
+        asyncio.run(check_mode("host", [tmp_path / "open", tmp_path / "fine"]))
     with pytest.raises(ConfigurationError, match=r"shared_state: redis 127\.0\.0\.1:9/0"):
-        asyncio.run(check_shared_state(NOWHERE))
+        asyncio.run(check_mode(NOWHERE))

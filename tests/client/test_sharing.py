@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
-from airflow_provider_logto.client.shared_state import shared_state
-from airflow_provider_logto.client.sharing import shared_client
-from airflow_provider_logto.client.tokens import Credentials
-from airflow_provider_logto.sandbox import Sandbox
+from airflow_provider_logto.client.loop_client import shared_client
+from airflow_provider_logto.client.sharing.factory import token_cache_and_pacer
+from logto_sandbox import Sandbox
 
 from .conftest import client_of
 
@@ -75,7 +75,7 @@ def test_the_loop_stays_quick(tmp_path: Path) -> None:
         endpoint, credentials = Endpoint.parse(sandbox.url), Credentials(sandbox.app_id, sandbox.app_secret)
 
         def make() -> LogtoClient:
-            cache, pacer = shared_state(
+            cache, pacer = token_cache_and_pacer(
                 endpoint, credentials, mode="host", rate_limit=1000, share=1.0, directories=[tmp_path / "state"]
             )
             return LogtoClient(endpoint, credentials, token_cache=cache, pacer=pacer)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache, Token
+from airflow_provider_logto.client.auth.tokens import Credentials, TokenSource, bearer_hint, token_hint
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.replies import Reply
-from airflow_provider_logto.client.token_cache import ProcessTokenCache, Token
-from airflow_provider_logto.client.tokens import Credentials, TokenSource, bearer_hint, token_hint
 from airflow_provider_logto.exceptions import (
     AuthFailed,
     Forbidden,
@@ -24,7 +24,7 @@ from airflow_provider_logto.exceptions import (
     RateLimited,
     ServerFailed,
 )
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 from .conftest import Talk, client_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 from tests.contracts.contract import Player
 from tests.contracts.scenarios import SCENARIOS
 

@@ -18,17 +18,17 @@ from typing import Any
 
 from upath import UPath
 
+from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
+from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.replies import Reply
 from airflow_provider_logto.client.retrying import RetryOptions
-from airflow_provider_logto.client.token_cache import ProcessTokenCache
-from airflow_provider_logto.client.tokens import Credentials
 from airflow_provider_logto.export.audit_logs import export_audit_logs
 from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.job import ExportJob
-from airflow_provider_logto.management.audit_logs import LogFilter, Window
-from airflow_provider_logto.sandbox import Sandbox
+from airflow_provider_logto.management.audit_logs.walk import LogFilter, Window
+from logto_sandbox import Sandbox
 from tests.export.test_files import decode
 from tests.management.audit_log_tools import HOUR, START, truth
 

@@ -19,8 +19,8 @@ from airflow_provider_logto.export.audit_logs import LogGap, export_audit_logs, 
 from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.job import ExportJob
 from airflow_provider_logto.export.stop import ExportStopped, StopSwitch
-from airflow_provider_logto.management.audit_logs import LateRows, Window
-from airflow_provider_logto.sandbox import Sandbox
+from airflow_provider_logto.management.audit_logs.walk import LateRows, Window
+from logto_sandbox import Sandbox
 from tests.export.storm import FileState, read_back
 from tests.management.audit_log_tools import HOUR, START, log_requests, make_client, run, truth
 
@@ -167,7 +167,7 @@ def test_a_finished_file_that_vanished_is_not_believed(filled: Sandbox, tmp_path
 
 
 def test_endless_late_rows_are_an_error(filled: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_provider_logto.management.audit_log_pages import LogPages
+    from airflow_provider_logto.management.audit_logs.pages import LogPages
 
     async def count(self: LogPages, *arguments: Any) -> int:
         return 10**6

@@ -18,7 +18,7 @@ from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.export.formats import ENDINGS, check_format, open_writer, preparer, row_line
 from airflow_provider_logto.export.parts import FileEntry, FilePlan, Spool
 from airflow_provider_logto.export.records import COLUMNS, REDACTED, REDACTIONS, hidden_fields, iso, record
-from airflow_provider_logto.management.audit_log_rows import Row, decode_rows
+from airflow_provider_logto.management.audit_logs.rows import Row, decode_rows
 
 T0 = 1_767_225_599_500  # 2025-12-31T23:59:59.500Z
 

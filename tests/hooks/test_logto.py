@@ -16,7 +16,7 @@ import pytest
 from airflow_provider_logto.exceptions import ConfigurationError, InvalidInput
 from airflow_provider_logto.get_provider_info import get_provider_info
 from airflow_provider_logto.hooks.logto import LogtoHook
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 Connect = Callable[..., LogtoHook]
 

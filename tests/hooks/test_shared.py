@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import Connection
 
-from airflow_provider_logto.client import fallback
-from airflow_provider_logto.client.redis_state import RedisServer
+from airflow_provider_logto.client.sharing import fallback
+from airflow_provider_logto.client.sharing.redis_server import RedisServer
 from airflow_provider_logto.exceptions import ConfigurationError
-from airflow_provider_logto.hooks import shared
+from airflow_provider_logto.hooks import shared_state
 from airflow_provider_logto.hooks.logto import LogtoHook
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 
 @pytest.fixture(autouse=True)
@@ -134,20 +134,20 @@ def test_an_open_directory_fails_the_connection_test_and_no_task(
 def test_a_redis_connection_is_read_as_airflow_reads_it() -> None:
     extra = {"db": "3", "ssl": True, "ssl_ca_certs": "/ca.pem", "other": 1}
     connection = Connection(conn_id="r", conn_type="redis", host="cache", login="u", password="p", port=6380)
-    server = shared.redis_server(connection, extra)
+    server = shared_state.redis_server(connection, extra)
     assert server == RedisServer("cache", 6380, 3, "u", "p", {"ssl": True, "ssl_ca_certs": "/ca.pem"})
-    bare = shared.redis_server(Connection(conn_id="r", conn_type="redis"), {})
+    bare = shared_state.redis_server(Connection(conn_id="r", conn_type="redis"), {})
     assert bare == RedisServer("localhost", 6379)
     with pytest.raises(ConfigurationError, match=r"extra\.db"):
-        shared.redis_server(connection, {"db": "three"})
+        shared_state.redis_server(connection, {"db": "three"})
 
 
 def test_an_operation_knows_when_its_task_must_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert shared.stops_at() is None  # outside a task
+    assert shared_state.stops_at() is None  # outside a task
     task = SimpleNamespace(execution_timeout=timedelta(minutes=10))
     started = datetime.now(UTC) - timedelta(minutes=4)
     context = {"task": task, "ti": SimpleNamespace(start_date=started)}
     monkeypatch.setattr("airflow.providers.common.compat.sdk.get_current_context", lambda: context)
-    assert shared.stops_at() == pytest.approx(time.monotonic() + 360, abs=2)
+    assert shared_state.stops_at() == pytest.approx(time.monotonic() + 360, abs=2)
     task.execution_timeout = None
-    assert shared.stops_at() is None
+    assert shared_state.stops_at() is None

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
+from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.retrying import RetryOptions
-from airflow_provider_logto.client.token_cache import ProcessTokenCache
-from airflow_provider_logto.client.tokens import Credentials
-from airflow_provider_logto.management.audit_logs import LogFilter, LogPages, Window, walk
-from airflow_provider_logto.sandbox import Sandbox
+from airflow_provider_logto.management.audit_logs.walk import LogFilter, LogPages, Window, walk
+from logto_sandbox import Sandbox
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_logto.management.audit_log_pages import LogPage, Window
-from airflow_provider_logto.management.audit_log_rows import Row
-from airflow_provider_logto.management.audit_log_segments import (
+from airflow_provider_logto.management.audit_logs.pages import LogPage, Window
+from airflow_provider_logto.management.audit_logs.rows import Row
+from airflow_provider_logto.management.audit_logs.segments import (
     SEGMENT_LIMIT,
     SEGMENT_ROWS,
     Segment,

@@ -11,9 +11,9 @@ import pytest
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.replies import Reply
 from airflow_provider_logto.exceptions import IncompleteList
-from airflow_provider_logto.management.audit_log_retention import gap_until
-from airflow_provider_logto.management.audit_logs import LateRows, LogFilter, LogPages, Position, Window, walk
-from airflow_provider_logto.sandbox import Sandbox
+from airflow_provider_logto.management.audit_logs.retention import gap_until
+from airflow_provider_logto.management.audit_logs.walk import LateRows, LogFilter, LogPages, Position, Window, walk
+from logto_sandbox import Sandbox
 from tests.management.audit_log_tools import HOUR, START, collect, log_requests, make_client, positions, run, truth
 
 WHOLE = Window(START, START + 100 * HOUR)

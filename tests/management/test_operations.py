@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_logto.exceptions import InvalidInput, LogtoApiError, NotFound
 from airflow_provider_logto.management.conditions import check_condition, holds
 from airflow_provider_logto.management.operations import call_operation, filled_path
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 from tests.management.conftest import Run
 
 

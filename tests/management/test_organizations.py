@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_logto.exceptions import Ambiguous, IncompleteList, InvalidInput
 from airflow_provider_logto.management.members import checked_members
 from airflow_provider_logto.management.organizations import OrganizationSpec, ensure_organization
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 from tests.management.conftest import Run
 
 SPEC = OrganizationSpec.checked("Acme", external_id="c-1")

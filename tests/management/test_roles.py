@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_logto.exceptions import ServerFailed
 from airflow_provider_logto.management.roles import assign_roles
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 from tests.management.conftest import Run
 
 

@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.export.stop import ExportStopped
 from airflow_provider_logto.operators.logs import ExportLogsOperator
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 from tests.conftest import Tenant
 from tests.management.audit_log_tools import HOUR, START, Window, truth
 

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.operators.logs import ExportLogsOperator
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 from tests.conftest import EXAMPLES, RunDag, Tenant
 from tests.export.test_files import decode
 from tests.management.audit_log_tools import HOUR, START, Window, truth

@@ -14,7 +14,7 @@ from airflow_provider_logto.operators.management_api import ManagementApiOperato
 from airflow_provider_logto.operators.organizations import ProvisionOrganizationOperator
 from airflow_provider_logto.operators.roles import AssignRolesOperator
 from airflow_provider_logto.operators.users import CreateUserOperator
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 pytestmark = pytest.mark.usefixtures("sandbox_tenant")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
 
 def _token(sandbox: Sandbox, http: httpx.Client) -> httpx.Response:

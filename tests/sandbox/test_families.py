@@ -9,12 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_logto.sandbox import Sandbox
-from airflow_provider_logto.sandbox.app import route_of
-from airflow_provider_logto.sandbox.families import ROUTES
-from airflow_provider_logto.sandbox.openapi import operations
-from airflow_provider_logto.sandbox.phones import normalize_phone
-from airflow_provider_logto.sandbox.state import Settings, Tenant
+from logto_sandbox import Sandbox
+from logto_sandbox.api import ROUTES
+from logto_sandbox.api.phones import normalize_phone
+from logto_sandbox.app import route_of
+from logto_sandbox.http.openapi import operations
+from logto_sandbox.store.tenant import Settings, Tenant
 
 Connect = Callable[[Sandbox], httpx.Client]
 

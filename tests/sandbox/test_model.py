@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule, run_state_machine_as_test
 
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 from tests.contracts.contract import MANAGEMENT_API
 from tests.sandbox.model import NOBODY, Expected, Model
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from airflow_provider_logto.sandbox.__main__ import main
+from logto_sandbox.__main__ import main
 
-COMMAND = [sys.executable, "-m", "airflow_provider_logto.sandbox"]
+COMMAND = [sys.executable, "-m", "logto_sandbox"]
 
 
 def test_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:

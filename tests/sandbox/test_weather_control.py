@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_logto.sandbox import Sandbox
-from airflow_provider_logto.sandbox.control import dispatch
-from airflow_provider_logto.sandbox.ground import Ground
-from airflow_provider_logto.sandbox.seed import SeedError
-from airflow_provider_logto.sandbox.state import Settings
+from logto_sandbox import Sandbox
+from logto_sandbox.control import dispatch
+from logto_sandbox.environment import Ground
+from logto_sandbox.seed import SeedError
+from logto_sandbox.store.tenant import Settings
 
 SEED = {
     "resources": [{"name": "Orders", "indicator": "https://orders.example.com", "scopes": ["read", "write"]}],

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_logto.sandbox import Sandbox
-from airflow_provider_logto.sandbox.control import ACTIONS
-from airflow_provider_logto.sandbox.faults import KINDS
-from airflow_provider_logto.sandbox.log_spec import read_spec
+from logto_sandbox import Sandbox
+from logto_sandbox.control import ACTIONS
+from logto_sandbox.faults.spec import KINDS
+from logto_sandbox.store.logs.spec import read_spec
 
 PAGE = (Path(__file__).parents[2] / "docs" / "testing-your-dags.md").read_text("utf-8")
 FILES = dict(re.findall(r"`([\w/]+\.py)`:\n\n```python\n(.*?)```", PAGE, re.DOTALL))

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_logto.sandbox import Sandbox
-from airflow_provider_logto.sandbox.fault_kinds import HANDLERS
-from airflow_provider_logto.sandbox.faults import KINDS, ROW_LISTS, Fault, FaultError
+from logto_sandbox import Sandbox
+from logto_sandbox.faults.handlers import HANDLERS
+from logto_sandbox.faults.spec import KINDS, ROW_LISTS, Fault, FaultError
 
 TokenCall = Callable[[Sandbox, httpx.Client], httpx.Response]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from airflow_provider_logto.sandbox import Sandbox
-from airflow_provider_logto.sandbox.limiters import LIMITERS, FixedWindow, SlidingWindow, TokenBucket
+from logto_sandbox import Sandbox
+from logto_sandbox.faults.limiters import LIMITERS, FixedWindow, SlidingWindow, TokenBucket
 
 LIMIT = 20
 

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_logto.sandbox import Sandbox
-from airflow_provider_logto.sandbox.log_rows import LogSpec
-from airflow_provider_logto.sandbox.log_spec import LogSpecError, insert_logs
-from airflow_provider_logto.sandbox.log_store import LogQuery, LogStore
+from logto_sandbox import Sandbox
+from logto_sandbox.store.logs.rows import LogSpec
+from logto_sandbox.store.logs.spec import LogSpecError, insert_logs
+from logto_sandbox.store.logs.store import LogQuery, LogStore
 
 START, END = 1_700_000_000_000, 1_700_000_600_000
 

@@ -11,25 +11,25 @@ from pathlib import Path
 import httpx
 import pytest
 
-from airflow_provider_logto.sandbox import Sandbox
+from logto_sandbox import Sandbox
 
-HEAVY = ("starlette", "uvicorn", "httpx", "jwt", "cryptography", "airflow", "airflow_provider_logto.sandbox", "asyncio")
+HEAVY = ("starlette", "uvicorn", "httpx", "jwt", "cryptography", "airflow", "logto_sandbox.server", "asyncio")
 
 
 def test_loading_the_plugin_imports_nothing() -> None:
     code = (
-        "import sys, pytest; before = set(sys.modules); import airflow_provider_logto.pytest_plugin; "
+        "import sys, pytest; before = set(sys.modules); import logto_sandbox.pytest_plugin; "
         "print(*sorted(set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["airflow_provider_logto", "airflow_provider_logto.pytest_plugin"]
+    assert done.stdout.split() == ["logto_sandbox", "logto_sandbox.pytest_plugin"]
 
 
 def test_a_run_that_does_not_use_it_does_not_pay(tmp_path: Path) -> None:
     (tmp_path / "test_other.py").write_text(
         f"import sys\ndef test_other(): assert not [name for name in {HEAVY!r} if name in sys.modules]\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "airflow_provider_logto.pytest_plugin", "test_other.py"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "logto_sandbox.pytest_plugin", "test_other.py"]
     environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -14,9 +14,9 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_logto.exceptions import InvalidInput, LogtoError
-from airflow_provider_logto.sandbox import Sandbox
 from airflow_provider_logto.sensors.users import UserSensor
 from airflow_provider_logto.triggers.users import UserTrigger
+from logto_sandbox import Sandbox
 from tests.conftest import Tenant
 
 pytestmark = pytest.mark.usefixtures("sandbox_tenant")

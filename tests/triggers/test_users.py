@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_logto.sandbox import Sandbox
 from airflow_provider_logto.triggers.users import UserTrigger
+from logto_sandbox import Sandbox
 
 pytestmark = pytest.mark.usefixtures("sandbox_tenant")
 

@@ -1,0 +1,169 @@
+"""The sandbox as an ASGI application: real Logto paths only, ``/oidc/*``, ``/api/*`` and the sign-in page."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from logto_sandbox import api
+from logto_sandbox.auth import oidc
+from logto_sandbox.auth.access import Gate
+from logto_sandbox.errors import (
+    ApiError,
+    BareError,
+    ForeignKeyError,
+    PlainNotFoundError,
+    UniqueViolationError,
+)
+from logto_sandbox.http.bodies import parse_body, refuse_nul
+from logto_sandbox.http.paging import PageOf, Rows, page_headers, parse_page
+from logto_sandbox.http.responses import json_response, language, text_response, to_json
+from logto_sandbox.http.routing import OPTIONAL, Call, Reply, Route, label
+from logto_sandbox.http.schema import validate
+from logto_sandbox.store.tenant import Tenant
+
+_log = logging.getLogger(__name__)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_SIGN_IN_PAGE = "<!doctype html><title>Logto sandbox: no sign-in experience</title>\n"
+
+Headers = list[tuple[str, str]]
+
+
+def create_app(tenant: Tenant) -> ASGIApp:
+    """The application that serves one tenant."""
+    return App(tenant)
+
+
+def route_of(method: str, path: str) -> str:
+    """How statistics call a request: ``POST /api/users/{id}/roles``; an unknown path is its own name."""
+    route, _, _ = api.ROUTER.find(method, path)
+    return route.label if route else label(method, path)
+
+
+class App:
+    """Requests in, answers out: authorization, paging, schema, handler, and the shapes of what goes wrong."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self.tenant = tenant
+        self.gate = Gate(tenant)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        body = await request.body()
+        response = self.respond(request, body)
+        response.headers["Logto-Core-Request-Id"] = secrets.token_urlsafe(12)
+        await response(scope, receive, send)
+
+    def respond(self, request: Request, body: bytes) -> Response:
+        """The answer to one request."""
+        path = request.scope["path"] if "raw_path" not in request.scope else request.scope["raw_path"].decode("latin-1")
+        try:
+            if path.startswith("/oidc/"):
+                return oidc.respond(self.tenant, request, body, path)
+            if path == "/api" or path.startswith("/api/"):
+                return self._api(request, body, path)
+        except Exception as error:
+            return self._failed(error, request, path)
+        return Response(
+            _SIGN_IN_PAGE, headers={"Cache-Control": "no-cache, no-store, must-revalidate"}, media_type="text/html"
+        )
+
+    def _api(self, request: Request, body: bytes, path: str) -> Response:
+        route, params, allowed = api.ROUTER.find(request.method, path)
+        if route is None and allowed:
+            return _other_method(request.method, ", ".join(allowed))
+        if route is None:
+            raise PlainNotFoundError
+        if route.since and not self.tenant.has(route.since):
+            raise PlainNotFoundError
+        if not route.public:
+            self.gate.check(request.headers.get("authorization"), oidc.issuer(self.tenant, request))
+        return self._handled(route, self._call(route, params, request, body, path), request)
+
+    def _call(self, route: Route, params: dict[str, str], request: Request, body: bytes, path: str) -> Call:
+        query = parse_qsl(request.url.query, keep_blank_values=True)
+        call = Call(
+            self.tenant, path, params, query, origin=f"{request.url.scheme}://{request.headers.get('host', '')}"
+        )
+        if route.paging:
+            call.page = parse_page(query, optional=route.paging == OPTIONAL)
+        if route.query is not None:
+            validate(route.query, collapsed(query), "query")
+        if route.body is not None:
+            parsed = parse_body(body, request.headers)
+            call.body = validate(route.body, parsed, "body")
+            if b"\\u0000" in body or b"\x00" in body:
+                refuse_nul(call.body)
+        return call
+
+    def _handled(self, route: Route, call: Call, request: Request) -> Response:
+        result = route.handler(call)
+        if isinstance(result, Reply):
+            if result.body is None and result.status != HTTPStatus.NO_CONTENT:
+                return text_response(result.status)
+            return self._json(result.status, result.body, request)
+        headers: Headers = []
+        if isinstance(result, Rows):
+            result = result.cut(call.page)
+        if isinstance(result, PageOf):
+            if call.page is not None:
+                headers = page_headers(call.origin, call.path.removeprefix("/api"), call.query, call.page, result)
+            result = result.rows
+        return self._json(HTTPStatus.NO_CONTENT if result is None else route.status, result, request, headers)
+
+    def _json(self, status: int, body: Any, request: Request, headers: Sequence[tuple[str, str]] = ()) -> Response:
+        if body is None:
+            return _plain(Response(status_code=status), headers)
+        raw = to_json(body)
+        response = json_response(status, raw, request)
+        return _plain(response, headers)
+
+    def _failed(self, error: Exception, request: Request, path: str) -> Response:
+        if isinstance(error, PlainNotFoundError):
+            return text_response(404)
+        if isinstance(error, ForeignKeyError):
+            status = 422 if path.startswith("/api/organization") else 404
+            error = ApiError(status, "entity.relation_foreign_key_not_found")
+        if isinstance(error, UniqueViolationError) and path.startswith("/api/organization"):
+            error = ApiError(422, "entity.unique_integrity_violation")
+        if isinstance(error, ApiError):
+            return json_response(error.status, to_json(error.body(language(request))), request)
+        if not isinstance(error, (BareError, UniqueViolationError)):
+            _log.exception("%s %s failed", request.method, path)
+        bare = error if isinstance(error, BareError) else BareError()
+        return json_response(bare.status, to_json(bare.body()), request)
+
+
+def collapsed(query: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """A query as an object; a repeated key becomes a list."""
+    found: dict[str, Any] = {}
+    for key, value in query:
+        if key in found:
+            found[key] = [*(found[key] if isinstance(found[key], list) else [found[key]]), value]
+        else:
+            found[key] = value
+    return found
+
+
+def _other_method(method: str, allow: str) -> Response:
+    """A known path that this method is not for."""
+    if method == "OPTIONS":
+        return Response(b"", headers={"Allow": allow}, media_type="text/plain")
+    status = HTTPStatus.METHOD_NOT_ALLOWED if method in _METHODS else HTTPStatus.NOT_IMPLEMENTED
+    return text_response(status, {"Allow": allow})
+
+
+def _plain(response: Response, headers: Sequence[tuple[str, str]]) -> Response:
+    for name, value in headers:
+        response.headers.append(name, value)
+    return response

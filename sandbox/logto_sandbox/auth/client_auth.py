@@ -1,0 +1,102 @@
+"""How an application proves who it is at the token endpoint, and every way that fails."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+from logto_sandbox.store.relations import Row
+from logto_sandbox.store.tenant import Tenant
+
+
+class OidcError(Exception):
+    """A refusal of the OpenID provider: ``{code, message, error, error_description}``.
+
+    :param logged: whether the exchange reached the provider and so left a log row
+    :param challenge: whether the answer carries WWW-Authenticate
+    """
+
+    def __init__(
+        self, status: int, error: str, description: str, *, logged: bool = True, challenge: bool = False
+    ) -> None:
+        super().__init__(description)
+        self.status, self.error, self.description = status, error, description
+        self.logged, self.challenge = logged, challenge
+
+    def body(self, language: str, *, bare: bool = False) -> dict[str, Any]:
+        """The JSON body; ``bare`` leaves only what OAuth 2.0 knows."""
+        oauth = {"error": self.error, "error_description": self.description}
+        message = f"The token request failed: {self.error}."
+        words = message if language == "en" else f"[{language}] {message}"
+        return oauth if bare else {"code": f"oidc.{self.error}", "message": words, **oauth}
+
+
+@dataclass
+class Client:
+    """What became known of the client on the way; the log row tells it."""
+
+    app_id: str | None = None
+    secret_name: str | None = None
+
+
+def authenticate(tenant: Tenant, authorization: str | None, form: dict[str, Any], client: Client) -> Row:
+    """The application that sent the request.
+
+    :param client: filled in as far as the check gets
+    :raises OidcError: as the provider words it
+    """
+    app_id, secret = _credentials(authorization, form)
+    app = tenant.tables["applications"].get(app_id)
+    stored = _matching_secret(tenant, app_id, secret) if app else None
+    if stored is not None:
+        expires = stored["expiresAt"]
+        # Judged before the provider sees the request, hence no log row.
+        if expires is not None and expires < tenant.now_ms():
+            raise OidcError(400, "invalid_request", "client secret has expired", logged=False)
+        client.secret_name = stored["name"]
+    if app is None:
+        raise OidcError(400, "invalid_client", f"invalid client {app_id}")
+    client.app_id = app_id
+    if stored is None:
+        raise OidcError(401, "invalid_client", "client authentication failed", challenge=authorization is not None)
+    return app
+
+
+def _credentials(authorization: str | None, form: dict[str, Any]) -> tuple[str, str]:
+    """Client id and secret ("" when absent) from the header or the body, never from both."""
+    if authorization is None:
+        if not form.get("client_id"):
+            raise OidcError(400, "invalid_request", "no client authentication mechanism provided")
+        return str(form["client_id"]), str(form.get("client_secret") or "")
+    app_id, secret = _basic(authorization)
+    if form.get("client_id") and form["client_id"] != app_id:
+        raise OidcError(400, "invalid_request", "client_id mismatch")
+    if form.get("client_secret"):
+        raise OidcError(400, "invalid_request", "client authentication must only be provided using one mechanism")
+    return app_id, secret
+
+
+def _basic(authorization: str) -> tuple[str, str]:
+    scheme, _, encoded = authorization.partition(" ")
+    bad = OidcError(400, "invalid_request", "invalid authorization header value format")
+    if scheme.lower() != "basic" or not encoded or " " in encoded:
+        raise bad
+    try:
+        pair = base64.b64decode(encoded).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise bad from None
+    app_id, colon, secret = pair.partition(":")
+    if not colon:
+        raise bad
+    # Each half is form-encoded: a plus sign means a space.
+    return unquote_plus(app_id), unquote_plus(secret)
+
+
+def _matching_secret(tenant: Tenant, app_id: str, secret: str) -> Row | None:
+    rows = tenant.tables["application_secrets"].values()
+    own = [row for row in rows if row["applicationId"] == app_id]
+    return next((row for row in own if hmac.compare_digest(row["value"].encode(), secret.encode())), None)

@@ -1,0 +1,129 @@
+"""The control plane: what is under ``/sandbox/``, for this machine only, without a token."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from logto_sandbox.environment import Ground
+from logto_sandbox.faults.exchange import Receive, Scope, Send
+from logto_sandbox.faults.spec import FaultError
+from logto_sandbox.seed import SeedError
+from logto_sandbox.store.logs.spec import LogSpecError
+
+PREFIX = "/sandbox/"
+
+
+class ControlError(ValueError):
+    """A request to the control plane that cannot be understood."""
+
+
+def _faults(ground: Ground, body: Any) -> list[dict[str, Any]]:
+    """All faults of a list, or none of them when one is wrong."""
+    specs = body if isinstance(body, list) else [body]
+    kept = list(ground.weather.faults)
+    try:
+        return [ground.weather.add_fault(spec).describe() for spec in specs]
+    except FaultError:
+        ground.weather.faults[:] = kept
+        raise
+
+
+def _limit(ground: Ground, body: Any) -> None:
+    known = {"rate_limit": None, "limiter": "token_bucket", "retry_after": "none"}
+    if not isinstance(body, dict) or (set(body) - set(known)):
+        raise ControlError(f"limit: expected an object with {', '.join(known)}")
+    values: dict[str, Any] = known | body
+    ground.weather.limit(values["rate_limit"], str(values["limiter"]), str(values["retry_after"]))
+
+
+def _object(name: str, body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise ControlError(f"{name}: expected an object, got {body!r}")
+    return body
+
+
+def _shown(ground: Ground) -> list[dict[str, Any]]:
+    return [fault.describe() for fault in ground.weather.faults]
+
+
+# (method, name below /sandbox/) -> what it does with the parsed body; None is answered 204
+ACTIONS: dict[tuple[str, str], Callable[[Ground, Any], Any]] = {
+    ("GET", "stats"): lambda ground, _: ground.recorder.stats(),
+    ("DELETE", "stats"): lambda ground, _: ground.recorder.reset(),
+    ("GET", "requests"): lambda ground, _: ground.recorder.requests(),
+    ("GET", "faults"): lambda ground, _: _shown(ground),
+    ("POST", "faults"): _faults,
+    ("DELETE", "faults"): lambda ground, _: ground.weather.clear_faults(),
+    ("PUT", "limit"): _limit,
+    ("POST", "logs"): lambda ground, body: ground.insert_logs(body),
+    ("GET", "state"): lambda ground, _: ground.state(),
+    ("POST", "reset"): lambda ground, _: ground.reset(),
+    ("POST", "seed"): lambda ground, body: ground.seed(_object("seed", body)),
+}
+_NEEDS_BODY = {("POST", "faults"), ("PUT", "limit"), ("POST", "logs"), ("POST", "seed")}
+
+
+class Control:
+    """The control plane of one sandbox, as an ASGI app."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        response = await self._respond(request)
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        if not _is_loopback(request):
+            return _error(403, "the control plane answers this machine only")
+        name = request.url.path.removeprefix(PREFIX).rstrip("/")
+        allowed = sorted(method for method, known in ACTIONS if known == name)
+        if not allowed:
+            names = ", ".join(sorted({known for _, known in ACTIONS}))
+            return _error(404, f"there is no {PREFIX}{name}; there are: {names}")
+        if request.method not in allowed:
+            return _error(405, f"{PREFIX}{name} takes {', '.join(allowed)}", {"Allow": ", ".join(allowed)})
+        body = None
+        if (request.method, name) in _NEEDS_BODY:
+            try:
+                body = json.loads(await request.body())
+            except ValueError as error:
+                return _error(400, f"the body is no JSON: {error}")
+        try:
+            result = ACTIONS[request.method, name](self._ground, body)
+        except (ControlError, FaultError, LogSpecError, SeedError, ValueError) as error:
+            return _error(400, str(error))
+        return Response(status_code=204) if result is None else JSONResponse(result)
+
+
+def _error(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"error": message}, status, headers)
+
+
+def _is_loopback(request: Request) -> bool:
+    try:
+        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def dispatch(ground: Ground) -> App:
+    """The whole sandbox as one ASGI app: ``/sandbox/*`` here, everything else through the weather."""
+    control = Control(ground)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            chosen = control if scope["path"].startswith(PREFIX) else ground.weather
+            await chosen(scope, receive, send)
+
+    return app

@@ -1,0 +1,237 @@
+"""What each kind of fault does: one small function a kind, given the fault and the storm it belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from logto_sandbox.faults.exchange import Answer, Exchange
+from logto_sandbox.faults.spec import Fault
+from logto_sandbox.store.tenant import ACCESS_ROLE, MANAGEMENT_API, Tenant
+
+if TYPE_CHECKING:
+    from logto_sandbox.faults.middleware import _Storm
+
+Handler = Callable[[Fault, "_Storm"], Awaitable[Answer | None]]
+_JSON = (b"content-type", b"application/json; charset=utf-8")
+_HTML = (b"content-type", b"text/html; charset=utf-8")
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+
+
+def too_many_requests(tenant: Tenant, wait: float | None, retry_after: str = "seconds") -> Answer:
+    """What a firewall in front of the tenant says: 429 without a JSON body.
+
+    :param wait: seconds until a request may pass; None = do not tell
+    :param retry_after: ``none``, ``seconds`` (rounded up) or ``date`` (HTTP-date, by the tenant's clock)
+    """
+    headers = [_TEXT]
+    if wait is not None and retry_after != "none":
+        seconds = int(-(-wait // 1))
+        date = formatdate(tenant.now_ms() / 1000 + seconds, usegmt=True)
+        headers.append((b"retry-after", (date if retry_after == "date" else str(seconds)).encode()))
+    return Answer(429, headers, b"Too Many Requests")
+
+
+def _server_error(status: int) -> Answer:
+    """500 as Logto answers the unexpected (no code), anything else as a gateway in front of it does (HTML)."""
+    if status == 500:
+        request_id = (b"logto-core-request-id", secrets.token_urlsafe(12).encode())
+        return Answer(500, [_JSON, request_id], b'{"message":"Internal server error."}')
+    try:
+        title = f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        title = str(status)
+    return Answer(status, [_HTML], f"<html><head><title>{title}</title></head></html>".encode())
+
+
+async def _rate_limited(fault: Fault, storm: _Storm) -> Answer:
+    return storm.spoil(too_many_requests(storm.tenant, fault["retry_after"], fault["retry_after_as"]))
+
+
+async def _error(fault: Fault, storm: _Storm) -> Answer:
+    if fault["after_commit"]:
+        await storm.run()
+    return storm.spoil(_server_error(fault["status"]))
+
+
+async def _statement_timeout(fault: Fault, storm: _Storm) -> Answer | None:
+    deep = fault.too_deep(storm.exchange.query)
+    answer = None if deep else await storm.run()
+    if not deep and not _counted_too_far(fault, storm.exchange, answer):
+        fault.fired -= 1
+        return answer
+    await asyncio.sleep(fault["seconds"])
+    return storm.spoil(_server_error(500))
+
+
+def _counted_too_far(fault: Fault, exchange: Exchange, answer: Answer | None) -> bool:
+    """Whether an uncapped ``count(*)`` passed ``max_count`` rows."""
+    capped = parse_qs(exchange.query).get("enableCap", [""])[0] in ("1", "true", "y", "yes", "yep", "yeah")
+    total = answer and answer.header("total-number")
+    return bool(total) and not capped and fault["max_count"] is not None and int(total or 0) > fault["max_count"]
+
+
+async def _reset(fault: Fault, storm: _Storm) -> None:
+    if fault["after_commit"]:
+        await storm.run()
+    await storm.drop("reset", with_reset=True)
+
+
+async def _lost_answer(_: Fault, storm: _Storm) -> None:
+    await storm.run()
+    await storm.drop("lost_answer", with_reset=False)
+
+
+async def _truncated(fault: Fault, storm: _Storm) -> Answer | None:
+    answer = await storm.run()
+    if answer is None:
+        return None
+    if answer.status in (204, 304):  # nothing to cut: such an answer is whole after its head
+        await storm.drop("truncated", with_reset=False)
+        return None
+    kept = answer.body[: int(len(answer.body) * fault["keep"])]
+    promised = max(len(answer.body), len(kept) + 1)
+    headers = [
+        *answer.without("content-length").headers,
+        (b"content-length", str(promised).encode()),
+        *storm.weather.connection_headers(storm.exchange.scope),
+    ]
+    storm.record.status = answer.status
+    await storm.exchange.send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await storm.exchange.send({"type": "http.response.body", "body": kept, "more_body": True})
+    await storm.drop("truncated", with_reset=False)
+    return None
+
+
+async def _wrong_content_type(fault: Fault, storm: _Storm) -> Answer:
+    if fault["after_commit"]:
+        await storm.run()
+    page = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body></body></html>"
+    return storm.spoil(Answer(200, [_HTML], page), "wrong_content_type")
+
+
+async def _slow(fault: Fault, storm: _Storm) -> Answer | None:
+    if fault["before_commit"]:
+        await asyncio.sleep(fault["seconds"])
+        return await storm.run()
+    answer = await storm.run()
+    await asyncio.sleep(fault["seconds"])
+    return answer
+
+
+async def _signing_key_rotated(_: Fault, storm: _Storm) -> Answer | None:
+    storm.tenant.rotate_signing_key()
+    return await storm.run()
+
+
+def _token_fault(name: str) -> Handler:
+    async def handle(_: Fault, storm: _Storm) -> Answer | None:
+        storm.tenant.token_faults.add(name)
+        try:
+            return await storm.run()
+        finally:
+            storm.tenant.token_faults.discard(name)
+
+    return handle
+
+
+# Lists into which rows can be put during a walk: route -> body of the POST that makes one.
+_NEW_ROWS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "/api/users": lambda name: {"username": name, "name": name},
+    "/api/roles": lambda name: {"name": name, "description": name},
+    "/api/organizations": lambda name: {"name": name},
+    "/api/applications": lambda name: {"name": name, "type": "MachineToMachine"},
+    "/api/resources": lambda name: {"name": name, "indicator": f"https://{name}.example.com"},
+}
+
+
+async def _rows_inserted(fault: Fault, storm: _Storm) -> Answer | None:
+    answer = await storm.run()
+    rows = _rows(answer)
+    for _ in range(fault["count"]):
+        name = f"weather_{secrets.token_hex(6)}"
+        if storm.exchange.route == "/api/logs" and rows:
+            newest = rows[0]
+            storm.tenant.logs.append(newest["key"], newest["payload"], newest["createdAt"])
+        elif storm.exchange.route in _NEW_ROWS:
+            body = json.dumps(_NEW_ROWS[storm.exchange.route](name)).encode()
+            await storm.weather.call_quietly(_own_request(storm.exchange, "POST", storm.exchange.path, body))
+    return answer
+
+
+async def _rows_deleted(fault: Fault, storm: _Storm) -> Answer | None:
+    answer = await storm.run()
+    own = {storm.tenant.settings.app_id, storm.tenant.settings.norole_id, MANAGEMENT_API, ACCESS_ROLE}
+    rows = [row for row in _rows(answer) if not own & {row.get("id"), row.get("name")}]
+    for row in rows[: fault["count"]]:
+        if storm.exchange.route == "/api/logs":
+            storm.tenant.logs.delete(row["createdAt"], row["createdAt"] + 1, limit=1)
+        else:
+            path = f"{storm.exchange.path}/{row.get('id')}"
+            await storm.weather.call_quietly(_own_request(storm.exchange, "DELETE", path, b""))
+    return answer
+
+
+def _rows(answer: Answer | None) -> list[dict[str, Any]]:
+    if answer is None or answer.status != 200:
+        return []
+    rows = json.loads(answer.body)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def _own_request(exchange: Exchange, method: str, path: str, body: bytes) -> Exchange:
+    """A request on behalf of the client that walks: same token, nothing else of it."""
+    headers = [pair for pair in exchange.scope["headers"] if pair[0] in (b"authorization", b"host")]
+    headers += [_JSON, (b"content-length", str(len(body)).encode())]
+    scope = {**exchange.scope, "method": method, "path": path, "raw_path": path.encode()}
+    scope |= {"query_string": b"", "headers": headers}
+    return Exchange(scope, exchange.receive, exchange.send, method, path, path, "", body)
+
+
+async def _link_absent(fault: Fault, storm: _Storm) -> Answer | None:
+    answer = await storm.run()
+    names = ("link", "total-number") if fault["total_number"] else ("link",)
+    return answer and answer.without(*names)
+
+
+async def _link_mangled(fault: Fault, storm: _Storm) -> Answer | None:
+    answer = await storm.run()
+    if answer is None or answer.header("link") is None:
+        return answer
+    links = [value for name, value in answer.headers if name.lower() == b"link"]
+    first = links[0].partition(b";")[0]
+    mangled = {
+        "garbage": [b'<http://[>; rel="next', b"rel=next;;,"],
+        "foreign_host": [link.replace(b"://", b"://logto.invalid/") for link in links],
+        "no_next": [link for link in links if b'rel="next"' not in link],
+        "always_next": [*(link for link in links if b'rel="next"' not in link), first + b'; rel="next"'],
+    }[fault["mode"]]
+    kept = answer.without("link")
+    kept.headers.extend((b"link", link) for link in mangled)
+    return kept
+
+
+HANDLERS: dict[str, Handler] = {
+    "rate_limited": _rate_limited,
+    "error": _error,
+    "statement_timeout": _statement_timeout,
+    "reset": _reset,
+    "lost_answer": _lost_answer,
+    "truncated": _truncated,
+    "wrong_content_type": _wrong_content_type,
+    "slow": _slow,
+    "signing_key_rotated": _signing_key_rotated,
+    "token_without_scope": _token_fault("without_scope"),
+    "secret_expired": _token_fault("secret_expired"),
+    "token_quota": _token_fault("token_quota"),
+    "rows_inserted": _rows_inserted,
+    "rows_deleted": _rows_deleted,
+    "link_absent": _link_absent,
+    "link_mangled": _link_mangled,
+}
