@@ -1,7 +1,7 @@
 """Everything that this package raises on its own account.
 
-One family, so that a DAG author can catch ``LogtoError`` and mean all of it. The names say what to do next: mend the
-input, mend the Connection, wait, look again, or give up. Positional arguments are kept in ``args`` so that every error
+One family, so that a DAG author can catch ``LogtoError`` and mean all of it. The names say what to do next: fix the
+input, fix the Connection, wait, look again, or give up. Positional arguments are kept in ``args`` so that every error
 survives pickling between processes.
 """
 
@@ -20,17 +20,17 @@ class LogtoError(Exception):
 class InvalidInput(LogtoError, ValueError):
     """An argument is wrong; nothing was sent. The message names the field and what would be right."""
 
-    def __init__(self, field: str, mend: str) -> None:
-        super().__init__(field, mend)
+    def __init__(self, field: str, hint: str) -> None:
+        super().__init__(field, hint)
         self.field = field
-        self.mend = mend
+        self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.mend}"
+        return f"{self.field}: {self.hint}"
 
 
 class ConfigurationError(LogtoError):
-    """The Connection (or the Logto application behind it) is set up wrongly; the message mends it."""
+    """The Connection (or the Logto application behind it) is set up wrongly; the message says how to fix it."""
 
 
 class ConnectionFailed(LogtoError):
@@ -61,7 +61,7 @@ class LogtoApiError(LogtoError):
     :param code: Logto's machine-readable code (``user.email_already_in_use``), or None where the body had none.
     :param message: Logto's own words (localized: never branch on them).
     :param request_id: ``Logto-Core-Request-Id``, the handle for the server's own log.
-    :param hint: the sentence that mends it, for known mistakes.
+    :param hint: the sentence that says how to fix it, for known mistakes.
     :param retry_after: seconds the server asked to wait, if it did.
     """
 
@@ -157,6 +157,12 @@ class OutcomeUnknown(LogtoError):
             f"{self.operation} may or may not have taken effect and is not sent again, since that could do it twice; "
             f"look before repeating it. Cause: {self.cause}"
         )
+
+
+class SharedStateUnavailable(LogtoError):
+    """What tasks share (a file or Redis) cannot be reached. Handled inside the client, which goes on alone."""
+
+    transient = True
 
 
 class IncompleteList(LogtoError):

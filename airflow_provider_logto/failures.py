@@ -14,7 +14,7 @@ from airflow_provider_logto.exceptions import LogtoError, OutcomeUnknown
 
 @contextmanager
 def permanent_failures(unrepeatable: bool = False) -> Iterator[None]:
-    """Turn errors that a retry cannot mend into ``AirflowFailException`` where no retry policy can say so.
+    """Turn errors that a retry cannot fix into ``AirflowFailException`` where no retry policy can say so.
 
     :param unrepeatable: the caller cannot look whether a lost write took effect, so that even a retry of the task could
         do it twice: fail for good then, on every Airflow.

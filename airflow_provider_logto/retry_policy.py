@@ -19,7 +19,7 @@ Verdict = Literal["retry", "fail", "default"]
 
 
 class LogtoRetryPolicy(RetryPolicy):
-    """Retries what waiting mends and nothing else: ``CreateUserOperator(..., retry_policy=LogtoRetryPolicy())``.
+    """Retries what waiting fixes and nothing else: ``CreateUserOperator(..., retry_policy=LogtoRetryPolicy())``.
 
     ========================================================== =====================================================
     error                                                      the task
@@ -62,7 +62,7 @@ class LogtoRetryPolicy(RetryPolicy):
         """What Airflow asks after a failure."""
         verdict, seconds = self.judge(exception)
         if verdict == "fail":
-            return RetryDecision.fail(f"{type(exception).__name__}: a retry cannot mend this")
+            return RetryDecision.fail(f"{type(exception).__name__}: a retry cannot fix this")
         if verdict == "retry" and seconds is not None:
             return RetryDecision.retry(timedelta(seconds=seconds), f"rate limited, again in {seconds:.0f} s")
         return RetryDecision.default()

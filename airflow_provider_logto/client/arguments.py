@@ -37,14 +37,14 @@ def checked_method(method: str) -> str:
 
 
 def checked_path(path: str) -> str:
-    mend = "give the operation's path, e.g. /users/{id}: no host, no query, no '..'; values percent-encoded"
+    hint = "give the operation's path, e.g. /users/{id}: no host, no query, no '..'; values percent-encoded"
     if not path.startswith("/") or path.startswith("//") or any(c in path for c in "?#\\") or not path.isprintable():
-        raise InvalidInput("path", f"{path!r}: {mend}")
+        raise InvalidInput("path", f"{path!r}: {hint}")
     if " " in path or any(piece in (".", "..") for piece in re.split(r"[/\\]", unquote(path))):
-        raise InvalidInput("path", f"{path!r}: {mend}")
+        raise InvalidInput("path", f"{path!r}: {hint}")
     stripped = path.removeprefix("/api") if path == "/api" or path.startswith("/api/") else path
     if not stripped.strip("/") or "//" in stripped:
-        raise InvalidInput("path", f"{path!r}: {mend}")
+        raise InvalidInput("path", f"{path!r}: {hint}")
     return stripped
 
 

@@ -61,7 +61,7 @@ class Endpoint:
         :param port: overrides none, completes a host that has none.
         :param resource: explicit indicator; wins over the derived one.
         :param allow_http: permit plain http to a host that is not loopback.
-        :raises ConfigurationError: naming the field and the mend.
+        :raises ConfigurationError: naming the field and how to fix it.
         """
         if not host or not host.strip():
             raise ConfigurationError("host is missing: set it to the tenant's endpoint, https://<tenant>.logto.app")

@@ -102,14 +102,14 @@ class Reply:
         reply = cls.peek(response, decode)
         headers, media = reply.headers, _media(reply.headers)
         if reply.data is None and response.content.strip() not in (b"", b"null") and response.status_code < 400:
-            raise explain(operation, reply, CUT_SHORT)
+            raise unreadable(operation, reply, CUT_SHORT)
         if response.status_code < 300 and media in ("text/html", "application/xhtml+xml"):
-            raise explain(
+            raise unreadable(
                 operation, reply, "a web page came back instead of data: is host the tenant's Logto endpoint?"
             )
         if 300 <= response.status_code < 400:
             target = headers.get("location", "elsewhere")
-            raise explain(operation, reply, f"the server redirects to {target}: put the final address into host")
+            raise unreadable(operation, reply, f"the server redirects to {target}: put the final address into host")
         if response.status_code >= 400:
             raise _refusal(operation, reply, hint)
         return reply
@@ -121,9 +121,9 @@ def is_rate_limit(reply: Reply) -> bool:
     return reply.status == 429 and str(body.get("code")) not in QUOTA_CODES | MESSAGE_LIMIT_CODES
 
 
-def explain(operation: str, reply: Reply, mend: str) -> UnreadableAnswer:
+def unreadable(operation: str, reply: Reply, reason: str) -> UnreadableAnswer:
     """An answer that is not what a Management API sends."""
-    return UnreadableAnswer(operation, reply.status, None, mend, reply.request_id)
+    return UnreadableAnswer(operation, reply.status, None, reason, reply.request_id)
 
 
 def connection_failed(
@@ -169,8 +169,8 @@ def _refusal(operation: str, reply: Reply, hint: Hint) -> LogtoApiError:
     if isinstance(body.get("details"), str):
         message = f"{message} {body['details']}".strip()
     kind = _kind(reply.status, code)
-    mend = hint(reply) or _hint(kind, reply, code)
-    return kind(operation, reply.status, code, message, reply.request_id, mend, reply.retry_after)
+    advice = hint(reply) or _hint(kind, reply, code)
+    return kind(operation, reply.status, code, message, reply.request_id, advice, reply.retry_after)
 
 
 def _kind(status: int, code: str | None) -> type[LogtoApiError]:

@@ -147,9 +147,9 @@ class Exporter:
                 async for batch in batches:
                     for start in range(0, len(batch), PORTION):
                         rows = batch[start : start + PORTION]
-                        await _to_the_end(self._add, spool, rows, await self._prepared(rows), files)
+                        await _to_the_end(self._write_portion, spool, rows, await self._prepared(rows), files)
                         self._progress.advance(len(rows), rows[-1].created_at)
-            await _to_the_end(self._add, spool, (), (), files)
+            await _to_the_end(self._write_portion, spool, (), (), files)
         finally:
             spool.discard()
 
@@ -161,7 +161,9 @@ class Exporter:
             await asyncio.sleep(0)
         return prepared
 
-    def _add(self, spool: Spool, rows: Sequence[Row], prepared: Sequence[Prepared], files: list[FileEntry]) -> None:
+    def _write_portion(
+        self, spool: Spool, rows: Sequence[Row], prepared: Sequence[Prepared], files: list[FileEntry]
+    ) -> None:
         """In a thread: spool rows (none: finish the last file), upload what they complete."""
         for entry, local in spool.add(rows, prepared) if rows else spool.finish():
             self._upload(entry, local)

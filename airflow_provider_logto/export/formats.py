@@ -109,8 +109,8 @@ def check_format(file_format: str, compression: str) -> None:
     except ImportError as error:
         extra = "parquet" if file_format == "parquet" else "zstd"
         field = "file_format" if file_format == "parquet" else "compression"
-        mend = f"{error}; install the extra: pip install 'airflow-provider-logto[{extra}]'"
-        raise InvalidInput(field, mend) from None
+        hint = f"{error}; install the extra: pip install 'airflow-provider-logto[{extra}]'"
+        raise InvalidInput(field, hint) from None
 
 
 def open_writer(file: IO[bytes], file_format: str, compression: str) -> RecordWriter:

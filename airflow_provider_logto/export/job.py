@@ -120,16 +120,16 @@ def _compact(moment_ms: int) -> str:
 
 
 def _moment(name: str, value: Any) -> int:
-    mend = "give a datetime with a time zone, or its ISO form, e.g. 2026-01-31T12:00:00+00:00"
+    hint = "give a datetime with a time zone, or its ISO form, e.g. 2026-01-31T12:00:00+00:00"
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
-            raise InvalidInput(name, f"{value!r} is no point in time; {mend}") from None
+            raise InvalidInput(name, f"{value!r} is no point in time; {hint}") from None
     if not isinstance(value, datetime):
-        raise InvalidInput(name, f"{value!r} is no point in time; {mend}")
+        raise InvalidInput(name, f"{value!r} is no point in time; {hint}")
     if value.tzinfo is None or value.utcoffset() is None:
-        raise InvalidInput(name, f"{value.isoformat()} has no time zone; {mend}")
+        raise InvalidInput(name, f"{value.isoformat()} has no time zone; {hint}")
     # Up to the next whole millisecond: the server shows no finer times.
     return math.ceil((value - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000 - 1e-6)
 

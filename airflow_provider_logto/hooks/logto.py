@@ -117,7 +117,7 @@ class LogtoHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Fetch a new token and read one user, past every cache.
 
-        :returns: whether it works, and a sentence: what was reached, or what to mend.
+        :returns: whether it works, and a sentence: what was reached, or what to fix.
         """
         try:
             settings = self._settings(tolerant=False)
@@ -182,7 +182,7 @@ class LogtoHook(BaseHook):
             settings.credentials,
             token_cache=cache,
             pacer=pacer,
-            retry=RetryOptions(until=shared_state.stops_at()),
+            retry=RetryOptions(until=shared_state.task_deadline()),
             timeout=settings.timeout,
             verify=settings.verify,
             on_secret=on_secret,
@@ -220,7 +220,7 @@ _END = object()
 
 
 def _alone(error: ConfigurationError) -> Mode:
-    """A task goes on without what its Connection names wrongly; the Connection test says what to mend."""
+    """A task goes on without what its Connection names wrongly; the Connection test says what to fix."""
     warn_once(str(error))
     return "alone"
 

@@ -36,7 +36,7 @@ class ConnectionSettings:
     def of(cls, connection: Connection, extra: Mapping[str, Any], tolerant: bool = True) -> ConnectionSettings:
         """
         :param tolerant: a wrong share is warned of and replaced by the default (in tasks), instead of refused.
-        :raises ConfigurationError: naming the field and the mend.
+        :raises ConfigurationError: naming the field and how to fix it.
         """
         allow_http = _boolean("allow_http", extra.get("allow_http"), default=False)
         endpoint = Endpoint.parse(connection.host, connection.port, _text("resource", extra), allow_http)

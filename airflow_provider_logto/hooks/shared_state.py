@@ -95,7 +95,7 @@ def redis_server(connection: Connection, extra: Mapping[str, Any]) -> RedisServe
     )
 
 
-def stops_at() -> float | None:
+def task_deadline() -> float | None:
     """When the running task's ``execution_timeout`` ends it, by ``time.monotonic()``; None where nothing will."""
     from airflow.providers.common.compat.sdk import get_current_context
 

@@ -188,9 +188,9 @@ def _external_id(organization: Organization) -> Any:
     return (organization.get("customData") or {}).get(EXTERNAL_ID)
 
 
-def _only(organizations: list[Organization], what: str, mend: str) -> Organization | None:
+def _only(organizations: list[Organization], what: str, hint: str) -> Organization | None:
     if len(organizations) > 1:
-        raise Ambiguous(f"{len(organizations)} organizations have {what} ({_ids(organizations)}); {mend}")
+        raise Ambiguous(f"{len(organizations)} organizations have {what} ({_ids(organizations)}); {hint}")
     return organizations[0] if organizations else None
 
 

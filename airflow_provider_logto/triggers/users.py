@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-#: How many failures in a row that waiting may mend are borne before the trigger gives up.
+#: How many failures in a row that waiting may fix are borne before the trigger gives up.
 MAX_CONSECUTIVE_FAILURES = 10
 
 

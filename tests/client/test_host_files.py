@@ -18,10 +18,10 @@ import pytest
 from airflow_provider_logto.client.auth.token_cache import Token
 from airflow_provider_logto.client.sharing import schedule
 from airflow_provider_logto.client.sharing.encryption import Vault
-from airflow_provider_logto.client.sharing.host_files import FileCell, HostTokenCache, unsafe
+from airflow_provider_logto.client.sharing.host_files import FileCell, HostTokenCache, prepare_directory
 from airflow_provider_logto.client.sharing.pacing import CellPacer
 from airflow_provider_logto.client.sharing.schedule import Schedule
-from airflow_provider_logto.client.sharing.stores import StoreUnavailable
+from airflow_provider_logto.exceptions import SharedStateUnavailable
 from logto_sandbox import Sandbox
 
 from .conftest import client_of
@@ -33,7 +33,7 @@ SECRET = "a secret"
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """A directory that passed the check."""
-    assert unsafe(tmp_path / "state") is None
+    prepare_directory(tmp_path / "state")
     return tmp_path / "state"
 
 
@@ -133,7 +133,7 @@ def test_what_is_not_ours_is_ignored_and_written_anew(directory: Path, tmp_path:
                 path.chmod(0o600)
         assert await cache.get("k") is None
         if spoil == "directory":
-            with pytest.raises(StoreUnavailable):
+            with pytest.raises(SharedStateUnavailable):
                 await cache.put("k", TOKEN)
             return
         await cache.put("k", TOKEN)
@@ -172,7 +172,8 @@ def test_a_lock_that_another_holds_is_waited_for_without_blocking(directory: Pat
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
 def test_an_open_directory_is_refused_and_left_as_it_is(tmp_path: Path, mode: int) -> None:
     tmp_path.chmod(mode)
-    assert "chmod 700" in (unsafe(tmp_path) or "")
+    with pytest.raises(SharedStateUnavailable, match="chmod 700"):
+        prepare_directory(tmp_path)
     assert stat.S_IMODE(tmp_path.stat().st_mode) == mode
 
 
@@ -180,11 +181,15 @@ def test_other_places_that_are_refused(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "file").write_text("")
     (tmp_path / "target").mkdir(mode=0o700)
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    assert "cannot be made" in (unsafe(tmp_path / "file") or "")
-    assert "cannot be made" in (unsafe(tmp_path / "file" / "below") or "")
-    assert "is not a directory" in (unsafe(tmp_path / "link") or "")
+    with pytest.raises(SharedStateUnavailable, match="cannot be made"):
+        prepare_directory(tmp_path / "file")
+    with pytest.raises(SharedStateUnavailable, match="cannot be made"):
+        prepare_directory(tmp_path / "file" / "below")
+    with pytest.raises(SharedStateUnavailable, match="is not a directory"):
+        prepare_directory(tmp_path / "link")
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    assert "another user" in (unsafe(tmp_path / "target") or "")
+    with pytest.raises(SharedStateUnavailable, match="another user"):
+        prepare_directory(tmp_path / "target")
 
 
 # -- many processes
@@ -320,5 +325,5 @@ def test_a_file_that_cannot_be_trusted_or_had_is_unavailable(
     with (path if path.is_file() else tmp_path / "other").open("ab") as other:
         if spoil == "locked":
             fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(SharedStateUnavailable):
             asyncio.run(FileCell(path).update(lambda kept, now: (kept, None)))

@@ -22,7 +22,7 @@ from airflow_provider_logto.client.sharing import schedule
 from airflow_provider_logto.client.sharing.encryption import Vault
 from airflow_provider_logto.client.sharing.redis_server import RedisPacer, RedisServer, RedisStore, RedisTokenCache
 from airflow_provider_logto.client.sharing.schedule import Schedule
-from airflow_provider_logto.client.sharing.stores import StoreUnavailable
+from airflow_provider_logto.exceptions import SharedStateUnavailable
 from logto_sandbox import Sandbox
 
 from .conftest import client_of
@@ -231,11 +231,11 @@ def test_a_fleet_of_loops_fetches_one_token(server: RedisServer, prefix: str, sa
 
 def test_nobody_answers() -> None:
     async def use(store: RedisStore) -> None:
-        with pytest.raises(StoreUnavailable, match=r"redis 127\.0\.0\.1:9/0"):
+        with pytest.raises(SharedStateUnavailable, match=r"redis 127\.0\.0\.1:9/0"):
             await RedisPacer(store, "t", 200, 1.0).wait()
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(SharedStateUnavailable):
             await RedisTokenCache(store, Vault("s")).get("k")
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(SharedStateUnavailable):
             async with RedisTokenCache(store, Vault("s")).lock("k"):
                 pass
 

@@ -92,7 +92,7 @@ BAD = {"error": "invalid_client", "error_description": "client authentication fa
         (400, {"error": "invalid_request", "error_description": "client secret has expired"}, "has expired"),
         (400, {"error": "invalid_request", "error_description": "requested grant type is not allowed"}, "machine-to-m"),
         (400, {"error": "invalid_request", "error_description": "client_id mismatch"}, "client_id mismatch"),
-        (400, {"error": "invalid_target", "error_description": "x"}, "mend `resource`"),
+        (400, {"error": "invalid_target", "error_description": "x"}, "fix `resource`"),
         (403, {"error": "access_denied", "error_description": "no entry"}, "token script) refused: no entry"),
         (400, {"error": "unsupported_grant_type"}, "is host a Logto endpoint"),
         (429, {"code": "auth.exceed_token_limit"}, ""),

@@ -60,7 +60,7 @@ def test_the_connection_test_goes_past_the_cache(connect: Connect, sandbox: Sand
 
 
 @pytest.mark.parametrize(
-    ("fields", "extra", "mend"),
+    ("fields", "extra", "hint"),
     [
         ({"password": "wrong"}, {}, "check password"),
         ({"login": "nobody"}, {}, "check login"),
@@ -81,11 +81,11 @@ def test_the_connection_test_goes_past_the_cache(connect: Connect, sandbox: Sand
     ],
 )
 def test_a_broken_connection_says_what_to_mend(
-    connect: Connect, fields: dict[str, Any], extra: dict[str, Any], mend: str
+    connect: Connect, fields: dict[str, Any], extra: dict[str, Any], hint: str
 ) -> None:
     works, message = connect(extra, **fields).test_connection()
     assert not works
-    assert mend in message
+    assert hint in message
     assert "sandbox-m2m-secret" not in message
 
 

@@ -143,11 +143,11 @@ def test_a_redis_connection_is_read_as_airflow_reads_it() -> None:
 
 
 def test_an_operation_knows_when_its_task_must_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert shared_state.stops_at() is None  # outside a task
+    assert shared_state.task_deadline() is None  # outside a task
     task = SimpleNamespace(execution_timeout=timedelta(minutes=10))
     started = datetime.now(UTC) - timedelta(minutes=4)
     context = {"task": task, "ti": SimpleNamespace(start_date=started)}
     monkeypatch.setattr("airflow.providers.common.compat.sdk.get_current_context", lambda: context)
-    assert shared_state.stops_at() == pytest.approx(time.monotonic() + 360, abs=2)
+    assert shared_state.task_deadline() == pytest.approx(time.monotonic() + 360, abs=2)
     task.execution_timeout = None
-    assert shared_state.stops_at() is None
+    assert shared_state.task_deadline() is None

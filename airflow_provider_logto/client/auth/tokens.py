@@ -18,7 +18,7 @@ import httpx
 
 from airflow_provider_logto.client.auth.token_cache import LOCK_PATIENCE, Token, TokenCache
 from airflow_provider_logto.client.endpoint import Endpoint
-from airflow_provider_logto.client.replies import Reply, connection_failed, explain
+from airflow_provider_logto.client.replies import Reply, connection_failed, unreadable
 from airflow_provider_logto.exceptions import Forbidden, LogtoError
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ async def fetch_token(http: httpx.AsyncClient, endpoint: Endpoint, credentials: 
 
     :returns: a token that carries the scope ``all``.
     :raises AuthFailed, Forbidden, QuotaExhausted, RateLimited, ServerFailed, ConnectionFailed, UnreadableAnswer:
-        each with the sentence that mends it.
+        each with the sentence that says how to fix it.
     """
     asked_at = time.time()
     try:
@@ -76,7 +76,7 @@ async def fetch_token(http: httpx.AsyncClient, endpoint: Endpoint, credentials: 
     body = reply.data if isinstance(reply.data, dict) else {}
     value, lifetime = body.get("access_token"), body.get("expires_in")
     if not isinstance(value, str) or not value or not isinstance(lifetime, int | float) or not lifetime > 0:
-        raise explain(OPERATION, reply, "the answer carries no access token: is this host a Logto endpoint?")
+        raise unreadable(OPERATION, reply, "the answer carries no access token: is this host a Logto endpoint?")
     if "all" not in str(body.get("scope", "")).split():
         raise Forbidden(
             OPERATION,
@@ -93,7 +93,7 @@ async def fetch_token(http: httpx.AsyncClient, endpoint: Endpoint, credentials: 
 
 
 def token_hint(reply: Reply, endpoint: Endpoint, credentials: Credentials) -> str:
-    """The sentence that mends a refusal of the token endpoint (branches on OAuth's ``error``, not on the status)."""
+    """The sentence that explains a refusal of the token endpoint (branches on OAuth's ``error``, not on the status)."""
     body = reply.data if isinstance(reply.data, dict) else {}
     error, description = body.get("error"), str(body.get("error_description", ""))
     if endpoint.port == 3002:
@@ -109,7 +109,7 @@ def token_hint(reply: Reply, endpoint: Endpoint, credentials: Credentials) -> st
     if error == "invalid_target":
         return (
             f"the API resource {endpoint.resource!r} is unknown there: on a self-hosted Logto it is "
-            "https://default.logto.app/api, on Logto Cloud https://<tenant>.logto.app/api; mend `resource` in extra"
+            "https://default.logto.app/api, on Logto Cloud https://<tenant>.logto.app/api; fix `resource` in extra"
         )
     if error == "access_denied" or (error == "invalid_request" and reply.status != 429):
         return f"the token endpoint (or the tenant's own token script) refused: {description or 'no reason given'}"
@@ -241,14 +241,14 @@ async def renewable(response: httpx.Response) -> bool:
 
 
 def bearer_hint(reply: Reply, endpoint: Endpoint) -> str:
-    """The sentence that mends a 401 or 403 of the API itself."""
+    """The sentence that explains a 401 or 403 of the API itself."""
     body = reply.data if isinstance(reply.data, dict) else {}
     raw = body.get("data")
     data = raw if isinstance(raw, dict) else {}
     if reply.status == 403 and body.get("code") == "auth.forbidden":
         return "the token lacks the scope `all`: give the application a role that holds the Management API permission"
     if data.get("claim") == "aud":
-        return f"the token is for {endpoint.resource!r}, not for this tenant's Management API: mend `resource` in extra"
+        return f"the token is for {endpoint.resource!r}, not for this tenant's Management API: fix `resource` in extra"
     if data.get("claim") == "iss":
         return "the token was issued under another host name: use the tenant's own host, not its custom domain"
     if data.get("code") == "ERR_JWKS_NO_MATCHING_KEY":

@@ -12,11 +12,10 @@ from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.sharing.encryption import Vault
 from airflow_provider_logto.client.sharing.fallback import FallbackPacer, FallbackTokenCache, warn_once
-from airflow_provider_logto.client.sharing.host_files import FileCell, HostTokenCache, unsafe
+from airflow_provider_logto.client.sharing.host_files import FileCell, HostTokenCache, prepare_directory
 from airflow_provider_logto.client.sharing.pacing import CellPacer, Pacer, process_pacer
 from airflow_provider_logto.client.sharing.redis_server import RedisPacer, RedisServer, RedisStore, RedisTokenCache
-from airflow_provider_logto.client.sharing.stores import StoreUnavailable
-from airflow_provider_logto.exceptions import ConfigurationError
+from airflow_provider_logto.exceptions import ConfigurationError, SharedStateUnavailable
 
 #: What a process that was meant to share the pace, but cannot, takes of its share.
 ALONE = 0.25
@@ -67,24 +66,27 @@ def token_cache_and_pacer(
 async def check_mode(mode: Mode, directories: Sequence[Path] = ()) -> None:
     """Try what :func:`shared_state` would use, for a Connection test.
 
-    :raises ConfigurationError: naming what is wrong and the mend.
+    :raises ConfigurationError: naming what is wrong and how to fix it.
     """
-    if isinstance(mode, RedisServer):
-        store = RedisStore(mode)
-        try:
-            await RedisPacer(store, "check", None, 1.0).run("look")
-        except StoreUnavailable as error:
-            raise ConfigurationError(f"extra.shared_state: {error}") from error
-        finally:
-            await store.close()
-    elif mode == "host" and directories and (reason := unsafe(directories[0])):
-        raise ConfigurationError(f"extra.shared_state: {reason}")
+    try:
+        if isinstance(mode, RedisServer):
+            store = RedisStore(mode)
+            try:
+                await RedisPacer(store, "check", None, 1.0).run("look")
+            finally:
+                await store.close()
+        elif mode == "host" and directories:
+            prepare_directory(directories[0])
+    except SharedStateUnavailable as error:
+        raise ConfigurationError(f"extra.shared_state: {error}") from error
 
 
 def _first_safe(directories: Sequence[Path]) -> Path | None:
     for directory in directories:
-        reason = unsafe(directory)
-        if reason is None:
+        try:
+            prepare_directory(directory)
+        except SharedStateUnavailable as error:
+            warn_once(f"token and pace cannot be shared there: {error}")
+        else:
             return directory
-        warn_once(f"token and pace cannot be shared there: {reason}")
     return None

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from airflow_provider_logto.client.auth.token_cache import LOCK_PATIENCE, Token, TokenCache
 from airflow_provider_logto.client.sharing.pacing import Pacer
-from airflow_provider_logto.client.sharing.stores import StoreUnavailable
+from airflow_provider_logto.exceptions import SharedStateUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class _Fallback(Generic[S]):
         if self._up:
             try:
                 return await call(self._shared)
-            except StoreUnavailable as error:
+            except SharedStateUnavailable as error:
                 self._failed(error)
         return await call(self._alone)
 
@@ -54,7 +54,7 @@ class _Fallback(Generic[S]):
     def _up(self) -> bool:
         return time.monotonic() >= self._broken_until
 
-    def _failed(self, error: StoreUnavailable) -> None:
+    def _failed(self, error: SharedStateUnavailable) -> None:
         self._broken_until = time.monotonic() + PAUSE
         warn_once(_ALONE, error)
 
@@ -97,7 +97,7 @@ class FallbackTokenCache(_Fallback[TokenCache]):
             if self._up:
                 try:
                     held = await stack.enter_async_context(self._shared.lock(key, patience))
-                except StoreUnavailable as error:
+                except SharedStateUnavailable as error:
                     self._failed(error)
             if held is None:
                 held = await stack.enter_async_context(self._alone.lock(key, patience))

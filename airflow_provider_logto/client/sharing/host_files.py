@@ -22,7 +22,7 @@ from typing import TypeVar
 from airflow_provider_logto.client.auth.token_cache import LOCK_PATIENCE, Token, poll
 from airflow_provider_logto.client.sharing.encryption import Vault
 from airflow_provider_logto.client.sharing.schedule import Schedule, sane
-from airflow_provider_logto.client.sharing.stores import StoreUnavailable
+from airflow_provider_logto.exceptions import SharedStateUnavailable
 
 T = TypeVar("T")
 
@@ -34,8 +34,16 @@ _CAREFULLY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _RECORD = struct.Struct("<16s8d")
 
 
-def unsafe(directory: Path) -> str | None:
-    """Why a directory may not keep secrets, and the mend; None when it may. Makes it (mode 0700) if there is none."""
+def prepare_directory(directory: Path) -> None:
+    """Make a directory for secrets (mode 0700) if there is none, and check that no other user can get at it.
+
+    :raises SharedStateUnavailable: why it may not keep secrets, and how to fix it.
+    """
+    if reason := _unfit(directory):
+        raise SharedStateUnavailable(reason)
+
+
+def _unfit(directory: Path) -> str | None:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = directory.lstat()
@@ -55,7 +63,7 @@ def unsafe(directory: Path) -> str | None:
 class HostTokenCache:
     """Tokens of every process on this host that knows the application's secret.
 
-    :param directory: passed :func:`unsafe`.
+    :param directory: passed :func:`prepare_directory`.
     :param vault: encrypts them.
     """
 
@@ -104,7 +112,7 @@ class FileCell:
     Its clock is the machine's monotonic one, which all processes share and nobody can set; the boot id tells a record
     of before a restart from one of now.
 
-    :param path: the file; its directory passed :func:`unsafe`.
+    :param path: the file; its directory passed :func:`prepare_directory`.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -114,11 +122,11 @@ class FileCell:
 
     async def update(self, change: Callable[[Schedule, float], tuple[Schedule | None, T]]) -> T:
         """
-        :raises StoreUnavailable: when the file cannot be opened, locked or written.
+        :raises SharedStateUnavailable: when the file cannot be opened, locked or written.
         """
         async with _locked(self._path, PACE_PATIENCE) as handle:
             if handle is None:
-                raise StoreUnavailable(f"{self._path} stays locked")
+                raise SharedStateUnavailable(f"{self._path} stays locked")
             with _unavailable():
                 now = self._clock()
                 changed, result = change(sane(self._decode(os.pread(handle, 256, 0)), now), now)
@@ -145,7 +153,7 @@ async def _locked(path: Path, patience: float, pause: float = 0.001) -> AsyncIte
         handle = os.open(path, os.O_RDWR | os.O_CREAT | _CAREFULLY, 0o600)
     try:
         if not _is_private(handle):
-            raise StoreUnavailable(f"{path} is not this user's own file: remove it")
+            raise SharedStateUnavailable(f"{path} is not this user's own file: remove it")
         yield handle if await poll(lambda: _try_lock(handle), patience, pause) else None
     finally:
         os.close(handle)
@@ -157,7 +165,7 @@ def _try_lock(handle: int) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        raise StoreUnavailable(f"no file locks here: {error.strerror}") from error
+        raise SharedStateUnavailable(f"no file locks here: {error.strerror}") from error
     return True
 
 
@@ -192,4 +200,4 @@ def _unavailable() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreUnavailable(str(error)) from error
+        raise SharedStateUnavailable(str(error)) from error

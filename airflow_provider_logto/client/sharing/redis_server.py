@@ -21,7 +21,7 @@ from airflow_provider_logto.client.auth.token_cache import LOCK_PATIENCE, Token
 from airflow_provider_logto.client.sharing import schedule
 from airflow_provider_logto.client.sharing.encryption import Vault
 from airflow_provider_logto.client.sharing.pacing import wait_for_place
-from airflow_provider_logto.client.sharing.stores import StoreUnavailable
+from airflow_provider_logto.exceptions import SharedStateUnavailable
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -134,7 +134,7 @@ class RedisStore:
     async def ask(self, command: Callable[[Redis], Awaitable[Any]]) -> Any:
         """Run one command.
 
-        :raises StoreUnavailable: when Redis does not answer, or answers with an error.
+        :raises SharedStateUnavailable: when Redis does not answer, or answers with an error.
         """
         loop = asyncio.get_running_loop()
         if loop not in self._clients:
@@ -142,14 +142,14 @@ class RedisStore:
                 # In a thread: the first import takes a quarter of a second, which would hold up a triggerer.
                 await asyncio.to_thread(importlib.import_module, "redis.asyncio")
             except ImportError as error:
-                raise StoreUnavailable("redis is not installed: install airflow-provider-logto[redis]") from error
+                raise SharedStateUnavailable("redis is not installed: install airflow-provider-logto[redis]") from error
             self._clients.setdefault(loop, self._connect())
         from redis.exceptions import RedisError
 
         try:
             return await command(self._clients[loop])
         except (RedisError, OSError) as error:
-            raise StoreUnavailable(f"{self._server.address}: {error}") from error
+            raise SharedStateUnavailable(f"{self._server.address}: {error}") from error
 
     async def close(self) -> None:
         """Close the running event loop's connections."""
@@ -216,7 +216,7 @@ class RedisTokenCache:
             yield held
         finally:
             if held:
-                with suppress(StoreUnavailable):  # it frees itself in time
+                with suppress(SharedStateUnavailable):  # it frees itself in time
                     await self._store.ask(lambda redis: redis.eval(_RELEASE, 1, place, mark))
 
     async def close(self) -> None:

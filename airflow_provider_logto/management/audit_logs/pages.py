@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.pagination import PAGE_SIZE
-from airflow_provider_logto.client.replies import Reply, explain
+from airflow_provider_logto.client.replies import Reply, unreadable
 from airflow_provider_logto.exceptions import LogtoApiError
 from airflow_provider_logto.management.audit_logs.rows import Row, decode_rows
 
@@ -188,7 +188,7 @@ def read(reply: Reply) -> LogPage:
     """
     rows = reply.data
     if not isinstance(rows, list) or not {Row}.issuperset(map(type, rows)):
-        raise explain(OPERATION, reply, "the answer is no list of audit logs")
+        raise unreadable(OPERATION, reply, "the answer is no list of audit logs")
     total = reply.headers.get("total-number", "")
     count = int(total) if total.isdigit() else len(rows)
     return LogPage(rows, count, "total-number-is-capped" in reply.headers)
