@@ -178,3 +178,7 @@ class IncompleteList(LogtoError):
 
     def __str__(self) -> str:
         return f"{self.operation} showed {self.seen} distinct items but the server counts {self.total}"
+
+
+class WebhookRejected(LogtoError):
+    """A webhook delivery is not genuine, too old, or no event; answer it with 401 and do nothing."""

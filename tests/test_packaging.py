@@ -41,6 +41,7 @@ FLOORS: dict[str, set[str]] = {
     "triggers": {"client", "exceptions", "hooks", "management"},
     "links": {"exceptions", "hooks"},
     "retry_policy": {"exceptions"},
+    "webhooks": {"exceptions"},
 }
 
 
