@@ -1,10 +1,9 @@
 """Webhooks from Logto: is this delivery genuine and fresh, and what does it say?
 
-Logto signs the raw body of a delivery with the webhook's signing key: header ``logto-signature-sha-256``, lower-case hex
-HMAC-SHA256. There is neither a timestamp nor a delivery id beside it, so an old delivery keeps a good signature for
-ever. :func:`verify` therefore judges the signed ``createdAt`` too; a receiver that must not act twice within the
-tolerance remembers the SHA-256 of the raw body (``docs/webhooks.md`` shows how).
-
+Logto signs the raw body of a delivery with the signing key of the webhook: header ``logto-signature-sha-256``,
+lower-case hex HMAC-SHA256. There is neither a timestamp nor a delivery id beside it, so the signature of an old
+delivery stays good. :func:`verify` therefore judges the signed ``createdAt`` too; a receiver that must not act twice
+within the tolerance remembers the SHA-256 of the raw body (``docs/webhooks.md`` shows how).
 Source: Logto docs, "Securing your webhooks".
 """
 
@@ -61,9 +60,7 @@ def verify(
     # Every key is tried, so that the time taken does not tell which one fits.
     fits = [hmac.compare_digest(hmac.new(key, raw, hashlib.sha256).hexdigest().encode(), given) for key in keys]
     if not any(fits):
-        raise WebhookRejected(
-            "the signature fits none of the signing keys: the body was changed, or the key is another"
-        )
+        raise WebhookRejected("the signature fits none of the signing keys: another key, or a changed body")
     event = _event(raw)
     if tolerance is not None:
         _refuse_old(event["createdAt"], tolerance)
