@@ -45,6 +45,7 @@ FLOORS: dict[str, set[str]] = {
     "links": {"exceptions", "hooks"},
     "retry_policy": {"exceptions"},
     "webhooks": {"exceptions"},
+    "__main__": {"hooks"},
 }
 
 
