@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check(conn_id: str) -> int:
     # As Airflow's own commands do: without it Airflow 3 looks for Connections in the environment only.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    from airflow.exceptions import AirflowNotFoundException
+    from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined]  # re-exported since 3.x
 
     from airflow_provider_logto.hooks.logto import LogtoHook
 
