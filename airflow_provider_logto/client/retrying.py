@@ -45,7 +45,8 @@ AfterLoss = Literal["repeat", "read back"]
 
 _ID = r"[^/]+"
 
-#: What to do when the answer of an operation was lost. The first row whose method and whole path match decides.
+#: What to do when the answer of an operation was lost. The first row whose method and whole path match decides. The
+#: rows name every write of the server's own description; ``ELSE`` decides for those of a newer server.
 LOST: tuple[tuple[str, str, AfterLoss], ...] = (
     ("GET|HEAD|OPTIONS", r".*", "repeat"),
     # A repeated deletion that finds nothing (404) is done.
@@ -53,18 +54,66 @@ LOST: tuple[tuple[str, str, AfterLoss], ...] = (
     # Refuses an identical repeat with 422 although the removals are done.
     ("PUT", rf"/applications/{_ID}/roles", "read back"),
     # Final states cannot be set twice.
-    ("PUT", rf"/organization-invitations/{_ID}/status", "read back"),
+    ("PUT", rf"/(organization-invitations|one-time-tokens)/{_ID}/status", "read back"),
+    # Other PUTs replace or create under a name: the second time changes nothing.
+    ("PUT", rf"/applications/{_ID}/(access-control|sign-in-experience|users/{_ID}/consent-organizations)", "repeat"),
+    ("PUT", rf"/configs/(id-token|(jwt-customizer|actions)/{_ID})", "repeat"),
+    ("PUT", rf"/(captcha-provider|email-templates|(custom-phrases|custom-profile-fields)/{_ID})", "repeat"),
+    ("PUT", rf"/domains/{_ID}/verification-files", "repeat"),
+    ("PUT", rf"/organization-roles/{_ID}/(scopes|resource-scopes)", "repeat"),
+    ("PUT", rf"/organizations/{_ID}/(users|applications)(/{_ID}/roles)?", "repeat"),
+    ("PUT", rf"/organizations/{_ID}/jit/(email-domains|roles|sso-connectors)", "repeat"),
+    ("PUT", rf"/users/{_ID}/(roles|identities/{_ID})", "repeat"),
     # Makes a new secret each time.
     ("PATCH", rf"/hooks/{_ID}/signing-key", "read back"),
-    ("PUT|PATCH", r".*", "repeat"),
-    # These ignore what is there already.
+    # These rename: the second time, the old name is unknown.
+    ("PATCH", rf"/applications/{_ID}/secrets/{_ID}", "read back"),
+    ("PATCH", rf"/users/{_ID}/personal-access-tokens(/{_ID})?", "read back"),
+    # Other PATCHes set fields to given values.
+    ("PATCH", r"/(account-center|sign-in-exp|configs/(admin-console|cimd|oidc/session))", "repeat"),
+    ("PATCH", rf"/configs/(jwt-customizer|actions)/{_ID}", "repeat"),
+    ("PATCH", rf"/(applications|connectors|hooks|resources|roles|saml-applications|sso-connectors)/{_ID}", "repeat"),
+    ("PATCH", rf"/(organizations|organization-roles|organization-scopes|users)/{_ID}", "repeat"),
+    ("PATCH", rf"/applications/{_ID}/custom-data", "repeat"),
+    ("PATCH", rf"/email-templates/{_ID}/details", "repeat"),
+    ("PATCH", rf"/resources/{_ID}/(is-default|scopes/{_ID})", "repeat"),
+    ("PATCH", rf"/(saml-applications/{_ID}/secrets|sso-connectors/{_ID}/signing-keys)/{_ID}", "repeat"),
+    ("PATCH", rf"/users/{_ID}/(custom-data|is-suspended|logto-configs|password|password/expiration|profile)", "repeat"),
+    # These ignore what is there already, or only judge.
     ("POST", rf"/users/{_ID}/(roles|password/verify)", "repeat"),
     ("POST", rf"/organizations/{_ID}/(users|applications)(/roles|/{_ID}/roles)?", "repeat"),
     ("POST", rf"/organizations/{_ID}/jit/(roles|sso-connectors)", "repeat"),
     ("POST", rf"/organization-roles/{_ID}/(scopes|resource-scopes)", "repeat"),
-    # Everything else would make a twin, send a second message or fail on its own first try.
-    ("POST", r".*", "read back"),
+    ("POST", r"/(sentinel-activities/delete|sign-in-exp/default/check-password)", "repeat"),
+    ("POST", r"/custom-profile-fields/properties/sie-order", "repeat"),
+    # The second time makes a duplicate, or is refused because of the first.
+    (
+        "POST",
+        r"/(applications|connectors|custom-profile-fields(/batch)?|domains(/cleanup)?|hooks|resources)",
+        "read back",
+    ),
+    ("POST", r"/(organizations|organization-(invitations|roles|scopes)|roles|saml-applications)", "read back"),
+    ("POST", r"/(sso-connectors|users|user-assets|sign-in-exp/default/custom-ui-assets)", "read back"),
+    ("POST", rf"/applications/{_ID}/(protected-app-metadata/custom-domains|roles|secrets)", "read back"),
+    ("POST", rf"/applications/{_ID}/(user-consent-scopes|users/{_ID}/consent-organizations)", "read back"),
+    ("POST", r"/cimd/user-consent-scopes", "read back"),
+    ("POST", rf"/organizations/{_ID}/jit/email-domains", "read back"),
+    ("POST", rf"/(resources/{_ID}/scopes|roles/{_ID}/(users|applications|scopes))", "read back"),
+    ("POST", rf"/users/{_ID}/(identities|mfa-verifications|personal-access-tokens(/delete)?)", "read back"),
+    # A new secret, token or address each time, or one that can be used once.
+    ("POST", rf"/(saml-applications/{_ID}/secrets|sso-connectors/{_ID}/signing-keys)", "read back"),
+    ("POST", rf"/(subject-tokens|configs/oidc/{_ID}/rotate|connectors/{_ID}/authorization-uri)", "read back"),
+    ("POST", r"/one-time-tokens(/verify)?", "read back"),
+    # A second message, or a second run of somebody's script.
+    ("POST", rf"/organization-invitations/{_ID}/message", "read back"),
+    ("POST", r"/verification-codes(/verify)?", "read back"),
+    ("POST", rf"/(connectors|hooks)/{_ID}/test", "read back"),
+    ("POST", r"/configs/(jwt-customizer|actions)/test", "read back"),
+    # For browsers.
+    ("POST", rf"/(authn/(single-sign-on/)?saml/{_ID}|saml/{_ID}/authn)", "read back"),
 )
+#: Methods whose repeat changes nothing, by HTTP's own definition: for operations that ``LOST`` does not name.
+ELSE: dict[str, AfterLoss] = {"PUT": "repeat"}
 
 
 def after_loss(method: str, path: str) -> AfterLoss:
@@ -72,7 +121,7 @@ def after_loss(method: str, path: str) -> AfterLoss:
     for methods, pattern, decision in LOST:
         if method in methods.split("|") and re.fullmatch(pattern, path):
             return decision
-    return "read back"
+    return ELSE.get(method, "read back")
 
 
 def failure_of(error: BaseException) -> Failure | None:

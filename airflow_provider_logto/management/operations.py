@@ -5,15 +5,115 @@ Source: Logto Management API reference (https://openapi.logto.io/).
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from airflow_provider_logto.client.arguments import checked_method, checked_path
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.exceptions import InvalidInput, NotFound
+from airflow_provider_logto.management.operation_table import Operation, operation_at, operation_named
+
+log = logging.getLogger(__name__)
+
+IfNotFound = Literal["fail", "skip", "none"]
+IF_NOT_FOUND = ("fail", "skip", "none")
+#: Turns an answer, or one item of a list that is read page by page, into what is wanted of it.
+ResponseFilter = Callable[[Any], Any]
 
 
-def filled_path(path: Any, path_params: Mapping[str, Any] | None = None) -> str:
+@dataclass(frozen=True)
+class Call:
+    """One call of an operation, checked. Make one with :meth:`checked`.
+
+    :param path: with its places filled, percent-encoded.
+    :param operation: what the table knows of it; None for an operation of a newer server.
+    :param paginate: read every page of the list.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, Any] | None = None
+    body: Any = None
+    paginate: bool = False
+    operation: Operation | None = None
+
+    @classmethod
+    def checked(
+        cls,
+        method: Any = None,
+        path: Any = None,
+        *,
+        operation_id: Any = None,
+        path_params: Any = None,
+        query: Any = None,
+        body: Any = None,
+        paginate: bool = False,
+    ) -> Call:
+        """Check a call against the table of operations.
+
+        :param method: GET by default.
+        :param path: with ``{name}`` places; either this or ``operation_id``.
+        :param operation_id: Logto's own name of the operation, which stands for its method and path.
+        :raises InvalidInput: naming the argument and what would be right. An operation that the table lacks is no
+            error, since a newer server may have it: a warning is logged.
+        """
+        if query is not None and not isinstance(query, Mapping):
+            raise InvalidInput("query", f"must be an object, not {type(query).__name__}")
+        operation: Operation | None
+        if operation_id:
+            if path or method:
+                raise InvalidInput("operation_id", "stands for method and path; leave these out")
+            operation = operation_named(operation_id)
+            method, target = operation.method, filled_path(operation.path, path_params)
+        else:
+            if not path:
+                raise InvalidInput("path", "missing; give path or operation_id")
+            method = checked_method(str(method or "GET"))
+            target = checked_path(filled_path(path, path_params))
+            operation = operation_at(method, target)
+        if operation is None:
+            log.warning("%s %s is unknown to this version of the provider; it is sent as it is", method, target)
+        else:
+            operation.check_query(query)
+        if paginate:
+            _check_paginate(method, body, operation)
+        return cls(method, target, query, body, paginate, operation)
+
+
+async def call_operation(client: LogtoClient, call: Call, response_filter: ResponseFilter | None = None) -> Any:
+    """Call one operation.
+
+    :param response_filter: is given the answer (with ``paginate``: each item; None leaves it out) and returns what is
+        wanted of it.
+    :returns: parsed JSON, text, None, or the list of all items.
+    :raises InvalidInput: before anything is sent.
+    """
+    if call.paginate:
+        return [item async for item in iterate_operation(client, call, response_filter)]
+    answer = await client.request(call.method, call.path, call.query, call.body)
+    return response_filter(answer) if response_filter else answer
+
+
+async def iterate_operation(
+    client: LogtoClient, call: Call, response_filter: ResponseFilter | None = None
+) -> AsyncIterator[Any]:
+    """The items of a list operation, page by page; see :func:`call_operation`."""
+    async for item in client.iterate(call.path, call.query):
+        if response_filter is None:
+            yield item
+        elif (wanted := response_filter(item)) is not None:
+            yield wanted
+
+
+def is_absent(error: NotFound) -> bool:
+    """Whether a 404 speaks of an object; one without a code speaks of a path that the server does not know."""
+    return error.code is not None
+
+
+def filled_path(path: Any, path_params: Any = None) -> str:
     """Fill the ``{name}`` places of a path with percent-encoded values.
 
     :raises InvalidInput: for a missing, unknown or empty value.
@@ -35,26 +135,8 @@ def filled_path(path: Any, path_params: Mapping[str, Any] | None = None) -> str:
     return path_of(re.sub(r"\{[^{}]*\}", "{}", path), *values)
 
 
-async def call_operation(
-    client: LogtoClient,
-    method: str,
-    path: str,
-    path_params: Mapping[str, Any] | None = None,
-    query: Mapping[str, Any] | None = None,
-    body: Any = None,
-    paginate: bool = False,
-) -> Any:
-    """Call one operation.
-
-    :param paginate: fetch every page of a list and return all items.
-    :returns: parsed JSON, text, None, or the list of all items.
-    :raises InvalidInput: before anything is sent.
-    """
-    if query is not None and not isinstance(query, Mapping):
-        raise InvalidInput("query", f"must be an object, not {type(query).__name__}")
-    target = filled_path(path, path_params)
-    if not paginate:
-        return await client.request(method, target, query, body)
-    if method.upper() != "GET" or body is not None:
+def _check_paginate(method: str, body: Any, operation: Operation | None) -> None:
+    if method != "GET" or body is not None:
         raise InvalidInput("paginate", "only a GET without body has pages")
-    return await client.collect(target, query)
+    if operation is not None and not operation.list:
+        raise InvalidInput("paginate", f"{operation.id} answers no list")

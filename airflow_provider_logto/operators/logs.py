@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_logto.destinations import folder_at
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.operators.base import LogtoOperator
 
@@ -176,18 +177,7 @@ class ExportLogsOperator(LogtoOperator):
         )
 
     def _folder(self, job: ExportJob) -> Folder:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-        from airflow_provider_logto.export.folder import Folder
-
-        if not isinstance(self.destination, str) or not self.destination.strip():
-            raise InvalidInput("destination", f"{self.destination!r} is no folder; name one, e.g. s3://bucket/logs")
-        try:
-            # Resolves the storage's Connection, which must not happen inside an event loop.
-            folder = Folder(ObjectStoragePath(self.destination.strip()))
-        except Exception as error:  # file systems raise whatever their library raises
-            reason = f"{type(error).__name__}: {error}"
-            raise InvalidInput("destination", f"{self.destination!r} cannot be opened ({reason})") from error
+        folder = folder_at(self.destination)
         folder.check(job.name(self.logto_conn_id))
         return folder
 

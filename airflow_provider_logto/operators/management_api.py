@@ -2,64 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_logto.exceptions import InvalidInput, NotFound
 from airflow_provider_logto.operators.base import LogtoOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_logto.management.operations import Call, IfNotFound
 
 
 class ManagementApiOperator(LogtoOperator):
     """Call any JSON operation of Logto's Management API, with the package's own retries, pace and errors.
 
     What it returns goes into XCom as it is: for operations that answer with secrets (application secrets, connectors,
-    webhook signing keys) use ``do_xcom_push=False``, or the hook in a task of your own.
+    webhook signing keys) use ``do_xcom_push=False``, or the hook in a task of your own. What is too large for XCom
+    goes to a ``destination``.
+
+    Path, places and query parameters are checked against a table of the known operations before anything is sent; one
+    that the table lacks, of a newer server, is sent with a warning.
 
     It cannot look whether a lost ``POST`` took effect, as the other operators do: it fails without a retry then.
 
-    :param method: GET, POST, PUT, PATCH or DELETE (templated).
+    :param method: GET, POST, PUT, PATCH or DELETE; GET by default (templated).
     :param path: e.g. ``/applications/{id}/custom-data`` (templated).
+    :param operation_id: instead of method and path: Logto's own name of the operation, e.g. ``ListUsers`` (templated).
     :param path_params: values of the ``{name}`` places; they are percent-encoded (templated).
     :param query: parameters; a list repeats its key (templated).
     :param body: what is sent as JSON (templated).
     :param paginate: fetch every page of a list and return all items.
+    :param response_filter: a function that is given the answer and returns what is wanted of it; with ``paginate`` it
+        is given each item, and leaves out those for which it returns None.
+    :param if_not_found: what to do when the object does not exist: ``fail``, ``skip`` (the task is skipped) or
+        ``none`` (None is returned) (templated).
+    :param destination: a file to write the answer to, as anything that ObjectStoragePath takes:
+        ``s3://aws_default@bucket/users.jsonl.gz``; JSON lines with ``paginate``, gzip where it ends in ``.gz``
+        (templated).
     :param logto_conn_id: the Connection of type ``logto``.
-    :returns: parsed JSON, text, None, or the list of all items.
-    :raises InvalidInput: for a path with a host or ``..``, a missing value, a body that is no JSON or over 1 MB.
+    :returns: parsed JSON, text, None, or the list of all items; with ``destination``
+        ``{"destination": address, "count": items}``.
+    :raises InvalidInput: for a misspelt operation or query parameter, a path with a host or ``..``, a missing value, a
+        body that is no JSON or over 1 MB.
     :raises LogtoApiError: the subclass that fits the refusal.
+    :raises AirflowSkipException: with ``if_not_found="skip"``.
 
     .. seealso:: Logto Management API reference, https://openapi.logto.io/
     """
 
     unrepeatable = True
-    template_fields: Sequence[str] = ("method", "path", "path_params", "query", "body", "logto_conn_id")
+    template_fields: Sequence[str] = (
+        "method",
+        "path",
+        "operation_id",
+        "path_params",
+        "query",
+        "body",
+        "if_not_found",
+        "destination",
+        "logto_conn_id",
+    )
     template_fields_renderers = {"path_params": "json", "query": "json", "body": "json"}  # noqa: RUF012
 
     def __init__(
         self,
         *,
-        method: str = "GET",
-        path: str,
+        method: str | None = None,
+        path: str | None = None,
+        operation_id: str | None = None,
         path_params: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         paginate: bool = False,
+        response_filter: Callable[[Any], Any] | None = None,
+        if_not_found: IfNotFound = "fail",
+        destination: str | None = None,
         logto_conn_id: str = "logto_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(logto_conn_id=logto_conn_id, **kwargs)
         self.method = method
         self.path = path
+        self.operation_id = operation_id
         self.path_params = path_params
         self.query = query
         self.body = body
         self.paginate = paginate
+        self.response_filter = response_filter
+        self.if_not_found = if_not_found
+        self.destination = destination
 
     def act(self, context: Context) -> Any:
+        from airflow.providers.common.compat.sdk import AirflowSkipException
+
+        from airflow_provider_logto.management.operations import IF_NOT_FOUND, Call, is_absent
+
+        if self.if_not_found not in IF_NOT_FOUND:
+            raise InvalidInput(
+                "if_not_found", f"{self.if_not_found!r} is unknown; use one of {', '.join(IF_NOT_FOUND)}"
+            )
+        call = Call.checked(
+            self.method,
+            self.path,
+            operation_id=self.operation_id,
+            path_params=self.path_params,
+            query=self.query,
+            body=self.body,
+            paginate=self.paginate,
+        )
+        try:
+            return self._answer(call)
+        except NotFound as error:
+            if self.if_not_found == "fail" or not is_absent(error):
+                raise
+            if self.if_not_found == "skip":
+                raise AirflowSkipException(str(error)) from error
+            self.log.info("%s; None is returned", error)
+            return None
+
+    def _answer(self, call: Call) -> Any:
         from airflow_provider_logto.management.operations import call_operation
 
-        return self.hook.run(
-            call_operation, self.method, self.path, self.path_params, self.query, self.body, paginate=self.paginate
-        )
+        if not self.destination:
+            return self.hook.run(call_operation, call, self.response_filter)
+        from airflow_provider_logto.destinations import file_at
+        from airflow_provider_logto.export.answers import save_operation
+
+        folder, name = file_at(self.destination)
+        folder.check(name)
+        result = self.hook.run(save_operation, call, folder, name, self.response_filter)
+        self.log.info("%d items in %s", result["count"], result["destination"])
+        return result

@@ -9,9 +9,9 @@ import pytest
 
 from airflow_provider_logto.exceptions import InvalidInput, LogtoApiError, NotFound
 from airflow_provider_logto.management.conditions import check_condition, holds
-from airflow_provider_logto.management.operations import call_operation, filled_path
+from airflow_provider_logto.management.operations import Call, call_operation, filled_path
 from logto_sandbox import Sandbox
-from tests.clients import Run
+from tests.management.conftest import Run
 
 
 def test_values_are_percent_encoded() -> None:
@@ -57,13 +57,61 @@ def test_wrong_path_values_are_refused_by_name(path: Any, parameters: Any, messa
 )
 def test_what_must_not_leave_does_not_leave(run: Run, sandbox: Sandbox, arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
-        run(call_operation, **arguments)
+        run(call_operation, Call.checked(**arguments))
     assert sandbox.stats()["requests"] == 0
 
 
-def test_an_unknown_operation_says_so(run: Run) -> None:
+def test_an_unknown_operation_is_sent_with_a_warning(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises((NotFound, LogtoApiError), match=r"no such operation|not_modelled"):
-        run(call_operation, "GET", "/no-such-thing")
+        run(call_operation, Call.checked("GET", "/no-such-thing"))
+    assert "GET /no-such-thing is unknown to this version" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"operation_id": "ListUser"}, r"no operation 'ListUser'; did you mean ListUsers"),
+        ({"operation_id": "xyzzy"}, r"no operation 'xyzzy'$"),
+        ({"operation_id": 5}, "no operation 5"),
+        ({"operation_id": "ListUsers", "path": "/users"}, "operation_id: stands for method and path"),
+        ({"operation_id": "ListUsers", "method": "GET"}, "operation_id: stands for method and path"),
+        ({"operation_id": "GetUser"}, r"path_params\.userId: missing"),
+        ({"operation_id": "GetUser", "path_params": {"id": "a"}}, r"path_params\.userId: missing"),
+        ({"operation_id": "GetUser", "path_params": {"userId": "a"}, "paginate": True}, "GetUser answers no list"),
+        ({}, "path: missing; give path or operation_id"),
+        ({"path": "/organisations"}, "did you mean /organizations"),
+        ({"path": "/users/a/role"}, "did you mean /users/{userId}/roles"),
+        ({"path": "/users", "query": {"exclude_role_id": "a"}}, "did you mean excludeRoleId"),
+        ({"path": "/users", "query": {"serach": "a"}}, "did you mean search"),
+        ({"path": "/roles/a/users", "query": {"excludeRoleId": "a"}}, "unknown to ListRoleUsers, which takes"),
+        ({"path": "/users/a", "query": {"page": 1}}, "unknown to GetUser"),
+        ({"method": "POST", "path": "/users", "query": {"a": 1}}, "CreateUser, which takes none"),
+    ],
+)
+def test_a_misspelt_call_is_refused_by_name(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        Call.checked(**arguments)
+
+
+def test_an_operation_has_a_name(run: Run, sandbox: Sandbox) -> None:
+    user = run(call_operation, Call.checked(operation_id="CreateUser", body={"username": "mika"}))
+    path = {"userId": user["id"]}
+    assert run(call_operation, Call.checked(operation_id="ListUserCustomData", path_params=path)) == {}
+    search = {"search.username": "mika", "mode.username": "exact", "isCaseSensitive": True}
+    found = run(call_operation, Call.checked(operation_id="ListUsers", query=search, paginate=True))
+    assert [one["id"] for one in found] == [user["id"]]
+
+
+def test_a_filter_takes_the_answer_or_each_item(run: Run, sandbox: Sandbox) -> None:
+    sandbox.seed({"users": [{"username": f"u{at}"} for at in range(3)]})
+    whole = run(call_operation, Call.checked(path="/users"), len)
+    assert whole == 3
+    names = run(
+        call_operation,
+        Call.checked(path="/users", paginate=True),
+        lambda user: user["username"] if user["username"] != "u1" else None,
+    )
+    assert sorted(names) == ["u0", "u2"]
 
 
 USER = {"isSuspended": False, "lastSignInAt": 1000}

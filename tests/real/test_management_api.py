@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,3 +45,21 @@ def test_all_pages_are_fetched(corner: Corner) -> None:
     listed = call(path="/users", query=query, paginate=True)
     assert sorted(user["id"] for user in listed) == sorted(person["id"] for person in people)
     assert len(call(path="/users", query=query)) == 20
+
+
+def test_an_operation_has_a_name(corner: Corner) -> None:
+    (person,) = corner.people(1)
+    path = {"userId": person["id"]}
+    assert call(operation_id="GetUser", path_params=path, response_filter=lambda user: user["id"]) == person["id"]
+    assert call(operation_id="DeleteUser", path_params=path) is None
+    assert call(operation_id="GetUser", path_params=path, if_not_found="none") is None
+
+
+def test_a_list_goes_to_a_file(corner: Corner, tmp_path: Path) -> None:
+    people = corner.people(3)
+    target = tmp_path / "people.jsonl"
+    query = {"search.username": f"{corner.word}%"}
+    result = call(operation_id="ListUsers", query=query, paginate=True, destination=f"file://{target}")
+    assert result["count"] == 3
+    rows = [json.loads(line) for line in target.read_text("utf-8").splitlines()]
+    assert sorted(row["id"] for row in rows) == sorted(person["id"] for person in people)

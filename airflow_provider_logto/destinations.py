@@ -1,0 +1,50 @@
+"""A destination as a DAG names it -> the folder or file on any storage that Airflow knows.
+
+Resolves the storage's Connection, which must not happen inside an event loop: call these before it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_logto.exceptions import InvalidInput
+
+if TYPE_CHECKING:
+    from airflow_provider_logto.export.folder import Folder
+
+
+def folder_at(destination: Any, field: str = "destination") -> Folder:
+    """A folder, e.g. ``s3://aws_default@bucket/logto``.
+
+    :raises InvalidInput: where it names none, or its storage cannot be opened.
+    """
+    from airflow_provider_logto.export.folder import Folder
+
+    path = _path(destination, field)
+    try:
+        return Folder(path)
+    except Exception as error:  # file systems raise whatever their library raises
+        reason = f"{type(error).__name__}: {error}"
+        raise InvalidInput(field, f"{destination!r} cannot be opened ({reason})") from error
+
+
+def file_at(destination: Any, field: str = "destination") -> tuple[Folder, str]:
+    """A file, e.g. ``s3://aws_default@bucket/logto/users.jsonl``, as its folder and its name in it.
+
+    :raises InvalidInput: where it names no file, or its storage cannot be opened.
+    """
+    place, _, name = str(destination or "").strip().rpartition("/")
+    if not name or not place or place.endswith((":", ":/")):
+        raise InvalidInput(field, f"{destination!r} is no file; name one, e.g. s3://bucket/logto/users.jsonl")
+    return folder_at(place, field), name
+
+
+def _path(destination: Any, field: str) -> Any:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    if not isinstance(destination, str) or not destination.strip():
+        raise InvalidInput(field, f"{destination!r} is no folder; name one, e.g. s3://bucket/logs")
+    try:
+        return ObjectStoragePath(destination.strip())
+    except Exception as error:  # the path library raises whatever it likes for an address it does not know
+        raise InvalidInput(field, f"{destination!r} cannot be opened ({type(error).__name__}: {error})") from error
