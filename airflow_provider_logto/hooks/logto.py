@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
@@ -20,6 +20,9 @@ from airflow_provider_logto.client.sharing.pacing import NoPacer
 from airflow_provider_logto.exceptions import ConfigurationError, LogtoError
 from airflow_provider_logto.hooks import shared_state
 from airflow_provider_logto.hooks.settings import ConnectionSettings
+
+if TYPE_CHECKING:
+    from airflow_provider_logto.management.protection import Protection
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -113,6 +116,20 @@ class LogtoHook(BaseHook):
                     yield item
             finally:
                 runner.run(client.close())
+
+    def protection(self, protect: Any = None) -> Protection:
+        """Who must not be suspended, deleted or lose access: the Connection's extra ``protect`` and further entries.
+
+        :param protect: entries of the task, see :class:`Protection`; they only add to the Connection's.
+        :raises InvalidInput: naming the entry and what would be right.
+        """
+        from airflow_provider_logto.management.protection import Protection
+
+        self._refuse_running_loop("protection")
+        kept = self.get_connection(self.logto_conn_id).extra_dejson.get("protect")
+        if isinstance(kept, str):  # as the Connection form sends it
+            kept = [entry for part in kept.splitlines() for entry in part.split(",") if entry.strip()]
+        return Protection.checked(Protection.checked(kept, field="extra.protect"), protect)
 
     def test_connection(self) -> tuple[bool, str]:
         """Fetch a new token and read one user, past every cache.

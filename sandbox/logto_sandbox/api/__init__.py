@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from logto_sandbox.api import (
+    account_center,
     applications,
     connectors,
     hooks,
@@ -39,6 +40,7 @@ ROUTES: list[Route] = [
         connectors.factories,
         connectors.codes,
         connectors.sso,
+        account_center.routes,
         small.routes,
     )
     for route in family.all

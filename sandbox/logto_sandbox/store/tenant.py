@@ -105,6 +105,9 @@ class Tenant:
         self.messages: list[dict[str, Any]] = []
         self.codes: dict[str, str] = {}
         self.logs = LogStore(TENANT_ID)
+        self.account_center: Row = {"tenantId": TENANT_ID, "id": "default", "enabled": False, "fields": {}}
+        self.account_center |= {"webauthnRelatedOrigins": [], "deleteAccountUrl": None, "customCss": None}
+        self.account_center |= {"profileFields": None}
 
     def has(self, difference: str) -> bool:
         """Whether the version served shows a difference of :data:`versions.SINCE`."""

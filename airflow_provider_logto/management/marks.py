@@ -1,0 +1,127 @@
+"""The mark that says which roster a person belongs to, kept in customData.
+
+It holds names, keys and dates, never a reason. It is one value under one key, so that Logto's shallow merge
+(``PATCH /api/users/{id}/custom-data``) writes it whole. It proves something only where end users cannot edit
+customData: see :func:`end_users_may_edit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, date, datetime
+from typing import Any, Self
+
+from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.exceptions import NotFound
+
+#: Key of the mark in customData.
+KEY = "airflowRoster"
+
+#: Field of :class:`Mark` -> key in JSON.
+_NAMES = {
+    "roster": "roster",
+    "external_id": "externalId",
+    "suspended_at": "suspendedAt",
+    "offboarded_at": "offboardedAt",
+    "gone_at": "goneAt",
+    "occurred_at": "occurredAt",
+    "end_date": "endDate",
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the mark of one person says. Times are ISO 8601 in UTC, dates ISO.
+
+    :param roster: the roster that the person belongs to; None for somebody whom only HR events concern.
+    :param external_id: the person's key in the source.
+    :param suspended_at: when this roster or an HR event suspended them; without it a suspension is somebody else's.
+    :param offboarded_at: when their access was ended for good.
+    :param gone_at: when the source was first seen without them after the offboarding.
+    :param occurred_at: time of the latest HR event that was applied; older events are ignored.
+    :param end_date: last day of access, as an HR event announced it.
+    """
+
+    roster: str | None = None
+    external_id: str | None = None
+    suspended_at: str | None = None
+    offboarded_at: str | None = None
+    gone_at: str | None = None
+    occurred_at: str | None = None
+    end_date: str | None = None
+
+    @classmethod
+    def read(cls, custom_data: Any) -> Mark | None:
+        """The mark in a user's customData; None where there is none, or something else under its key."""
+        raw = custom_data.get(KEY) if isinstance(custom_data, Mapping) else None
+        if not isinstance(raw, Mapping):
+            return None
+        texts = {field: raw.get(name) for field, name in _NAMES.items()}
+        return cls(**{field: value for field, value in texts.items() if isinstance(value, str) and value})
+
+    @classmethod
+    def of(cls, user: Mapping[str, Any]) -> Mark:
+        """The mark of a user as the API shows them; an empty one where there is none."""
+        return cls.read(user.get("customData")) or cls()
+
+    def json(self) -> dict[str, str]:
+        """The value to write under :data:`KEY`."""
+        values = {_NAMES[field.name]: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def custom_data(self) -> dict[str, Any]:
+        """The customData to merge in."""
+        return {KEY: self.json()}
+
+    def with_(self, **changes: str | None) -> Self:
+        """The same mark with some fields changed; None removes one."""
+        return replace(self, **changes)
+
+    def suspended_days(self, now: datetime) -> float | None:
+        """Days since this roster suspended the person; None where it did not, or the time cannot be read."""
+        moment = moment_of(self.suspended_at)
+        return None if moment is None else (now - moment).total_seconds() / 86400
+
+
+async def write_mark(client: LogtoClient, user_id: str, mark: Mark) -> None:
+    """Write a mark; everything else in customData stays.
+
+    :raises NotFound: where there is no such user.
+    """
+    await client.request("PATCH", path_of("/users/{}/custom-data", user_id), body={"customData": mark.custom_data()})
+
+
+async def end_users_may_edit(client: LogtoClient) -> bool:
+    """Whether end users can rewrite customData, and any mark in it, through the account centre.
+
+    Source: ``GET /api/account-center`` (since 1.22; without it there is no way for them).
+    """
+    try:
+        center = await client.request("GET", "/account-center")
+    except NotFound:
+        return False
+    allowed = center.get("fields") if isinstance(center, Mapping) else None
+    return bool(isinstance(allowed, Mapping) and center.get("enabled") and allowed.get("customData") == "Edit")
+
+
+def stamp(now: datetime) -> str:
+    """A moment as marks keep it."""
+    return now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """A moment read from a mark; None where it cannot be read."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def date_of(text: str | None) -> date | None:
+    """A date read from a mark; None where it cannot be read."""
+    try:
+        return date.fromisoformat((text or "")[:10])
+    except ValueError:
+        return None

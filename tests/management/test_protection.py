@@ -1,0 +1,101 @@
+"""Who must not be touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.hooks.logto import LogtoHook
+from airflow_provider_logto.management.protection import Protection
+from logto_sandbox import Sandbox
+
+Run = Callable[..., Any]
+
+USER = {
+    "id": "abc123def456",
+    "username": "svc_build",
+    "primaryEmail": "Build@Example.com",
+    "primaryPhone": "61412345678",
+}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "abc123def456",
+        "svc_build",
+        "build@example.com",
+        "+61 412 345 678",
+        "svc_*",
+        "*@EXAMPLE.com",
+        {"id": "abc123def456"},
+        {"username": "svc_build"},
+        {"email": "BUILD@example.com"},
+        {"phone": "+61412345678"},
+        {"pattern": "svc_????d"},
+    ],
+)
+def test_an_entry_protects(entry: Any) -> None:
+    assert Protection.checked([entry]).reason(USER)
+    assert Protection.checked(None, entry).reason(USER)
+
+
+@pytest.mark.parametrize(
+    "entry", ["abc123", "svc", "svc_?uild", {"id": "svc_build"}, {"username": "abc123def456"}, "x*"]
+)
+def test_an_entry_does_not_protect_others(entry: Any) -> None:
+    assert Protection.checked([entry]).reason(USER) is None
+
+
+@pytest.mark.parametrize(
+    "entry", ["", "*", "**?*", 5, None, {}, {"id": ""}, {"rol": "x"}, {"id": "x", "role": "y"}, {"email": "x"}]
+)
+def test_what_is_no_entry_is_named(entry: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"protect\[0\]"):
+        Protection.checked([entry])
+
+
+def test_nothing_protects_nobody() -> None:
+    assert not Protection.checked(None, [])
+    assert Protection.checked([{"role": "admin"}])
+    assert Protection.checked(None).reason(USER) is None
+
+
+def test_holders_of_a_role(run: Run, sandbox: Sandbox) -> None:
+    sandbox.seed({"roles": [{"name": "break glass", "description": "x"}]})
+    sandbox.seed({"users": [{"username": "boss", "roles": ["break glass"]}, {"username": "other"}]})
+    boss, other = sandbox.state()["users"]
+    protection = Protection.checked([{"role": "break glass"}, "other"])
+    assert run(protection.holders) == {boss["id"]: "break glass"}
+    assert run(protection.reasons, [boss, other]) == {
+        boss["id"]: "protected by the role break glass",
+        other["id"]: "protected by username",
+    }
+    with pytest.raises(InvalidInput, match=boss["id"]):
+        run(protection.refuse, [boss])
+    run(Protection.checked([{"role": "break glass"}]).refuse, [other])
+
+
+def test_a_misspelt_role_protects_nobody_and_is_therefore_refused(run: Run, sandbox: Sandbox) -> None:
+    with pytest.raises(InvalidInput, match="no role 'breakglass'"):
+        run(Protection.checked([{"role": "breakglass"}]).holders)
+
+
+@pytest.mark.parametrize("kept", [["svc_*"], "svc_*, boss", "boss\nsvc_*"])
+def test_the_connections_list_counts_for_every_task(monkeypatch: pytest.MonkeyPatch, kept: Any) -> None:
+    import json
+
+    connection = {"conn_type": "logto", "host": "https://x.logto.app", "extra": {"protect": kept}}
+    monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", json.dumps(connection))
+    protection = LogtoHook().protection(["mika"])
+    assert protection.reason(USER)
+    assert protection.reason({"username": "mika"})
+
+
+def test_a_wrong_list_in_the_connection_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", '{"conn_type": "logto", "extra": {"protect": [5]}}')
+    with pytest.raises(InvalidInput, match=r"extra\.protect\[0\]"):
+        LogtoHook().protection()
