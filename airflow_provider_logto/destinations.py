@@ -40,7 +40,7 @@ def file_at(destination: Any, field: str = "destination") -> tuple[Folder, str]:
 
 
 def _path(destination: Any, field: str) -> Any:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow_provider_logto.compat import ObjectStoragePath
 
     if not isinstance(destination, str) or not destination.strip():
         raise InvalidInput(field, f"{destination!r} is no folder; name one, e.g. s3://bucket/logs")

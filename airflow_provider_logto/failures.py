@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from airflow_provider_logto import compat
 from airflow_provider_logto.exceptions import LogtoError, OutcomeUnknown
 
 
@@ -25,18 +26,7 @@ def permanent_failures(unrepeatable: bool = False) -> Iterator[None]:
         if isinstance(error, OutcomeUnknown):
             futile = unrepeatable
         else:
-            futile = not error.transient and not retry_policies_exist()
+            futile = not error.transient and not compat.retry_policies_exist()
         if not futile:
             raise
-        from airflow.providers.common.compat.sdk import AirflowFailException
-
-        raise AirflowFailException(str(error)) from error
-
-
-def retry_policies_exist() -> bool:
-    """Whether this Airflow (3.3 and later) lets a retry policy judge an error."""
-    try:
-        import airflow.sdk.definitions.retry_policy  # noqa: F401
-    except ImportError:
-        return False
-    return True
+        raise compat.AirflowFailException(str(error)) from error

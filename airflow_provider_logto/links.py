@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink
+from airflow_provider_logto.compat import BaseOperatorLink
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator
+    from airflow_provider_logto.compat import BaseOperator
 
 
 def _console_link(operator: BaseOperator, ti_key: Any, place: str) -> str:
     """The address of one object; empty where there is no Console or the task returned nothing."""
-    from airflow.providers.common.compat.sdk import BaseHook, XCom
+    from airflow_provider_logto.compat import BaseHook, XCom
 
     connection = BaseHook.get_connection(str(getattr(operator, "logto_conn_id", "logto_default")))
     console = connection.extra_dejson.get("console_url")

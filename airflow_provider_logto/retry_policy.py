@@ -5,15 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_logto.compat import RetryDecision, RetryPolicy
 from airflow_provider_logto.exceptions import LogtoError, OutcomeUnknown, RateLimited
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context, RetryDecision, RetryPolicy
-else:
-    try:
-        from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
-    except (ImportError, AttributeError):  # before Airflow 3.3, where nothing asks a policy
-        RetryDecision, RetryPolicy = None, object
+    from airflow_provider_logto.compat import Context
 
 Verdict = Literal["retry", "fail", "default"]
 

@@ -15,7 +15,13 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param
+try:
+    from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param
+except ImportError:  # Airflow 2.11
+    from airflow.datasets import Dataset as Asset
+    from airflow.models.dag import DAG
+    from airflow.models.param import Param
+    from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_logto.operators.logs import ExportLogsOperator
 

@@ -114,11 +114,9 @@ def unique() -> str:
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
     """An empty database in the tests' AIRFLOW_HOME."""
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.utils.db import initdb
+    from tests.airflow_names import make_database
 
-    initdb()
-    DagBundlesManager().sync_bundles_to_db()
+    make_database()
 
 
 @pytest.fixture
@@ -129,11 +127,8 @@ def run_dag(airflow_database: None) -> RunDag:
     """
 
     def run(file: Path, dag_id: str, logical_date: datetime | None = None, conf: dict[str, Any] | None = None) -> Any:
-        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+        from tests.airflow_names import run_in_process
 
-        bag = DagBag(file, bundle_name="dags-folder")
-        assert bag.import_errors == {}
-        sync_bag_to_db(bag, "dags-folder", None)
-        return bag.dags[dag_id].test(logical_date=logical_date, run_conf=conf)
+        return run_in_process(file, dag_id, logical_date, conf)
 
     return run

@@ -17,7 +17,7 @@ from airflow_provider_logto.operators.users import CreateUserOperator
 def result(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the task returned; change it in place."""
     kept = {"id": "abc123"}
-    monkeypatch.setattr("airflow.providers.common.compat.sdk.XCom.get_value", lambda **_: kept)
+    monkeypatch.setattr("airflow_provider_logto.compat.XCom.get_value", lambda **_: kept)
     return kept
 
 

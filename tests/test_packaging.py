@@ -31,14 +31,17 @@ DEPENDENCIES_OF_AIRFLOW = ("pydantic",)
 FLOORS: dict[str, set[str]] = {
     "exceptions": set(),
     "get_provider_info": set(),
-    "failures": {"exceptions"},
-    "destinations": {"exceptions", "export"},
+    "task_state": set(),
+    "compat": {"task_state"},
+    "failures": {"compat", "exceptions"},
+    "destinations": {"compat", "exceptions", "export"},
     "client": {"exceptions"},
-    "management": {"client", "exceptions"},
-    "export": {"client", "exceptions", "management"},
-    "hooks": {"client", "exceptions", "get_provider_info", "management"},
+    "management": {"client", "exceptions", "task_state"},
+    "export": {"client", "exceptions", "management", "task_state"},
+    "hooks": {"client", "compat", "exceptions", "get_provider_info", "management"},
     "operators": {
         "client",
+        "compat",
         "destinations",
         "exceptions",
         "export",
@@ -48,10 +51,10 @@ FLOORS: dict[str, set[str]] = {
         "management",
         "triggers",
     },
-    "sensors": {"client", "exceptions", "failures", "hooks", "links", "management", "triggers"},
-    "triggers": {"client", "exceptions", "hooks", "management"},
-    "links": {"exceptions", "hooks"},
-    "retry_policy": {"exceptions"},
+    "sensors": {"client", "compat", "exceptions", "failures", "hooks", "links", "management", "triggers"},
+    "triggers": {"client", "compat", "exceptions", "hooks", "management"},
+    "links": {"compat", "exceptions", "hooks"},
+    "retry_policy": {"compat", "exceptions"},
     "webhooks": {"exceptions"},
 }
 
@@ -176,7 +179,7 @@ def test_client_floor_works_without_airflow() -> None:
 import sys
 sys.modules["airflow"] = None
 import importlib, pkgutil
-for floor in ("client", "management"):
+for floor in ("client", "management", "export"):
     package = importlib.import_module("{PACKAGE}." + floor)
     for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(info.name)
@@ -209,7 +212,7 @@ def test_http_library_stays_on_the_ground_floor(module: str) -> None:
     "module", [name for name in TOP_MODULES if "triggers" not in name and not name.endswith(".base")]
 )
 def test_no_argument_is_named_like_something_of_base_operator(module: str) -> None:
-    from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
+    from airflow_provider_logto.compat import BaseOperator, BaseSensorOperator
 
     for name, cls in inspect.getmembers(importlib.import_module(module), inspect.isclass):
         if cls.__module__ != module or not issubclass(cls, BaseOperator):

@@ -18,7 +18,7 @@ from airflow_provider_logto.export.manifest import Manifest, older
 from airflow_provider_logto.export.parts import FileEntry, Spool
 from airflow_provider_logto.export.progress import Progress
 from airflow_provider_logto.export.records import iso
-from airflow_provider_logto.export.resume import FinishedFiles, NoState, State
+from airflow_provider_logto.export.resume import FinishedFiles
 from airflow_provider_logto.export.stop import ExportStopped, StopSwitch
 from airflow_provider_logto.management.audit_logs.retention import gap_until
 from airflow_provider_logto.management.audit_logs.walk import (
@@ -29,6 +29,7 @@ from airflow_provider_logto.management.audit_logs.walk import (
     seconds_until_readable,
     walk,
 )
+from airflow_provider_logto.task_state import TaskState
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Exporter:
         client: LogtoClient,
         job: ExportJob,
         folder: Folder,
-        state: State | None = None,
+        state: TaskState | None = None,
         stop: StopSwitch | None = None,
     ) -> None:
         self._pages = LogPages(client, job.concurrency)
@@ -70,7 +71,7 @@ class Exporter:
         self._plan = job.plan(self._source)
         self._prepare = self._plan.preparer()
         self._manifest_name = Manifest.file_name(job, self._source)
-        self._finished = FinishedFiles(state or NoState(), self._plan.name)
+        self._finished = FinishedFiles(state, self._plan.name)
         self._progress = Progress(job.window)
         self._published: Manifest | None = None
 
@@ -204,7 +205,7 @@ async def export_audit_logs(
     client: LogtoClient,
     job: ExportJob,
     folder: Folder,
-    state: State | None = None,
+    state: TaskState | None = None,
     stop: StopSwitch | None = None,
 ) -> dict[str, Any]:
     """Export an interval of audit logs; see :class:`Exporter`."""

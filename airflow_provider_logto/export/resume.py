@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Protocol
 
 from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.parts import FileEntry
-
-
-class State(Protocol):
-    """Keeps small JSON values by key, longer than a process lives (Airflow 3.3: the task state store)."""
-
-    def get(self, key: str) -> Any:
-        """The value; None when there is none."""
-
-    def set(self, key: str, value: Any) -> None:
-        """Keep a value."""
-
-
-class NoState:
-    """For Airflow before 3.3: every attempt starts over."""
-
-    def get(self, key: str) -> Any:
-        return None
-
-    def set(self, key: str, value: Any) -> None:
-        return None
+from airflow_provider_logto.task_state import TaskState
 
 
 class FinishedFiles:
     """The files that an export has uploaded, one value a file, each bound to all before it.
 
-    :param state: where they are kept.
+    :param state: where they are kept; without one, every attempt starts over.
     :param name: the export's name: another export's files are none of ours.
     """
 
-    def __init__(self, state: State, name: str) -> None:
+    def __init__(self, state: TaskState | None, name: str) -> None:
         self._state = state
         self._name = name
         self._chains: list[str] = []
@@ -45,7 +25,7 @@ class FinishedFiles:
     def load(self, folder: Folder) -> list[FileEntry]:
         """The leading files that are noted, belong together and are still there."""
         files: list[FileEntry] = []
-        while True:
+        while self._state is not None:
             value = self._state.get(self._key(len(files) + 1))
             try:
                 entry = FileEntry.of(value["file"])
@@ -57,13 +37,15 @@ class FinishedFiles:
                 return files
             files.append(entry)
             self._chains.append(chain)
+        return files
 
     def note(self, files: Sequence[FileEntry]) -> None:
         """Remember the last of these files."""
         del self._chains[len(files) - 1 :]
         chain = self._next_chain(files[-1])
         self._chains.append(chain)
-        self._state.set(self._key(len(files)), {"file": files[-1].as_json(), "chain": chain})
+        if self._state is not None:
+            self._state.set(self._key(len(files)), {"file": files[-1].as_json(), "chain": chain})
 
     def _key(self, number: int) -> str:
         return f"{self._name}/{number}"

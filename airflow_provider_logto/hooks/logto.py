@@ -7,9 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import BaseHook, mask_secret
-
 from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.loop_client import shared_client
@@ -17,6 +14,13 @@ from airflow_provider_logto.client.retrying import RetryOptions
 from airflow_provider_logto.client.sharing.factory import Mode, check_mode, token_cache_and_pacer
 from airflow_provider_logto.client.sharing.fallback import warn_once
 from airflow_provider_logto.client.sharing.pacing import NoPacer
+from airflow_provider_logto.compat import (
+    BaseHook,
+    get_async_connection,
+    get_async_extra,
+    mask_secret,
+    mask_secret_async,
+)
 from airflow_provider_logto.exceptions import ConfigurationError, LogtoError
 from airflow_provider_logto.hooks import shared_state
 from airflow_provider_logto.hooks.settings import ConnectionSettings
@@ -82,13 +86,13 @@ class LogtoHook(BaseHook):
 
         Everybody in the loop who uses the same Connection gets the same one.
         """
-        connection = await get_async_connection(self.logto_conn_id, hook=self)
-        settings = ConnectionSettings.of(connection, await get_async_extra_dejson(connection))
+        connection = await get_async_connection(self, self.logto_conn_id)
+        settings = ConnectionSettings.of(connection, await get_async_extra(connection))
         try:
             mode = await shared_state.resolve_async(settings.shared_state)
         except ConfigurationError as error:
             mode = _alone(error)
-        async with shared_client(settings, lambda: self._make(settings, mode, _mask_async)) as client:
+        async with shared_client(settings, lambda: self._make(settings, mode, mask_secret_async)) as client:
             yield client
 
     def request(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
@@ -245,12 +249,3 @@ def _alone(error: ConfigurationError) -> Mode:
 async def _mask_in_thread(secret: str) -> None:
     # In a thread, since the synchronous form must not run on an event loop.
     await asyncio.to_thread(mask_secret, secret)
-
-
-async def _mask_async(secret: str) -> None:
-    try:
-        from airflow.sdk.log import amask_secret
-    except ImportError:  # before Airflow 3.3
-        await _mask_in_thread(secret)
-    else:
-        await amask_secret(secret)

@@ -14,7 +14,7 @@ from airflow_provider_logto.client.sharing.pacing import CLOUD_LIMIT
 from airflow_provider_logto.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+    from airflow_provider_logto.compat import Connection
 
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_SHARE = 0.8

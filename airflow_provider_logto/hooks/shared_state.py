@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-
+from airflow_provider_logto import compat
 from airflow_provider_logto.client.sharing.factory import Mode
 from airflow_provider_logto.client.sharing.redis_server import RedisServer
 from airflow_provider_logto.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+    from airflow_provider_logto.compat import Connection
 
 _NAME = "airflow-provider-logto"
 _TLS = ("ssl", "ssl_cert_reqs", "ssl_ca_certs", "ssl_keyfile", "ssl_certfile", "ssl_check_hostname")
@@ -50,10 +49,10 @@ async def resolve_async(shared_state: str) -> Mode:
     if conn_id is None:
         return cast("Mode", shared_state)
     try:
-        connection = await get_async_connection(conn_id)
+        connection = await compat.get_async_connection(compat.BaseHook, conn_id)
     except Exception as error:
         raise _no_redis(conn_id, type(error).__name__) from error
-    return redis_server(connection, await get_async_extra_dejson(connection))
+    return redis_server(connection, await compat.get_async_extra(connection))
 
 
 def _redis_conn_id(shared_state: str) -> str | None:
@@ -97,10 +96,8 @@ def redis_server(connection: Connection, extra: Mapping[str, Any]) -> RedisServe
 
 def task_deadline() -> float | None:
     """When the running task's ``execution_timeout`` ends it, by ``time.monotonic()``; None where nothing will."""
-    from airflow.providers.common.compat.sdk import get_current_context
-
     try:
-        context = get_current_context()
+        context = compat.get_current_context()
     except Exception:  # outside a task; which type says so depends on Airflow's version
         return None
     timeout = getattr(context.get("task"), "execution_timeout", None)

@@ -6,13 +6,11 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
+from airflow_provider_logto.compat import BaseOperator
 from airflow_provider_logto.failures import permanent_failures
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_logto.compat import Context
     from airflow_provider_logto.hooks.logto import LogtoHook
 
 

@@ -8,18 +8,15 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import conf
-
+from airflow_provider_logto.compat import conf, task_state
 from airflow_provider_logto.destinations import folder_at
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.operators.base import LogtoOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_logto.compat import Context
     from airflow_provider_logto.export.folder import Folder
     from airflow_provider_logto.export.job import ExportJob
-    from airflow_provider_logto.export.resume import State
     from airflow_provider_logto.export.stop import StopSwitch
 
 _TIMETABLES = (
@@ -136,7 +133,7 @@ class ExportLogsOperator(LogtoOperator):
             self._defer(wait)
         if wait > 0:
             self.hook.run(wait_until_readable, job.window.high, self.lag, self._stop)
-        result = self.hook.run(export_audit_logs, job, folder, _state(context), self._stop)
+        result = self.hook.run(export_audit_logs, job, folder, task_state(context), self._stop)
         self._tell_assets(context, result)
         return result
 
@@ -182,10 +179,7 @@ class ExportLogsOperator(LogtoOperator):
         return folder
 
     def _defer(self, seconds: float) -> None:
-        try:
-            from airflow.providers.standard.triggers.temporal import DateTimeTrigger
-        except ImportError:  # Airflow 2.11 without the standard provider
-            from airflow.triggers.temporal import DateTimeTrigger  # type: ignore[import-not-found,no-redef]
+        from airflow_provider_logto.compat import DateTimeTrigger
 
         # By the local clock, which the triggerer goes by: only the difference comes from the server's.
         moment = datetime.fromtimestamp(time.time() + seconds, UTC)
@@ -193,22 +187,15 @@ class ExportLogsOperator(LogtoOperator):
         self.defer(trigger=DateTimeTrigger(moment=moment), method_name="resume_after_wait")
 
     def _tell_assets(self, context: Context, result: dict[str, Any]) -> None:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath, get_hook_lineage_collector
+        from airflow_provider_logto.compat import ObjectStoragePath, add_output
 
         for address in (*result["files"], result["manifest"]):
-            path = ObjectStoragePath(address)
-            get_hook_lineage_collector().add_output_asset(context=path, uri=str(path))
+            add_output(ObjectStoragePath(address))
         extra = {key: result[key] for key in ("manifest", "count", "first", "last")}
         for outlet in self.outlets:
             # An outlet may be an alias or a reference, which take no extra of their own.
             with suppress(KeyError, TypeError, AttributeError):
                 context["outlet_events"][outlet].extra.update(extra)
-
-
-def _state(context: Context) -> State | None:
-    """The task state store of Airflow 3.3; None before, and in contexts made by hand."""
-    store: State | None = context.get("task_state_store")
-    return store
 
 
 def _not_negative(name: str, value: Any) -> None:

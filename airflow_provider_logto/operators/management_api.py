@@ -9,8 +9,7 @@ from airflow_provider_logto.exceptions import InvalidInput, NotFound
 from airflow_provider_logto.operators.base import LogtoOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_logto.compat import Context
     from airflow_provider_logto.management.operations import Call, IfNotFound
 
 
@@ -94,8 +93,7 @@ class ManagementApiOperator(LogtoOperator):
         self.destination = destination
 
     def act(self, context: Context) -> Any:
-        from airflow.providers.common.compat.sdk import AirflowSkipException
-
+        from airflow_provider_logto.compat import AirflowSkipException
         from airflow_provider_logto.management.operations import IF_NOT_FOUND, Call, is_absent
 
         if self.if_not_found not in IF_NOT_FOUND:

@@ -10,7 +10,7 @@ from airflow_provider_logto.links import OrganizationLink
 from airflow_provider_logto.operators.base import LogtoOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_provider_logto.compat import Context
 
 
 class ProvisionOrganizationOperator(LogtoOperator):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_logto.operators.base import LogtoOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_provider_logto.compat import Context
 
 
 class AssignRolesOperator(LogtoOperator):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import mask_secret
-
+from airflow_provider_logto.compat import mask_secret
 from airflow_provider_logto.links import UserLink
 from airflow_provider_logto.operators.base import LogtoOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow_provider_logto.compat import Context
 
 
 class CreateUserOperator(LogtoOperator):

@@ -8,19 +8,17 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import (
+from airflow_provider_logto.compat import (
     AirflowSensorTimeout,
     AirflowSkipException,
     BaseSensorOperator,
     conf,
 )
-
 from airflow_provider_logto.exceptions import LogtoError
 from airflow_provider_logto.failures import permanent_failures
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
+    from airflow_provider_logto.compat import Context
     from airflow_provider_logto.hooks.logto import LogtoHook
     from airflow_provider_logto.management.conditions import Condition
 

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import Connection
 
 from airflow_provider_logto.client.sharing import fallback
 from airflow_provider_logto.client.sharing.redis_server import RedisServer
+from airflow_provider_logto.compat import Connection
 from airflow_provider_logto.exceptions import ConfigurationError
 from airflow_provider_logto.hooks import shared_state
 from airflow_provider_logto.hooks.logto import LogtoHook
@@ -147,7 +147,7 @@ def test_an_operation_knows_when_its_task_must_end(monkeypatch: pytest.MonkeyPat
     task = SimpleNamespace(execution_timeout=timedelta(minutes=10))
     started = datetime.now(UTC) - timedelta(minutes=4)
     context = {"task": task, "ti": SimpleNamespace(start_date=started)}
-    monkeypatch.setattr("airflow.providers.common.compat.sdk.get_current_context", lambda: context)
+    monkeypatch.setattr("airflow_provider_logto.compat.get_current_context", lambda: context)
     assert shared_state.task_deadline() == pytest.approx(time.monotonic() + 360, abs=2)
     task.execution_timeout = None
     assert shared_state.task_deadline() is None

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred
 
+from airflow_provider_logto import compat
+from airflow_provider_logto.compat import BaseOperator, TaskDeferred
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.export.stop import ExportStopped
 from airflow_provider_logto.operators.logs import ExportLogsOperator
@@ -151,8 +152,7 @@ def test_on_kill_ends_it(filled: Sandbox, tmp_path: Path, caplog: pytest.LogCapt
 
 
 def test_execution_timeout_ends_it(filled: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    from airflow.sdk.exceptions import AirflowTaskTimeout
-    from airflow.sdk.execution_time.timeout import timeout
+    from tests.airflow_names import AirflowTaskTimeout, timeout
 
     filled.add_fault(kind="slow", seconds=0.3, method="GET", path="/api/logs", times=None)
     began = time.monotonic()
@@ -182,7 +182,7 @@ def test_state_store_is_used(filled: Sandbox, tmp_path: Path) -> None:
 
 
 def test_outlets_hear_where_and_how_much(filled: Sandbox, tmp_path: Path) -> None:
-    from airflow.sdk import Asset
+    from tests.airflow_names import Asset
 
     class Accessor:
         def __init__(self) -> None:
@@ -196,13 +196,12 @@ def test_outlets_hear_where_and_how_much(filled: Sandbox, tmp_path: Path) -> Non
 
 
 def test_lineage(filled: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow.providers.common.compat import sdk
-    from airflow.sdk.lineage import HookLineageCollector
+    from tests.airflow_names import HookLineageCollector, output_addresses
 
     collector = HookLineageCollector()  # Airflow's own does nothing unless a lineage backend is installed
-    monkeypatch.setattr(sdk, "get_hook_lineage_collector", lambda: collector, raising=False)
+    monkeypatch.setattr(compat, "get_hook_lineage_collector", lambda: collector)
     result = operator(tmp_path, max_rows_per_file=200).execute(dict(INTERVAL))
-    uris = {output.asset.uri for output in collector.collected_assets.outputs}
+    uris = output_addresses(collector)
     assert {address.removeprefix("file://") for address in (*result["files"], result["manifest"])} <= {
         uri.removeprefix("file://") for uri in uris
     }

@@ -25,9 +25,10 @@ INTERVAL = {"data_interval_start": START_TIME, "data_interval_end": START_TIME +
 @pytest.fixture(scope="module")
 def store() -> Iterator[Any]:
     """An fsspec file system on an S3 server, which Airflow takes for the scheme ``s3``."""
-    from airflow.sdk.io import attach
     from moto.server import ThreadedMotoServer
     from s3fs import S3FileSystem
+
+    from tests.airflow_names import attach
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
+from airflow_provider_logto.compat import AirflowFailException, AirflowSkipException
 from airflow_provider_logto.exceptions import InvalidInput, NotFound
 from airflow_provider_logto.operators.management_api import ManagementApiOperator
 from logto_sandbox import Sandbox

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_logto.compat import AirflowFailException
 from airflow_provider_logto.exceptions import Conflict, InvalidInput, LogtoApiError, OutcomeUnknown
 from airflow_provider_logto.operators.management_api import ManagementApiOperator
 from airflow_provider_logto.operators.organizations import ProvisionOrganizationOperator
@@ -98,10 +98,10 @@ def test_an_error_names_operation_status_code_and_request_id() -> None:
 
 def test_before_retry_policies_permanent_errors_fail_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     CreateUserOperator(task_id="create", username="mika").execute({})
-    monkeypatch.setattr("airflow_provider_logto.failures.retry_policies_exist", lambda: True)
+    monkeypatch.setattr("airflow_provider_logto.compat.retry_policies_exist", lambda: True)
     with pytest.raises(Conflict):
         CreateUserOperator(task_id="create", username="mika").execute({})
-    monkeypatch.setattr("airflow_provider_logto.failures.retry_policies_exist", lambda: False)
+    monkeypatch.setattr("airflow_provider_logto.compat.retry_policies_exist", lambda: False)
     with pytest.raises(AirflowFailException, match="identifiers already"):
         CreateUserOperator(task_id="create", username="mika").execute({})
     with pytest.raises(AirflowFailException, match="username"):

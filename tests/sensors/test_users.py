@@ -6,13 +6,13 @@ import time
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import (
+
+from airflow_provider_logto.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
     TaskDeferred,
 )
-
 from airflow_provider_logto.exceptions import InvalidInput, LogtoError
 from airflow_provider_logto.sensors.users import UserSensor
 from airflow_provider_logto.triggers.users import UserTrigger
