@@ -10,7 +10,7 @@ WORKERS ?= 2
 PORT ?= 8080
 DAGS ?= dags_examples
 
-.PHONY: help demo test airflow lint types tests test-slow test-e2e benchmark fleet format clean
+.PHONY: help demo test airflow lint types tests test-slow test-e2e docs benchmark fleet format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,6 +44,10 @@ test-slow: $(READY) ## long and random runs
 test-e2e: $(READY) ## `make airflow` as a test: real scheduler, workers, triggerer and REST API
 	@$(BIN)/pytest -m e2e
 
+docs: $(READY) ## the documentation as HTML, in docs/_build; warnings are errors
+	@AIRFLOW_HOME=$(CURDIR)/docs/_build/airflow $(BIN)/python -m sphinx -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 benchmark: $(READY) ## what importing each operator costs
 	@$(BIN)/python benchmarks/import_cost.py
 
@@ -56,7 +60,7 @@ format: $(READY) ## let ruff put the layout right
 	@$(BIN)/ruff format .
 
 clean: ## remove everything that make made
-	rm -rf .venv .demo .airflow .fleet .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .demo .airflow .fleet .matrix docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 
 # pip is renewed first: installing a dependency group needs pip 25.1 or newer.
 $(READY): pyproject.toml sandbox/pyproject.toml constraints.txt

@@ -22,7 +22,6 @@ def get_provider_info() -> dict[str, object]:
             {
                 "integration-name": "Logto",
                 "python-modules": [
-                    "airflow_provider_logto.operators.connection",
                     "airflow_provider_logto.operators.logs",
                     "airflow_provider_logto.operators.management_api",
                     "airflow_provider_logto.operators.organizations",
@@ -46,6 +45,8 @@ def get_provider_info() -> dict[str, object]:
                         "host": "https://<tenant>.logto.app or http://localhost:3001",
                         "login": "id of the machine-to-machine application",
                         "password": "its secret",
+                        # Airflow 3.3.2's Test button answers "Bad Request" where no port is stored.
+                        "port": "443, or the endpoint's own; Airflow 3.3 needs it for Test",
                     },
                 },
                 "conn-fields": {

@@ -58,7 +58,7 @@ class Endpoint:
         """Make an endpoint of a Connection's fields.
 
         :param host: ``https://tenant.logto.app``, ``auth.example.com`` (https is assumed), ``http://localhost:3001``.
-        :param port: overrides none, completes a host that has none.
+        :param port: used where the host names none; 0 counts as not given (Airflow's form sends it for an empty field).
         :param resource: explicit indicator; wins over the derived one.
         :param allow_http: permit plain http to a host that is not loopback.
         :raises ConfigurationError: naming the field and how to fix it.
@@ -116,7 +116,7 @@ def _port(raw: str, parts: SplitResult, given: int | None) -> int | None:
         port = parts.port
     except ValueError:
         port = 0
-    port = given if port is None else port
+    port = (given or None) if port is None else port
     if port is not None and not 0 < port < 65536:
         raise ConfigurationError(f"host: {raw!r} has an impossible port ({port}); use 1 to 65535, or none")
     return port

@@ -15,7 +15,8 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput
 from airflow_provider_logto.management import fields, search
-from airflow_provider_logto.management.user_fields import User
+
+User = dict[str, Any]
 
 _KEYS = {
     "id": "id",

@@ -24,7 +24,8 @@ from airflow_provider_logto.client.sharing.redis_server import RedisPacer, Redis
 from airflow_provider_logto.client.sharing.schedule import Schedule
 from airflow_provider_logto.exceptions import SharedStateUnavailable
 from logto_sandbox import Sandbox
-from tests.clients import client_of
+
+from .conftest import client_of
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ def prefix(server: RedisServer) -> Iterator[str]:
             client.delete(key)
 
 
-def with_store(server: RedisServer, prefix: str, use: Callable[[RedisStore], Awaitable[T]]) -> T:
+def run(server: RedisServer, prefix: str, use: Callable[[RedisStore], Awaitable[T]]) -> T:
     async def call() -> T:
         store = RedisStore(server, prefix)
         try:
@@ -108,7 +109,7 @@ def test_tokens(server: RedisServer, prefix: str) -> None:
         await cache.put("k", replace(token, expires_at=time.time() - 1))
         assert await cache.get("k") is None
 
-    with_store(server, prefix, use)
+    run(server, prefix, use)
 
 
 def test_the_lock(server: RedisServer, prefix: str) -> None:
@@ -123,7 +124,7 @@ def test_the_lock(server: RedisServer, prefix: str) -> None:
         async with cache.lock("k", 0) as held:
             assert held
 
-    with_store(server, prefix, use)
+    run(server, prefix, use)
 
 
 ACTIONS = st.lists(
@@ -165,7 +166,7 @@ def test_the_script_computes_what_python_computes(
             assert answer == pytest.approx(expected, abs=1e-6)
             assert epoch == plan.epoch
 
-    with_store(server, prefix, use)
+    run(server, prefix, use)
 
 
 @pytest.mark.parametrize("value", ["garbage", "nan", "1e300", "-inf"])
@@ -177,7 +178,7 @@ def test_a_damaged_schedule_stalls_nobody(server: RedisServer, prefix: str, valu
             await store.ask(lambda redis, name=field: redis.hset(f"{prefix}schedule:t", name, value))
             assert await pacer.wait(5.0) == 0.0
 
-    with_store(server, prefix, use)
+    run(server, prefix, use)
 
 
 def test_hosts_share_pace_429_and_budget(server: RedisServer, prefix: str) -> None:
@@ -199,7 +200,7 @@ def test_hosts_share_pace_429_and_budget(server: RedisServer, prefix: str) -> No
         assert await there.may_retry()
         await other.close()
 
-    with_store(server, prefix, use)
+    run(server, prefix, use)
 
 
 def test_a_place_that_is_too_far_is_not_taken(server: RedisServer, prefix: str) -> None:
@@ -211,7 +212,7 @@ def test_a_place_that_is_too_far_is_not_taken(server: RedisServer, prefix: str) 
         assert seconds == sorted(seconds, reverse=True)
         assert math.inf > seconds[0] > 5
 
-    with_store(server, prefix, use)
+    run(server, prefix, use)
 
 
 def test_a_fleet_of_loops_fetches_one_token(server: RedisServer, prefix: str, sandbox: Sandbox) -> None:
@@ -224,7 +225,7 @@ def test_a_fleet_of_loops_fetches_one_token(server: RedisServer, prefix: str, sa
         await asyncio.gather(*(task() for _ in range(16)))
 
     sandbox.add_fault(kind="slow", seconds=0.2, path="/oidc/token", before_commit=True)
-    with_store(server, prefix, use)
+    run(server, prefix, use)
     assert sandbox.stats()["tokens"] == 1
 
 
@@ -239,6 +240,6 @@ def test_nobody_answers() -> None:
                 pass
 
     began = time.monotonic()
-    with_store(RedisServer("127.0.0.1", 9, password="hunter2"), "x", use)
+    run(RedisServer("127.0.0.1", 9, password="hunter2"), "x", use)
     assert time.monotonic() - began < 3
     assert "hunter2" not in repr(RedisServer("127.0.0.1", 9, password="hunter2"))
