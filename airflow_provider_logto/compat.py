@@ -115,11 +115,6 @@ def _look_up(name: str) -> Any:
     raise ImportError(f"this Airflow has no {name} in any of {', '.join(_HOMES[name])}")
 
 
-def retry_policies_exist() -> bool:
-    """Whether this Airflow (3.3 and later) lets a retry policy judge an error."""
-    return _find("RetryDecision") is not None
-
-
 def task_state(context: Mapping[str, Any]) -> TaskState | None:
     """The store whose values survive the retries of one task; None before Airflow 3.3 and outside a task.
 

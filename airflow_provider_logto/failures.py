@@ -1,32 +1,38 @@
-"""How an error leaves a task.
-
-From Airflow 3.3 on a retry policy judges the error itself. Before, the only word for "a retry cannot help" is
-``AirflowFailException``.
-"""
+"""How an error leaves a task."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from airflow_provider_logto import compat
 from airflow_provider_logto.exceptions import LogtoError, OutcomeUnknown
 
+Method = TypeVar("Method", bound=Callable[..., Any])
 
-@contextmanager
-def permanent_failures(unrepeatable: bool = False) -> Iterator[None]:
-    """Turn errors that a retry cannot fix into ``AirflowFailException`` where no retry policy can say so.
 
-    :param unrepeatable: the caller cannot look whether a lost write took effect, so that even a retry of the task could
-        do it twice: fail for good then, on every Airflow.
+def fail_on_permanent_error(method: Method) -> Method:
+    """Decorate ``execute`` and its like: an error that a retry cannot fix ends the task at once.
+
+    It leaves as ``AirflowFailException``, which Airflow never retries; where the operator has a ``retry_policy``
+    (Airflow 3.3), as it is, so that the policy can judge it. An operator that cannot find out whether a lost write took
+    effect (``unrepeatable``) ends at once then, whatever the policy says: a retry could do it twice.
     """
-    try:
-        yield
-    except LogtoError as error:
-        if isinstance(error, OutcomeUnknown):
-            futile = unrepeatable
-        else:
-            futile = not error.transient and not compat.retry_policies_exist()
-        if not futile:
-            raise
-        raise compat.AirflowFailException(str(error)) from error
+
+    @wraps(method)
+    def decorated(operator: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(operator, *args, **kwargs)
+        except LogtoError as error:
+            if not _ends_the_task(operator, error):
+                raise
+            raise compat.AirflowFailException(str(error)) from error
+
+    return cast("Method", decorated)
+
+
+def _ends_the_task(operator: Any, error: LogtoError) -> bool:
+    if isinstance(error, OutcomeUnknown):
+        return getattr(operator, "unrepeatable", False)
+    return not error.transient and getattr(operator, "retry_policy", None) is None

@@ -1,21 +1,18 @@
-"""What every operator of this package shares: the Connection, and how an error leaves the task."""
+"""What every operator of this package shares: the Connection."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_logto.compat import BaseOperator
-from airflow_provider_logto.failures import permanent_failures
 
 if TYPE_CHECKING:
-    from airflow_provider_logto.compat import Context
     from airflow_provider_logto.hooks.logto import LogtoHook
 
 
 class LogtoOperator(BaseOperator):
-    """Base of the operators; a subclass implements :meth:`act`.
+    """Base of the operators; a subclass implements ``execute``, decorated with ``fail_on_permanent_error``.
 
     :param logto_conn_id: the Connection of type ``logto``.
     """
@@ -33,16 +30,3 @@ class LogtoOperator(BaseOperator):
         from airflow_provider_logto.hooks.logto import LogtoHook
 
         return LogtoHook(self.logto_conn_id)
-
-    def execute(self, context: Context) -> Any:
-        """Do the work.
-
-        :raises LogtoError: as it comes from below, so that a retry policy can judge it.
-        :raises AirflowFailException: where a retry cannot help and no retry policy exists to say so (before 3.3).
-        """
-        with permanent_failures(self.unrepeatable):
-            return self.act(context)
-
-    @abstractmethod
-    def act(self, context: Context) -> Any:
-        """What the operator does; returns small JSON."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_logto.compat import conf, task_state
 from airflow_provider_logto.destinations import folder_at
 from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.operators.base import LogtoOperator
 
 if TYPE_CHECKING:
@@ -118,7 +119,21 @@ class ExportLogsOperator(LogtoOperator):
         self.deferrable = deferrable
         self._stop: StopSwitch | None = None
 
-    def act(self, context: Context) -> dict[str, Any]:
+    @fail_on_permanent_error
+    def execute(self, context: Context) -> dict[str, Any]:
+        return self._export(context)
+
+    @fail_on_permanent_error
+    def resume_after_wait(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Called when the triggerer has waited; the server's clock is asked again."""
+        return self._export(context)
+
+    def on_kill(self) -> None:
+        """End the export within seconds."""
+        if self._stop is not None:
+            self._stop.stop()
+
+    def _export(self, context: Context) -> dict[str, Any]:
         from airflow_provider_logto.export.audit_logs import export_audit_logs, wait_until_readable
         from airflow_provider_logto.export.stop import StopSwitch
         from airflow_provider_logto.management.audit_logs.walk import seconds_until_readable
@@ -136,16 +151,6 @@ class ExportLogsOperator(LogtoOperator):
         result = self.hook.run(export_audit_logs, job, folder, task_state(context), self._stop)
         self._tell_assets(context, result)
         return result
-
-    def resume_after_wait(self, context: Context, event: Any = None) -> dict[str, Any]:
-        """Called when the triggerer has waited; the server's clock is asked again."""
-        result: dict[str, Any] = self.execute(context)
-        return result
-
-    def on_kill(self) -> None:
-        """End the export within seconds."""
-        if self._stop is not None:
-            self._stop.stop()
 
     def _job(self, context: Context) -> ExportJob:
         from airflow_provider_logto.export.job import ExportJob

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_logto.exceptions import InvalidInput, NotFound
+from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.operators.base import LogtoOperator
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class ManagementApiOperator(LogtoOperator):
         self.if_not_found = if_not_found
         self.destination = destination
 
-    def act(self, context: Context) -> Any:
+    @fail_on_permanent_error
+    def execute(self, context: Context) -> Any:
         from airflow_provider_logto.compat import AirflowSkipException
         from airflow_provider_logto.management.operations import IF_NOT_FOUND, Call, is_absent
 

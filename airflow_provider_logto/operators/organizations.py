@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.links import OrganizationLink
 from airflow_provider_logto.operators.base import LogtoOperator
 
@@ -79,7 +80,8 @@ class ProvisionOrganizationOperator(LogtoOperator):
         self.prune_members = prune_members
         self.adopt_existing = adopt_existing
 
-    def act(self, context: Context) -> dict[str, Any]:
+    @fail_on_permanent_error
+    def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_logto.management.members import checked_members
         from airflow_provider_logto.management.organizations import OrganizationSpec, ensure_organization
 

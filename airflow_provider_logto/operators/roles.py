@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.operators.base import LogtoOperator
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class AssignRolesOperator(LogtoOperator):
         self.roles = roles
         self.mode = mode
 
-    def act(self, context: Context) -> dict[str, Any]:
+    @fail_on_permanent_error
+    def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_logto.management.references import listed
         from airflow_provider_logto.management.roles import assign_roles
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_logto.compat import mask_secret
+from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.links import UserLink
 from airflow_provider_logto.operators.base import LogtoOperator
 
@@ -88,7 +89,8 @@ class CreateUserOperator(LogtoOperator):
         self.profile = profile
         self.if_exists = if_exists
 
-    def act(self, context: Context) -> dict[str, Any]:
+    @fail_on_permanent_error
+    def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_logto.management.users import UserSpec, checked_password, ensure_user
 
         for secret in (self.password, self.password_digest):

@@ -15,7 +15,7 @@ from airflow_provider_logto.compat import (
     conf,
 )
 from airflow_provider_logto.exceptions import LogtoError
-from airflow_provider_logto.failures import permanent_failures
+from airflow_provider_logto.failures import fail_on_permanent_error
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
@@ -67,6 +67,7 @@ class UserSensor(BaseSensorOperator):
 
         return LogtoHook(self.logto_conn_id)
 
+    @fail_on_permanent_error
     def poke(self, context: Context) -> bool:
         """Ask once.
 
@@ -74,10 +75,10 @@ class UserSensor(BaseSensorOperator):
         """
         from airflow_provider_logto.management.conditions import check_condition, check_user
 
-        with permanent_failures():
-            since_ms = check_condition(self.user, self.condition, self.since)
-            return self.hook.run(check_user, self.user, self.condition, since_ms)
+        since_ms = check_condition(self.user, self.condition, self.since)
+        return self.hook.run(check_user, self.user, self.condition, since_ms)
 
+    @fail_on_permanent_error
     def execute(self, context: Context) -> Any:
         """Wait, in the worker or in the triggerer."""
         if not self.deferrable:
@@ -104,6 +105,7 @@ class UserSensor(BaseSensorOperator):
             timeout=timedelta(seconds=float(self.timeout) + _DEADLINE_MARGIN),
         )
 
+    @fail_on_permanent_error
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
         """Resume with what the trigger found.
 

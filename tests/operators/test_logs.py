@@ -19,7 +19,7 @@ from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.export.stop import ExportStopped
 from airflow_provider_logto.operators.logs import ExportLogsOperator
 from logto_sandbox import Sandbox
-from tests.conftest import Tenant
+from tests.conftest import Tenant, execute
 from tests.management.audit_log_tools import HOUR, START, Window, truth
 
 START_TIME = datetime.fromtimestamp(START / 1000, UTC)
@@ -65,7 +65,7 @@ def test_no_interval_names_the_timetables(
     filled: Sandbox, tmp_path: Path, arguments: dict[str, Any], context: dict[str, Any], text: str
 ) -> None:
     with pytest.raises(InvalidInput, match=text) as caught:
-        operator(tmp_path, **arguments).execute(context)
+        execute(operator(tmp_path, **arguments), context)
     assert "CronDataIntervalTimetable or DeltaDataIntervalTimetable" in str(caught.value)
     assert filled.stats()["requests"] == 0
 
@@ -91,7 +91,7 @@ def test_bad_input_fails_before_the_first_request(
     filled: Sandbox, tmp_path: Path, arguments: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
-        operator(tmp_path, **arguments).execute(dict(INTERVAL))
+        execute(operator(tmp_path, **arguments), dict(INTERVAL))
     assert caught.value.field == field
     assert filled.stats()["requests"] == 0
     assert list(tmp_path.iterdir()) == []
@@ -131,7 +131,7 @@ def test_waits_in_the_triggerer_when_deferrable(filled: Sandbox, tmp_path: Path)
 def test_an_end_far_away_is_an_error(filled: Sandbox, tmp_path: Path) -> None:
     end = datetime.now(UTC) + timedelta(hours=2)
     with pytest.raises(InvalidInput, match=r"s in the future \(with lag\); max_wait is 3600 s"):
-        operator(tmp_path, start=end - timedelta(hours=9), end=end).execute({})
+        execute(operator(tmp_path, start=end - timedelta(hours=9), end=end))
 
 
 def test_on_kill_ends_it(filled: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.operators.logs import ExportLogsOperator
 from logto_sandbox import Sandbox
-from tests.conftest import EXAMPLES, RunDag, Tenant
+from tests.conftest import EXAMPLES, RunDag, Tenant, execute
 from tests.export.test_files import decode
 from tests.management.audit_log_tools import HOUR, START, Window, truth
 
@@ -81,7 +81,7 @@ def test_export_to_s3(filled: Sandbox, store: Any, file_format: str, compression
 def test_a_missing_bucket_is_not_created(filled: Sandbox, store: Any) -> None:
     task = ExportLogsOperator(task_id="export", destination="s3://no-such-bucket/logs")
     with pytest.raises(InvalidInput, match="cannot be written") as caught:
-        task.execute(dict(INTERVAL))
+        execute(task, dict(INTERVAL))
     assert caught.value.field == "destination"
     assert filled.stats()["requests"] == 0
     assert not store.exists("no-such-bucket")

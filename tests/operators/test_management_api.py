@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_logto.compat import AirflowFailException, AirflowSkipException
+from airflow_provider_logto.compat import AirflowSkipException
 from airflow_provider_logto.exceptions import InvalidInput, NotFound
 from airflow_provider_logto.operators.management_api import ManagementApiOperator
 from logto_sandbox import Sandbox
+from tests.conftest import execute
 
 pytestmark = pytest.mark.usefixtures("sandbox_tenant")
 
@@ -20,19 +21,19 @@ ABSENT = {"operation_id": "GetUser", "path_params": {"userId": "nobody"}}
 
 
 def call(**arguments: Any) -> Any:
-    return ManagementApiOperator(task_id="call", **arguments).execute({})
+    return execute(ManagementApiOperator(task_id="call", **arguments))
 
 
 def test_an_object_that_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
     assert call(**ABSENT, if_not_found="none") is None
     with pytest.raises(AirflowSkipException, match=r"entity\.not_found"):
         call(**ABSENT, if_not_found="skip")
-    with pytest.raises((NotFound, AirflowFailException), match=r"entity\.not_found"):
+    with pytest.raises(NotFound, match=r"entity\.not_found"):
         call(**ABSENT)
     # A path that the server does not know is no absent object.
-    with pytest.raises((NotFound, AirflowFailException)):
+    with pytest.raises(NotFound):
         call(path="/completely/unknown/things", if_not_found="none")
-    with pytest.raises((InvalidInput, AirflowFailException), match="if_not_found: 'null' is unknown"):
+    with pytest.raises(InvalidInput, match="if_not_found: 'null' is unknown"):
         call(**ABSENT, if_not_found="null")
 
 
@@ -60,14 +61,14 @@ def test_an_answer_goes_to_a_file(sandbox: Sandbox, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("destination", ["users.json", "file:///", "s3://", "file:///tmp/folder/", "nonsense://a/b"])
 def test_a_destination_that_cannot_be_written_is_refused_before_the_call(sandbox: Sandbox, destination: str) -> None:
-    with pytest.raises((InvalidInput, AirflowFailException), match="destination"):
+    with pytest.raises(InvalidInput, match="destination"):
         call(method="POST", path="/users", body={"username": "mika"}, destination=destination)
     assert sandbox.stats()["requests"] == 0
 
 
 def test_a_filter_that_makes_no_json_says_so(sandbox: Sandbox, tmp_path: Path) -> None:
     target = tmp_path / "out.json"
-    with pytest.raises((InvalidInput, AirflowFailException), match="response_filter: returned what is no JSON"):
+    with pytest.raises(InvalidInput, match="response_filter: returned what is no JSON"):
         call(path="/users", response_filter=lambda _: object(), destination=f"file://{target}")
     assert not target.exists()
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_logto.compat import AirflowFailException
-from airflow_provider_logto.exceptions import Conflict, InvalidInput, LogtoApiError, OutcomeUnknown
+from airflow_provider_logto.exceptions import InvalidInput, LogtoApiError, OutcomeUnknown
 from airflow_provider_logto.operators.management_api import ManagementApiOperator
 from airflow_provider_logto.operators.organizations import ProvisionOrganizationOperator
 from airflow_provider_logto.operators.roles import AssignRolesOperator
 from airflow_provider_logto.operators.users import CreateUserOperator
 from logto_sandbox import Sandbox
+from tests.conftest import execute
 
 pytestmark = pytest.mark.usefixtures("sandbox_tenant")
 
@@ -68,7 +69,7 @@ def test_bad_input_fails_before_the_first_request(
     sandbox: Sandbox, operator: Any, arguments: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidInput, match=f"^{field}"):
-        operator(task_id="task", **arguments).act({})
+        execute(operator(task_id="task", **arguments))
     assert sandbox.stats()["requests"] == 0
 
 
@@ -88,21 +89,9 @@ def test_operators_that_look_first_leave_the_retry_to_airflow(sandbox: Sandbox) 
 
 def test_an_error_names_operation_status_code_and_request_id() -> None:
     with pytest.raises(LogtoApiError) as caught:
-        ManagementApiOperator(task_id="get", path="/users/{id}", path_params={"id": "nosuchuser00"}).act({})
+        execute(ManagementApiOperator(task_id="get", path="/users/{id}", path_params={"id": "nosuchuser00"}))
     error = caught.value
     assert (error.status, error.code) == (404, "entity.not_found")
     assert error.request_id
     for part in ("GET /api/users/nosuchuser00", "404", "entity.not_found", error.request_id):
         assert part in str(error)
-
-
-def test_before_retry_policies_permanent_errors_fail_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    CreateUserOperator(task_id="create", username="mika").execute({})
-    monkeypatch.setattr("airflow_provider_logto.compat.retry_policies_exist", lambda: True)
-    with pytest.raises(Conflict):
-        CreateUserOperator(task_id="create", username="mika").execute({})
-    monkeypatch.setattr("airflow_provider_logto.compat.retry_policies_exist", lambda: False)
-    with pytest.raises(AirflowFailException, match="identifiers already"):
-        CreateUserOperator(task_id="create", username="mika").execute({})
-    with pytest.raises(AirflowFailException, match="username"):
-        CreateUserOperator(task_id="create", username="a b").execute({})

@@ -11,11 +11,12 @@ import pytest
 from airflow_provider_logto.exceptions import NotFound
 from airflow_provider_logto.hooks.logto import LogtoHook
 from airflow_provider_logto.operators.management_api import ManagementApiOperator
+from tests.conftest import execute
 from tests.real.conftest import Corner
 
 
 def call(**arguments: Any) -> Any:
-    return ManagementApiOperator(task_id="call", **arguments).act({})
+    return execute(ManagementApiOperator(task_id="call", **arguments))
 
 
 def test_the_connection_test_says_what_it_reached(corner: Corner) -> None:

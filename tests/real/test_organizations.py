@@ -8,11 +8,12 @@ import pytest
 
 from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput
 from airflow_provider_logto.operators.organizations import ProvisionOrganizationOperator
+from tests.conftest import execute
 from tests.real.conftest import Corner
 
 
 def provision(**arguments: Any) -> dict[str, Any]:
-    return ProvisionOrganizationOperator(task_id="provision", **arguments).act({})
+    return execute(ProvisionOrganizationOperator(task_id="provision", **arguments))
 
 
 def members(corner: Corner, organization_id: str) -> dict[str, set[str]]:

@@ -8,11 +8,12 @@ import pytest
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.operators.roles import AssignRolesOperator
+from tests.conftest import execute
 from tests.real.conftest import Corner
 
 
 def assign(**arguments: Any) -> dict[str, Any]:
-    return AssignRolesOperator(task_id="assign", **arguments).act({})
+    return execute(AssignRolesOperator(task_id="assign", **arguments))
 
 
 def held(corner: Corner, user: dict[str, Any]) -> set[str]:

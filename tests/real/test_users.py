@@ -13,11 +13,12 @@ from airflow_provider_logto.exceptions import Ambiguous, Conflict
 from airflow_provider_logto.management.conditions import check_user
 from airflow_provider_logto.operators.users import CreateUserOperator
 from airflow_provider_logto.sensors.users import UserSensor
+from tests.conftest import execute
 from tests.real.conftest import Corner
 
 
 def create(context: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
-    return CreateUserOperator(task_id="create", **fields).act(context or {})
+    return execute(CreateUserOperator(task_id="create", **fields), context)
 
 
 def run_begun(ago: timedelta) -> dict[str, Any]:
