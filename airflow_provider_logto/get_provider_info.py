@@ -22,6 +22,7 @@ def get_provider_info() -> dict[str, object]:
             {
                 "integration-name": "Logto",
                 "python-modules": [
+                    "airflow_provider_logto.operators.connection",
                     "airflow_provider_logto.operators.logs",
                     "airflow_provider_logto.operators.management_api",
                     "airflow_provider_logto.operators.organizations",

@@ -4,6 +4,7 @@ Logto signs the raw body of a delivery with the signing key of the webhook: head
 lower-case hex HMAC-SHA256. There is neither a timestamp nor a delivery id beside it, so the signature of an old
 delivery stays good. :func:`verify` therefore judges the signed ``createdAt`` too; a receiver that must not act twice
 within the tolerance remembers the SHA-256 of the raw body (``docs/webhooks.md`` shows how).
+
 Source: Logto docs, "Securing your webhooks".
 """
 

@@ -111,8 +111,8 @@ def main() -> int:
         report("the same, a second of the server's CPU", per_cpu, "requests/s", 300, at_least=True)
     with running() as server:
         began = time.monotonic()
-        wish = {"count": LOGS, "start": 1_700_000_000_000, "end": 1_702_592_000_000, "pattern": "bursts", "ties": 3}
-        server.call("POST", "/sandbox/logs", json.dumps(wish))
+        spec = {"count": LOGS, "start": 1_700_000_000_000, "end": 1_702_592_000_000, "pattern": "bursts", "ties": 3}
+        server.call("POST", "/sandbox/logs", json.dumps(spec))
         report(f"inserting {LOGS:,} log rows", time.monotonic() - began, "s", 60)
         report("memory at its highest", server.rss_mb("VmHWM"), "MB", 300)
         report("memory afterwards", server.rss_mb(), "MB", 300)

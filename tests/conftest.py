@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,8 @@ import pytest
 
 from airflow_provider_logto.client.auth.token_cache import PROCESS_TOKENS
 from logto_sandbox import Sandbox
+
+from .clients import Connect, Run, client_of
 
 PROJECT = Path(__file__).resolve().parent.parent
 EXAMPLES = PROJECT / "dags_examples"
@@ -52,18 +55,21 @@ class Tenant:
     app_secret: str
     sandbox: Sandbox | None = None
 
-    def connection(self) -> str:
-        """As an ``AIRFLOW_CONN_*`` variable; nothing is shared with other processes of this machine."""
-        extra = {"shared_state": "process"}
-        return json.dumps(
-            {
-                "conn_type": "logto",
-                "host": self.endpoint,
-                "login": self.app_id,
-                "password": self.app_secret,
-                "extra": extra,
-            }
-        )
+    def connection(self, extra: dict[str, Any] | None = None, **fields: Any) -> str:
+        """As an ``AIRFLOW_CONN_*`` variable; nothing is shared with other processes of this machine.
+
+        :param extra: merged into the Connection's extra.
+        :param fields: replace the Connection's; None leaves one out.
+        """
+        connection = {
+            "conn_type": "logto",
+            "host": self.endpoint,
+            "login": self.app_id,
+            "password": self.app_secret,
+            **fields,
+            "extra": {"shared_state": "process", **(extra or {})},
+        }
+        return json.dumps({name: value for name, value in connection.items() if value is not None})
 
 
 def execute(task: Any, context: dict[str, Any] | None = None) -> Any:
@@ -113,6 +119,41 @@ def tenant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> T
     real = Tenant(endpoint, os.environ["LOGTO_TEST_APP_ID"], os.environ["LOGTO_TEST_APP_SECRET"])
     monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", real.connection())
     return real
+
+
+@pytest.fixture
+def connect(sandbox_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """``connect(extra=None, **fields)`` -> a hook whose Connection leads to the sandbox, but for what is given.
+
+    The same as :meth:`Tenant.connection`; the Connection is ``logto_default``.
+    """
+
+    def connect(extra: dict[str, Any] | None = None, **fields: Any) -> Any:
+        from airflow_provider_logto.hooks.logto import LogtoHook
+
+        monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", sandbox_tenant.connection(extra, **fields))
+        return LogtoHook()
+
+    return connect
+
+
+@pytest.fixture
+def run(sandbox: Sandbox) -> Run:
+    """``run(function, *args, **kwargs)`` gives the function a client of the sandbox first; returns what it returns.
+
+    ``client={...}`` are options of the client, see :func:`tests.clients.client_of`.
+    """
+
+    def run(
+        function: Callable[..., Awaitable[Any]], *args: Any, client: dict[str, Any] | None = None, **kwargs: Any
+    ) -> Any:
+        async def call() -> Any:
+            async with client_of(sandbox, **(client or {})) as made:
+                return await function(made, *args, **kwargs)
+
+        return asyncio.run(call())
+
+    return run
 
 
 @pytest.fixture

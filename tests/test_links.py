@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from airflow_provider_logto.get_provider_info import get_provider_info
 from airflow_provider_logto.links import OrganizationLink, UserLink
 from airflow_provider_logto.operators.organizations import ProvisionOrganizationOperator
 from airflow_provider_logto.operators.users import CreateUserOperator
+from tests.clients import Connect
 
 
 @pytest.fixture
@@ -21,11 +21,6 @@ def result(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return kept
 
 
-def connect(monkeypatch: pytest.MonkeyPatch, **extra: Any) -> None:
-    connection = {"conn_type": "logto", "host": "https://t.logto.app", "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", json.dumps(connection))
-
-
 @pytest.mark.usefixtures("result")
 @pytest.mark.parametrize(
     ("operator", "link", "place"),
@@ -34,17 +29,17 @@ def connect(monkeypatch: pytest.MonkeyPatch, **extra: Any) -> None:
         (ProvisionOrganizationOperator(task_id="organization", name="a"), OrganizationLink(), "organizations"),
     ],
 )
-def test_it_leads_to_what_was_made(monkeypatch: pytest.MonkeyPatch, operator: Any, link: Any, place: str) -> None:
-    connect(monkeypatch, console_url="https://cloud.example.com/t/")
+def test_it_leads_to_what_was_made(connect: Connect, operator: Any, link: Any, place: str) -> None:
+    connect({"console_url": "https://cloud.example.com/t/"})
     assert type(link) in [type(one) for one in operator.operator_extra_links]
     assert link.get_link(operator, ti_key=None) == f"https://cloud.example.com/t/{place}/abc123"
 
 
-def test_no_console_or_no_result_means_no_link(monkeypatch: pytest.MonkeyPatch, result: dict[str, Any]) -> None:
+def test_no_console_or_no_result_means_no_link(connect: Connect, result: dict[str, Any]) -> None:
     operator = CreateUserOperator(task_id="user", username="a")
-    connect(monkeypatch)
+    connect()
     assert UserLink().get_link(operator, ti_key=None) == ""
-    connect(monkeypatch, console_url="https://cloud.example.com")
+    connect({"console_url": "https://cloud.example.com"})
     result.clear()
     assert UserLink().get_link(operator, ti_key=None) == ""
 

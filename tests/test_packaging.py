@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
 import inspect
 import json
 import pkgutil
 import subprocess
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import distribution, entry_points
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import airflow_provider_logto
+import logto_sandbox
 from airflow_provider_logto.get_provider_info import get_provider_info
 
 PACKAGE = "airflow_provider_logto"
@@ -56,6 +59,28 @@ FLOORS: dict[str, set[str]] = {
     "links": {"compat", "exceptions", "hooks"},
     "retry_policy": {"compat", "exceptions"},
     "webhooks": {"exceptions"},
+    "__main__": {"hooks"},
+}
+
+
+SANDBOX = "logto_sandbox"
+SANDBOX_MODULES = sorted(info.name for info in pkgutil.walk_packages(logto_sandbox.__path__, f"{SANDBOX}."))
+
+#: The same for the sandbox.
+SANDBOX_FLOORS: dict[str, set[str]] = {
+    "errors": set(),
+    "store": {"errors"},
+    "http": {"errors", "store"},
+    "auth": {"errors", "http", "store"},
+    "api": {"errors", "http", "store"},
+    "faults": {"api", "http", "store"},
+    "app": {"api", "auth", "errors", "http", "store"},
+    "seed": {"api", "errors", "http", "store"},
+    "environment": {"app", "faults", "seed", "store"},
+    "control": {"environment", "faults", "seed", "store"},
+    "server": {"control", "environment", "http", "store"},
+    "__main__": {"faults", "server", "store"},
+    "pytest_plugin": {"server"},
 }
 
 
@@ -232,3 +257,37 @@ def test_no_argument_is_named_like_something_of_base_operator(module: str) -> No
         assert own, f"{name} has arguments"
         collisions = own & (set(inspect.signature(base).parameters) | set(dir(base)))
         assert not collisions, f"{name}: {collisions}"
+
+
+@pytest.mark.parametrize("module", SANDBOX_MODULES)
+def test_imports_of_the_sandbox_go_down(module: str) -> None:
+    floor = module.split(".")[1]
+    assert floor in SANDBOX_FLOORS, f"{floor}: say which floors it may import"
+    for imported, name in imports_of(module):
+        assert imported.split(".")[0] not in ("airflow", PACKAGE), f"{module} imports {imported}"
+        if imported.split(".")[0] != SANDBOX:
+            continue
+        target = imported.split(".")[1] if "." in imported else {"Sandbox": "server"}.get(name, name)
+        assert target == floor or target in SANDBOX_FLOORS[floor], f"{module} imports {imported}, which is not below it"
+
+
+def test_modules_of_the_sandbox_import_each_other_in_one_direction() -> None:
+    below = {module: set() for module in SANDBOX_MODULES}
+    for module in SANDBOX_MODULES:
+        for imported, name in imports_of(module):
+            below[module] |= {imported, f"{imported}.{name}"} & below.keys()
+    for module in graphlib.TopologicalSorter(below).static_order():  # raises CycleError
+        below.pop(module)
+    assert not below
+
+
+def test_the_provider_names_the_sandbox_in_its_extra_only() -> None:
+    needed = [Requirement(text) for text in distribution("airflow-provider-logto").requires or ()]
+    (sandbox,) = (each for each in needed if each.name == "logto-sandbox")
+    assert str(sandbox.marker) == 'extra == "sandbox"'
+    assert not [name for name in MODULES for imported, _ in imports_of(name) if imported.split(".")[0] == SANDBOX]
+
+
+def test_the_pytest_plugin_comes_with_the_sandbox() -> None:
+    (plugin,) = (point for point in entry_points(group="pytest11") if point.value.startswith((PACKAGE, SANDBOX)))
+    assert (plugin.value, plugin.dist.name) == ("logto_sandbox.pytest_plugin", "logto-sandbox")

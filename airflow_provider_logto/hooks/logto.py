@@ -135,21 +135,28 @@ class LogtoHook(BaseHook):
             kept = [entry for part in kept.splitlines() for entry in part.split(",") if entry.strip()]
         return Protection.checked(Protection.checked(kept, field="extra.protect"), protect)
 
+    def check(self) -> dict[str, Any]:
+        """Fetch a new token and count the users, past every cache.
+
+        :returns: ``{"endpoint", "app_id", "users"}``: what was reached, as whom, and how many users are there.
+        :raises LogtoError: what is wrong with the Connection, and what to fix.
+        """
+        self._refuse_running_loop("check")
+        settings = self._settings(tolerant=False)
+        users = asyncio.run(self._probe(settings, shared_state.resolve(settings.shared_state, self.get_connection)))
+        return {"endpoint": settings.endpoint.base_url, "app_id": settings.credentials.app_id, "users": users}
+
     def test_connection(self) -> tuple[bool, str]:
-        """Fetch a new token and read one user, past every cache.
+        """:meth:`check`, as the form's button wants it.
 
         :returns: whether it works, and a sentence: what was reached, or what to fix.
         """
         try:
-            settings = self._settings(tolerant=False)
-            users = asyncio.run(self._probe(settings, shared_state.resolve(settings.shared_state, self.get_connection)))
+            return True, "{endpoint} answers: application {app_id} may use the Management API ({users} users)".format(
+                **self.check()
+            )
         except LogtoError as error:
             return False, str(error)
-        app = settings.credentials.app_id
-        return (
-            True,
-            f"{settings.endpoint.base_url} answers: application {app} may use the Management API ({users} users)",
-        )
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.management.references import Reference, User, find_user
+from airflow_provider_logto.management.references import Reference, find_user
+from airflow_provider_logto.management.user_fields import User
 
 Condition = Literal["exists", "absent", "suspended", "not_suspended", "signed_in"]
-CONDITIONS = ("exists", "absent", "suspended", "not_suspended", "signed_in")
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
 
 def check_condition(user: Any, condition: Any, since: Any = None) -> int | None:

@@ -5,12 +5,13 @@ Source: Logto Management API, tag "Organizations" (members and their roles) and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import Ambiguous, InvalidInput, NotFound
+from airflow_provider_logto.exceptions import InvalidInput, NotFound
+from airflow_provider_logto.management.organization_roles import checked_roles, resolve_organization_roles
 from airflow_provider_logto.management.references import Reference, find_users, listed
 
 #: Users in one bulk write.
@@ -44,7 +45,7 @@ def checked_members(members: Any, member_roles: Any = None) -> list[MemberSpec]:
     :param member_roles: organization roles for all of them, by name or id.
     :raises InvalidInput: naming the entry and what would be right.
     """
-    common = _role_names("member_roles", member_roles)
+    common = checked_roles("member_roles", member_roles)
     specs = []
     for at, entry in enumerate(listed("members", members)):
         where = f"members[{at}]"
@@ -53,7 +54,7 @@ def checked_members(members: Any, member_roles: Any = None) -> list[MemberSpec]:
             unknown = sorted(set(entry) - {"user", "roles"})
             if unknown:
                 raise InvalidInput(f"{where}.{unknown[0]}", 'is unknown; a member is {"user": ..., "roles": [...]}')
-            own, entry = _role_names(f"{where}.roles", entry.get("roles")), entry["user"]
+            own, entry = checked_roles(f"{where}.roles", entry.get("roles")), entry["user"]
         specs.append(MemberSpec(Reference.parse(entry, where), tuple(dict.fromkeys((*common, *own)))))
     return specs
 
@@ -64,7 +65,7 @@ async def resolve_members(client: LogtoClient, members: list[MemberSpec]) -> Mem
     :raises InvalidInput: where one does not exist, or a role is for machine-to-machine applications.
     """
     names = dict.fromkeys(name for member in members for name in member.roles)
-    role_ids = await _organization_roles(client, list(names)) if names else {}
+    role_ids = await resolve_organization_roles(client, list(names))
     users = await find_users(client, [member.user for member in members])
     roles: dict[str, frozenset[str]] = {}
     for member, user in zip(members, users, strict=True):
@@ -85,7 +86,7 @@ async def ensure_members(
     :returns: how many members were ``added``, ``removed``, ``unchanged``; how many roles ``roles_added``,
         ``roles_removed``.
     """
-    current = {} if new else await _current(client, organization_id, plan, complete=prune)
+    current = {} if new else await current_roles(client, organization_id, plan.roles, complete=prune)
     path = path_of("/organizations/{}/users", organization_id)
 
     joining = [user_id for user_id in plan.roles if user_id not in current]
@@ -136,48 +137,24 @@ async def _delete(client: LogtoClient, path: str) -> None:
             raise
 
 
-async def _current(client: LogtoClient, organization_id: str, plan: MemberPlan, complete: bool) -> dict[str, set[str]]:
-    """User id -> ids of the organization roles held; of all members, or at least of those in the plan."""
+async def current_roles(
+    client: LogtoClient, organization_id: str, user_ids: Collection[str], complete: bool = False
+) -> dict[str, set[str]]:
+    """Who is a member: user id -> ids of the organization roles held.
+
+    :param complete: of all members, not at least of those among ``user_ids``.
+    """
     path = path_of("/organizations/{}/users", organization_id)
-    if not complete and len(plan.roles) < (await client.count(path) or 0) / _PER_PAGE:
-        return await _current_of_few(client, organization_id, plan)
+    if not complete and len(user_ids) < (await client.count(path) or 0) / _PER_PAGE:
+        return await _roles_of_few(client, organization_id, user_ids)
     return {member["id"]: {role["id"] for role in member["organizationRoles"]} async for member in client.iterate(path)}
 
 
-async def _current_of_few(client: LogtoClient, organization_id: str, plan: MemberPlan) -> dict[str, set[str]]:
+async def _roles_of_few(client: LogtoClient, organization_id: str, user_ids: Collection[str]) -> dict[str, set[str]]:
     """For a few people in a large organization: ask each for their organizations instead of walking all members."""
     current: dict[str, set[str]] = {}
-    for user_id in plan.roles:
+    for user_id in user_ids:
         for organization in await client.request("GET", path_of("/users/{}/organizations", user_id)):
             if organization["id"] == organization_id:
                 current[user_id] = {role["id"] for role in organization["organizationRoles"]}
     return current
-
-
-async def _organization_roles(client: LogtoClient, references: list[str]) -> dict[str, str]:
-    """Name or id of an organization role -> its id."""
-    roles = await client.collect("/organization-roles")
-    resolved: dict[str, str] = {}
-    for reference in references:
-        matching = [role for role in roles if reference in (role["id"], role["name"])]
-        if not matching:
-            known = ", ".join(sorted(role["name"] for role in roles)) or "none"
-            raise InvalidInput("roles", f"there is no organization role {reference!r}; the template has: {known}")
-        if len(matching) > 1:
-            raise Ambiguous(f"roles: {reference!r} is the id of one organization role and the name of another")
-        if matching[0].get("type", "User") != "User":
-            raise InvalidInput(
-                "roles", f"{reference!r} is for machine-to-machine applications; members hold user roles"
-            )
-        resolved[reference] = matching[0]["id"]
-    return resolved
-
-
-def _role_names(where: str, value: Any) -> tuple[str, ...]:
-    if value is None or value == "":
-        return ()
-    if isinstance(value, str):
-        value = [value]
-    if not isinstance(value, list | tuple) or not all(isinstance(name, str) and name.strip() for name in value):
-        raise InvalidInput(where, f"must be a list of organization role names or ids; got {value!r}")
-    return tuple(value)

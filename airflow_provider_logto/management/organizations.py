@@ -128,13 +128,13 @@ async def find_organization(
     namesakes = [one async for one in client.iterate("/organizations", query) if one["name"] == spec.name]
     if spec.external_id is None:
         return _only(namesakes, f"the name {spec.name!r}", "give an external_id, or rename all but one")
-    known = [one for one in namesakes if _external_id(one) == spec.external_id]
+    known = [one for one in namesakes if external_id_of(one) == spec.external_id]
     if not known:
         # It may have been renamed. The walk fails rather than leave one out, so nothing is created by mistake.
-        known = [one async for one in client.iterate("/organizations") if _external_id(one) == spec.external_id]
+        known = [one async for one in client.iterate("/organizations") if external_id_of(one) == spec.external_id]
     if known:
         return _only(known, f"the external id {spec.external_id!r}", "delete all but one")
-    unmarked = [one for one in namesakes if _external_id(one) is None]
+    unmarked = [one for one in namesakes if external_id_of(one) is None]
     if unmarked and not adopt_existing:
         raise Conflict(
             "POST /api/organizations",
@@ -184,7 +184,8 @@ async def _ensure_domains(client: LogtoClient, organization_id: str, domains: tu
     return {"added": added, "unchanged": len(domains) - added}
 
 
-def _external_id(organization: Organization) -> Any:
+def external_id_of(organization: Organization) -> Any:
+    """The external id that an organization carries, or None."""
     return (organization.get("customData") or {}).get(EXTERNAL_ID)
 
 

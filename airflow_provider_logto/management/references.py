@@ -15,8 +15,7 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput
 from airflow_provider_logto.management import fields, search
-
-User = dict[str, Any]
+from airflow_provider_logto.management.user_fields import User
 
 _KEYS = {
     "id": "id",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import ceil
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, NotFound, OutcomeUnknown
@@ -16,6 +16,7 @@ from airflow_provider_logto.management import search
 from airflow_provider_logto.management.references import listed, resolve_users
 
 Mode = Literal["add", "replace", "remove"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 Role = dict[str, Any]
 #: Role id -> ids of those of the users in question who hold it.
 Holders = dict[str, set[str]]
@@ -34,8 +35,8 @@ async def assign_roles(client: LogtoClient, users: Any, roles: Any, mode: Mode =
     :returns: ``{"added", "removed", "unchanged"}``, each role name -> ids of users.
     :raises InvalidInput: before the first write: an unknown user or role, a machine-to-machine role, an empty list.
     """
-    if mode not in ("add", "replace", "remove"):
-        raise InvalidInput("mode", f"{mode!r} is unknown; use add, replace or remove")
+    if mode not in MODES:
+        raise InvalidInput("mode", f"{mode!r} is unknown; use one of {', '.join(MODES)}")
     references = listed("roles", roles)
     if mode == "replace" and not references:
         raise InvalidInput("roles", 'is empty: replacing would take every role away; use mode="remove" for that')

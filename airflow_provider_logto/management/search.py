@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import urlencode
 
 from airflow_provider_logto.exceptions import InvalidInput
@@ -21,7 +21,7 @@ USER_FIELDS = ("id", "primaryEmail", "primaryPhone", "username", "name")
 MAX_QUERY = 6000
 #: Items in one search: a page holds 100.
 MAX_ITEMS = 100
-_MODES = ("like", "exact", "similar_to", "posix")
+_MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True)

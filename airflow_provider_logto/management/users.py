@@ -7,80 +7,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management import fields
-from airflow_provider_logto.management.references import Reference, User, find_users
+from airflow_provider_logto.management.references import Reference, find_users
+from airflow_provider_logto.management.user_fields import FIELD, IDENTIFIERS, User, UserSpec, merged_profile
+
+__all__ = ["IF_EXISTS", "IfExists", "User", "UserSpec", "checked_password", "ensure_user", "update_user"]
 
 IfExists = Literal["fail", "skip", "update"]
-
-#: Argument -> field of the user, in the order in which changes are reported.
-_IDENTIFIERS = {"username": "username", "primary_email": "primaryEmail", "primary_phone": "primaryPhone"}
-_BASIC = {**_IDENTIFIERS, "name": "name", "avatar": "avatar"}
-_MERGED = {"custom_data": "customData", "profile": "profile"}
+IF_EXISTS: tuple[IfExists, ...] = get_args(IfExists)
 
 _IN_USE = frozenset({"user.username_already_in_use", "user.email_already_in_use", "user.phone_already_in_use"})
 #: Seconds that clocks may disagree by after correction: the server's ``Date`` has a resolution of one.
 _CLOCK_SLACK = 2.0
-
-
-@dataclass(frozen=True)
-class UserSpec:
-    """A person as they should be. None means "leave it alone".
-
-    Make one with :meth:`checked`.
-    """
-
-    username: str | None = None
-    primary_email: str | None = None
-    primary_phone: str | None = None
-    name: str | None = None
-    avatar: str | None = None
-    custom_data: Mapping[str, Any] | None = None
-    profile: Mapping[str, Any] | None = None
-
-    @classmethod
-    def checked(cls, **given: Any) -> UserSpec:
-        """Check and normalize: e-mails in lower case, phones as digits, empty means absent.
-
-        :raises InvalidInput: naming the field and what would be right.
-        """
-        spec = cls(
-            username=fields.username("username", given.get("username")),
-            primary_email=fields.email("primary_email", given.get("primary_email")),
-            primary_phone=fields.phone("primary_phone", given.get("primary_phone")),
-            name=fields.text("name", given.get("name")),
-            avatar=fields.avatar("avatar", given.get("avatar")),
-            custom_data=fields.json_object("custom_data", given.get("custom_data")),
-            profile=fields.profile("profile", given.get("profile")),
-        )
-        if not any(getattr(spec, name) for name in _IDENTIFIERS):
-            raise InvalidInput("username", "missing: give at least one of username, primary_email, primary_phone")
-        return spec
-
-    def body(self) -> dict[str, Any]:
-        """The request body of ``POST /api/users``."""
-        named = {field: getattr(self, name) for name, field in {**_BASIC, **_MERGED}.items()}
-        return {field: value for field, value in named.items() if value is not None}
-
-    def differences(self, user: User) -> list[str]:
-        """Which fields of the user are not as they should be (argument names)."""
-        return [name for name, field in {**_BASIC, **_MERGED}.items() if not self._agrees(name, user.get(field))]
-
-    def _agrees(self, name: str, current: Any) -> bool:
-        wanted = getattr(self, name)
-        if wanted is None:
-            return True
-        if name == "primary_phone":
-            return current in fields.phone_variants(wanted)
-        if name == "primary_email":
-            return isinstance(current, str) and current.lower() == wanted
-        if name in _MERGED:
-            return isinstance(current, Mapping) and _merged(current, wanted, deep=name == "profile") == current
-        return bool(current == wanted)
 
 
 def checked_password(password: Any, digest: Any, algorithm: Any) -> dict[str, str]:
@@ -125,8 +67,8 @@ async def ensure_user(
     :raises Ambiguous: where the identifiers given belong to different people.
     :raises Conflict: where the person exists and ``if_exists`` is ``fail``.
     """
-    if if_exists not in ("fail", "skip", "update"):
-        raise InvalidInput("if_exists", f"{if_exists!r} is unknown; use fail, skip or update")
+    if if_exists not in IF_EXISTS:
+        raise InvalidInput("if_exists", f"{if_exists!r} is unknown; use one of {', '.join(IF_EXISTS)}")
     existing = await _find(client, spec)
     started = time.time()
     if existing is None:
@@ -175,26 +117,32 @@ async def _settle(
         )
     if if_exists == "skip" or not differing:
         return _result(user, "unchanged")
-    return _result(await _update(client, user, spec, differing), "updated", differing)
+    return _result(await update_user(client, user, spec, differing), "updated", differing)
 
 
-async def _update(client: LogtoClient, user: User, spec: UserSpec, differing: list[str]) -> User:
+async def update_user(client: LogtoClient, user: User, spec: UserSpec, differing: list[str]) -> User:
+    """Bring some fields of a user in line; nothing is sent for none.
+
+    :param user: as they are.
+    :param differing: what to change, by argument: see :meth:`UserSpec.differences`.
+    :returns: the user as they are then; of merged fields, as they were before.
+    """
     path = path_of("/users/{}", user["id"])
-    basic = {_BASIC[name]: getattr(spec, name) for name in differing if name in _BASIC}
+    basic = {FIELD[one].name: spec.value(FIELD[one]) for one in differing if FIELD[one].kind != "merged"}
     if basic:
         user = {**user, **await client.request("PATCH", path, body=basic)}
     # The two endpoints below merge on the server, so that a concurrent change of another key survives.
     if "custom_data" in differing:
         await client.request("PATCH", f"{path}/custom-data", body={"customData": spec.custom_data})
     if "profile" in differing:
-        wanted = _merged(user.get("profile") or {}, spec.profile or {}, deep=True)
+        wanted = merged_profile(user.get("profile") or {}, spec.profile or {})
         await client.request("PATCH", f"{path}/profile", body={"profile": wanted})
     return user
 
 
 async def _find(client: LogtoClient, spec: UserSpec) -> User | None:
     """One exact search over every identifier given."""
-    given = {name: getattr(spec, name) for name in _IDENTIFIERS if getattr(spec, name)}
+    given = spec.identifiers()
     references = [Reference.parse({name: value}, name) for name, value in given.items()]
     found = {user["id"]: user for user in await find_users(client, references) if user is not None}
     if len(found) > 1:
@@ -209,14 +157,6 @@ async def _created_since(client: LogtoClient, user: User, since: float) -> bool:
     return bool(user["createdAt"] / 1000 >= since + skew - _CLOCK_SLACK)
 
 
-def _merged(current: Mapping[str, Any], wanted: Mapping[str, Any], deep: bool) -> dict[str, Any]:
-    """What the server's shallow merge would make of it; ``deep`` keeps the other parts of an address."""
-    result = {**current, **wanted}
-    if deep and isinstance(current.get("address"), Mapping) and isinstance(wanted.get("address"), Mapping):
-        result["address"] = {**current["address"], **wanted["address"]}
-    return result
-
-
 def _result(user: User, outcome: str, changed: list[str] | None = None) -> dict[str, Any]:
-    identifiers = {field: user.get(field) for field in _IDENTIFIERS.values()}
+    identifiers = {field.name: user.get(field.name) for field in IDENTIFIERS}
     return {"id": user["id"], "outcome": outcome, "changed": changed or [], **identifiers}

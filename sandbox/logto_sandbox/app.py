@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from logto_sandbox import api
+from logto_sandbox.api.router import ROUTER
 from logto_sandbox.auth import oidc
 from logto_sandbox.auth.access import Gate
 from logto_sandbox.errors import (
@@ -26,7 +26,7 @@ from logto_sandbox.errors import (
 from logto_sandbox.http.bodies import parse_body, refuse_nul
 from logto_sandbox.http.paging import PageOf, Rows, page_headers, parse_page
 from logto_sandbox.http.responses import json_response, language, text_response, to_json
-from logto_sandbox.http.routing import OPTIONAL, Call, Reply, Route, label
+from logto_sandbox.http.routing import OPTIONAL, Call, Reply, Route
 from logto_sandbox.http.schema import validate
 from logto_sandbox.store.tenant import Tenant
 
@@ -40,12 +40,6 @@ Headers = list[tuple[str, str]]
 def create_app(tenant: Tenant) -> ASGIApp:
     """The application that serves one tenant."""
     return App(tenant)
-
-
-def route_of(method: str, path: str) -> str:
-    """How statistics call a request: ``POST /api/users/{id}/roles``; an unknown path is its own name."""
-    route, _, _ = api.ROUTER.find(method, path)
-    return route.label if route else label(method, path)
 
 
 class App:
@@ -79,7 +73,7 @@ class App:
         )
 
     def _api(self, request: Request, body: bytes, path: str) -> Response:
-        route, params, allowed = api.ROUTER.find(request.method, path)
+        route, params, allowed = ROUTER.find(request.method, path)
         if route is None and allowed:
             return _other_method(request.method, ", ".join(allowed))
         if route is None:

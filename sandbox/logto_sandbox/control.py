@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from logto_sandbox.environment import Ground
+from logto_sandbox.environment import Environment
 from logto_sandbox.faults.exchange import Receive, Scope, Send
 from logto_sandbox.faults.spec import FaultError
 from logto_sandbox.seed import SeedError
@@ -23,23 +23,23 @@ class ControlError(ValueError):
     """A request to the control plane that cannot be understood."""
 
 
-def _faults(ground: Ground, body: Any) -> list[dict[str, Any]]:
+def _faults(environment: Environment, body: Any) -> list[dict[str, Any]]:
     """All faults of a list, or none of them when one is wrong."""
     specs = body if isinstance(body, list) else [body]
-    kept = list(ground.weather.faults)
+    kept = list(environment.injector.faults)
     try:
-        return [ground.weather.add_fault(spec).describe() for spec in specs]
+        return [environment.injector.add_fault(spec).describe() for spec in specs]
     except FaultError:
-        ground.weather.faults[:] = kept
+        environment.injector.faults[:] = kept
         raise
 
 
-def _limit(ground: Ground, body: Any) -> None:
+def _limit(environment: Environment, body: Any) -> None:
     known = {"rate_limit": None, "limiter": "token_bucket", "retry_after": "none"}
     if not isinstance(body, dict) or (set(body) - set(known)):
         raise ControlError(f"limit: expected an object with {', '.join(known)}")
     values: dict[str, Any] = known | body
-    ground.weather.limit(values["rate_limit"], str(values["limiter"]), str(values["retry_after"]))
+    environment.injector.limit(values["rate_limit"], str(values["limiter"]), str(values["retry_after"]))
 
 
 def _object(name: str, body: Any) -> dict[str, Any]:
@@ -48,23 +48,23 @@ def _object(name: str, body: Any) -> dict[str, Any]:
     return body
 
 
-def _shown(ground: Ground) -> list[dict[str, Any]]:
-    return [fault.describe() for fault in ground.weather.faults]
+def _shown(environment: Environment) -> list[dict[str, Any]]:
+    return [fault.describe() for fault in environment.injector.faults]
 
 
 # (method, name below /sandbox/) -> what it does with the parsed body; None is answered 204
-ACTIONS: dict[tuple[str, str], Callable[[Ground, Any], Any]] = {
-    ("GET", "stats"): lambda ground, _: ground.recorder.stats(),
-    ("DELETE", "stats"): lambda ground, _: ground.recorder.reset(),
-    ("GET", "requests"): lambda ground, _: ground.recorder.requests(),
-    ("GET", "faults"): lambda ground, _: _shown(ground),
+ACTIONS: dict[tuple[str, str], Callable[[Environment, Any], Any]] = {
+    ("GET", "stats"): lambda environment, _: environment.recorder.stats(),
+    ("DELETE", "stats"): lambda environment, _: environment.recorder.reset(),
+    ("GET", "requests"): lambda environment, _: environment.recorder.requests(),
+    ("GET", "faults"): lambda environment, _: _shown(environment),
     ("POST", "faults"): _faults,
-    ("DELETE", "faults"): lambda ground, _: ground.weather.clear_faults(),
+    ("DELETE", "faults"): lambda environment, _: environment.injector.clear_faults(),
     ("PUT", "limit"): _limit,
-    ("POST", "logs"): lambda ground, body: ground.insert_logs(body),
-    ("GET", "state"): lambda ground, _: ground.state(),
-    ("POST", "reset"): lambda ground, _: ground.reset(),
-    ("POST", "seed"): lambda ground, body: ground.seed(_object("seed", body)),
+    ("POST", "logs"): lambda environment, body: environment.insert_logs(body),
+    ("GET", "state"): lambda environment, _: environment.state(),
+    ("POST", "reset"): lambda environment, _: environment.reset(),
+    ("POST", "seed"): lambda environment, body: environment.seed(_object("seed", body)),
 }
 _NEEDS_BODY = {("POST", "faults"), ("PUT", "limit"), ("POST", "logs"), ("POST", "seed")}
 
@@ -72,8 +72,8 @@ _NEEDS_BODY = {("POST", "faults"), ("PUT", "limit"), ("POST", "logs"), ("POST", 
 class Control:
     """The control plane of one sandbox, as an ASGI app."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -97,7 +97,7 @@ class Control:
             except ValueError as error:
                 return _error(400, f"the body is no JSON: {error}")
         try:
-            result = ACTIONS[request.method, name](self._ground, body)
+            result = ACTIONS[request.method, name](self._environment, body)
         except (ControlError, FaultError, LogSpecError, SeedError, ValueError) as error:
             return _error(400, str(error))
         return Response(status_code=204) if result is None else JSONResponse(result)
@@ -117,13 +117,13 @@ def _is_loopback(request: Request) -> bool:
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def dispatch(ground: Ground) -> App:
-    """The whole sandbox as one ASGI app: ``/sandbox/*`` here, everything else through the weather."""
-    control = Control(ground)
+def dispatch(environment: Environment) -> App:
+    """The whole sandbox as one ASGI app: ``/sandbox/*`` here, everything else through fault injection."""
+    control = Control(environment)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            chosen = control if scope["path"].startswith(PREFIX) else ground.weather
+            chosen = control if scope["path"].startswith(PREFIX) else environment.injector
             await chosen(scope, receive, send)
 
     return app

@@ -1,4 +1,4 @@
-"""One tenant with its weather and its records: what the Python class and the control plane both steer."""
+"""One tenant with its faults and its records: what the Python class and the control plane both control."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from logto_sandbox.app import create_app
-from logto_sandbox.faults.middleware import Weather
+from logto_sandbox.faults.middleware import FaultInjector
 from logto_sandbox.faults.recorder import Recorder
 from logto_sandbox.seed import SeedError, apply_seed, read_seed
 from logto_sandbox.store.logs.spec import insert_logs
@@ -18,7 +18,7 @@ from logto_sandbox.store.tenant import Settings, Tenant
 _LOGS_SHOWN = 10_000
 
 
-class Ground:
+class Environment:
     """Used on the server's event loop only (or before it runs).
 
     :param settings: what the tenant is founded with
@@ -35,7 +35,7 @@ class Ground:
     ) -> None:
         self.tenant = Tenant(settings)
         self.recorder = Recorder()
-        self.weather = Weather(create_app(self.tenant), self.tenant, self.recorder)
+        self.injector = FaultInjector(create_app(self.tenant), self.tenant, self.recorder)
         self._seed = None if seed is None else read_seed(seed)
         self._state_file = None if state_file is None else Path(state_file)
         if self._state_file is not None and self._state_file.exists():
@@ -61,7 +61,7 @@ class Ground:
 
     def reset(self) -> None:
         """Back to the start: the seed's state, no faults, counts at zero; tokens stay good."""
-        self.weather.clear_faults()
+        self.injector.clear_faults()
         self.tenant.clear()
         if self._seed is not None:
             apply_seed(self.tenant, self._seed)
@@ -71,9 +71,9 @@ class Ground:
         """Add what a seed describes; see :func:`seed.apply_seed`."""
         return apply_seed(self.tenant, seed)
 
-    def insert_logs(self, wish: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
-        """Insert log rows; see :func:`log_spec.insert_logs`."""
-        return insert_logs(self.tenant.logs, wish, self.tenant.now_ms())
+    def insert_logs(self, rows: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
+        """Insert log rows; see :func:`spec.insert_logs`."""
+        return insert_logs(self.tenant.logs, rows, self.tenant.now_ms())
 
     def state(self) -> dict[str, Any]:
         """Everything the tenant holds, for assertions; of more than 10,000 log rows only ``{"count": n}``."""

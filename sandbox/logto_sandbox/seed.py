@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from logto_sandbox.api import ROUTER
+from logto_sandbox.api.router import ROUTER
 from logto_sandbox.errors import ApiError, BareError, ForeignKeyError, UniqueViolationError
 from logto_sandbox.http.routing import Call
 from logto_sandbox.http.schema import validate

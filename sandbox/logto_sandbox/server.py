@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from logto_sandbox.control import dispatch
-from logto_sandbox.environment import Ground
+from logto_sandbox.environment import Environment
 from logto_sandbox.http.transport import serve
 from logto_sandbox.store.tenant import Settings, Tenant
 
@@ -60,8 +60,8 @@ class Sandbox:
         self.norole_id, self.norole_secret = norole_id, norole_secret
         self.resource = resource
         settings = Settings(app_id, app_secret, norole_id, norole_secret, resource, logto_version, endpoint)
-        self.ground = Ground(settings, seed, state_file)
-        self.ground.weather.limit(rate_limit, limiter, retry_after)
+        self.environment = Environment(settings, seed, state_file)
+        self.environment.injector.limit(rate_limit, limiter, retry_after)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
@@ -75,7 +75,7 @@ class Sandbox:
     @property
     def tenant(self) -> Tenant:
         """The tenant served. While the server runs, change it through the methods or the API only."""
-        return self.ground.tenant
+        return self.environment.tenant
 
     # -- running
 
@@ -119,49 +119,49 @@ class Sandbox:
         saving = asyncio.create_task(self._keep_saved())
         self._loop.call_soon(ready.set)
         try:
-            await serve(dispatch(self.ground), listener, self._stop)
+            await serve(dispatch(self.environment), listener, self._stop)
         finally:
             saving.cancel()
-            self.ground.save()
+            self.environment.save()
 
     async def _keep_saved(self) -> None:
         """Write the state file after changes, at most 5 % of the time."""
         saved, took = 0, 0.0
         while True:
             await asyncio.sleep(max(_SAVE_EVERY, 20 * took))
-            stats = self.ground.recorder.stats()
+            stats = self.environment.recorder.stats()
             changes = stats["writes"] + stats["tokens"]
             if changes != saved:
                 began = time.monotonic()
-                self.ground.save()
+                self.environment.save()
                 saved, took = changes, time.monotonic() - began
 
-    # -- watching and steering, from any thread
+    # -- watching and controlling, from any thread
 
     def stats(self) -> dict[str, Any]:
         """Counts since the start or :meth:`reset_stats`: ``requests``, ``writes`` (no GET, reached the API),
         ``tokens`` (issued), ``routes`` (``{"POST /api/users/{id}/roles": n}``), ``rejections`` (by limiter and
         faults: ``{"429": n, "reset": n}``), ``peak_per_10s``."""
-        return self._on_loop(self.ground.recorder.stats)
+        return self._on_loop(self.environment.recorder.stats)
 
     def reset_stats(self) -> None:
         """Counts back to zero."""
-        self._on_loop(self.ground.recorder.reset)
+        self._on_loop(self.environment.recorder.reset)
 
     def requests(self) -> list[dict[str, Any]]:
         """The last 50,000 requests: method, path, query, route, status (None = no answer was given), at_ms."""
-        return self._on_loop(self.ground.recorder.requests)
+        return self._on_loop(self.environment.recorder.requests)
 
     def add_fault(self, **fault: Any) -> None:
         """Put a fault in force: ``add_fault(kind="error", status=503, path="/api/users", times=2)``.
 
         :raises FaultError: naming the field that is wrong
         """
-        self._on_loop(lambda: self.ground.weather.add_fault(fault))
+        self._on_loop(lambda: self.environment.injector.add_fault(fault))
 
     def clear_faults(self) -> None:
         """End all faults and clock skew."""
-        self._on_loop(self.ground.weather.clear_faults)
+        self._on_loop(self.environment.injector.clear_faults)
 
     def insert_logs(self, rows: list[dict[str, Any]] | None = None, /, **spec: Any) -> dict[str, Any]:
         """Insert audit-log rows: a list of rows, or generated ones: ``insert_logs(count=1000, ties=5)``.
@@ -169,7 +169,7 @@ class Sandbox:
         :return: ``{"count", "first", "last"}``
         :raises LogSpecError: naming the field that is wrong
         """
-        return self._on_loop(lambda: self.ground.insert_logs(spec if rows is None else rows))
+        return self._on_loop(lambda: self.environment.insert_logs(spec if rows is None else rows))
 
     def seed(self, seed: Mapping[str, Any]) -> dict[str, int]:
         """Add what a seed describes.
@@ -177,15 +177,15 @@ class Sandbox:
         :return: how many of each were created
         :raises SeedError: naming the key or row that is wrong
         """
-        return self._on_loop(lambda: self.ground.seed(seed))
+        return self._on_loop(lambda: self.environment.seed(seed))
 
     def state(self) -> dict[str, Any]:
         """Everything that exists, for assertions: ``state()["users"][0]["primaryEmail"]``."""
-        return self._on_loop(self.ground.state)
+        return self._on_loop(self.environment.state)
 
     def reset(self) -> None:
         """Back to the starting state; faults and counts are gone, tokens stay good."""
-        self._on_loop(self.ground.reset)
+        self._on_loop(self.environment.reset)
 
     def _on_loop(self, function: Callable[[], T]) -> T:
         """Run a function where the tenant may be touched."""

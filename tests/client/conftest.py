@@ -1,12 +1,12 @@
-"""Clients of the sandbox, and a server that answers with whatever bytes a test wants."""
+"""A server that answers with whatever bytes a test wants."""
 
 from __future__ import annotations
 
 import asyncio
 import socketserver
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,34 +14,7 @@ from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
 from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
-from airflow_provider_logto.client.retrying import RetryOptions
-from logto_sandbox import Sandbox
-
-T = TypeVar("T")
-
-QUICK = RetryOptions(base=0.005, cap=0.02, max_wait=5)
-Talk = Callable[..., Any]
-
-
-def client_of(sandbox: Sandbox, **options: Any) -> LogtoClient:
-    """A client with a token cache of its own; ``app``, ``secret`` and ``resource`` replace the sandbox's."""
-    credentials = Credentials(options.pop("app", sandbox.app_id), options.pop("secret", sandbox.app_secret))
-    endpoint = Endpoint.parse(sandbox.url, resource=options.pop("resource", None))
-    return LogtoClient(endpoint, credentials, **{"token_cache": ProcessTokenCache(), "retry": QUICK, **options})
-
-
-@pytest.fixture
-def talk(sandbox: Sandbox) -> Talk:
-    """Runs an async function with a client of the sandbox: ``talk(lambda client: client.request("GET", "/users"))``."""
-
-    def run(function: Callable[[LogtoClient], Awaitable[T]], **options: Any) -> T:
-        async def call() -> T:
-            async with client_of(sandbox, **options) as client:
-                return await function(client)
-
-        return asyncio.run(call())
-
-    return run
+from tests.clients import QUICK, Run
 
 
 class Scripted:
@@ -116,7 +89,7 @@ def scripted() -> Iterator[Scripted]:
 
 
 @pytest.fixture
-def ask(scripted: Scripted) -> Talk:
+def ask(scripted: Scripted) -> Run:
     """One request to ``scripted``: ``ask("GET", "/users", answers=[raw("200 OK")])``."""
 
     def run(method: str, path: str, body: Any = None, *, answers: list[bytes], **options: Any) -> Any:

@@ -28,8 +28,9 @@ from airflow_provider_logto.exceptions import (
     UnreadableAnswer,
 )
 from logto_sandbox import Sandbox
+from tests.clients import QUICK, Run, client_of
 
-from .conftest import QUICK, Scripted, Talk, client_of, raw
+from .conftest import Scripted, raw
 
 JSON = "Content-Type: application/json"
 
@@ -45,7 +46,7 @@ JSON = "Content-Type: application/json"
         (raw("200 OK", '{"name":"山田"}'.encode(), JSON), {"name": "山田"}),
     ],
 )
-def test_answers(ask: Talk, answer: bytes, data: Any) -> None:
+def test_answers(ask: Run, answer: bytes, data: Any) -> None:
     assert ask("POST", "/users", {}, answers=[answer]) == data
 
 
@@ -63,7 +64,7 @@ def test_answers(ask: Talk, answer: bytes, data: Any) -> None:
     ],
 )
 def test_refusals_never_crash_and_are_not_repeated(
-    ask: Talk, scripted: Scripted, answer: bytes, kind: type[Exception], words: str
+    ask: Run, scripted: Scripted, answer: bytes, kind: type[Exception], words: str
 ) -> None:
     with pytest.raises(kind, match=words):
         ask("GET", "/users", answers=[answer])
@@ -83,9 +84,7 @@ def test_refusals_never_crash_and_are_not_repeated(
         (b"\x16\x03\x01 not http\r\n\r\n", ConnectionFailed),
     ],
 )
-def test_failures_are_repeated_and_reported(
-    ask: Talk, scripted: Scripted, answer: bytes, kind: type[Exception]
-) -> None:
+def test_failures_are_repeated_and_reported(ask: Run, scripted: Scripted, answer: bytes, kind: type[Exception]) -> None:
     with pytest.raises(kind):
         ask("GET", "/users", answers=[answer])
     assert len(scripted.requests) == QUICK.attempts
@@ -97,7 +96,7 @@ def test_failures_are_repeated_and_reported(
     assert len(scripted.requests) == 1
 
 
-def test_a_deletion_whose_answer_was_lost_is_done_when_nothing_is_found(ask: Talk) -> None:
+def test_a_deletion_whose_answer_was_lost_is_done_when_nothing_is_found(ask: Run) -> None:
     gone = raw("404 X", b'{"code":"entity.not_found","message":"M"}', JSON)
     assert ask("DELETE", "/users/a", answers=[raw("500 X"), gone]) is None
     with pytest.raises(NotFound):
@@ -106,7 +105,7 @@ def test_a_deletion_whose_answer_was_lost_is_done_when_nothing_is_found(ask: Tal
         ask("DELETE", "/users/a", answers=[raw("500 X"), raw("404 X", b"Not Found")])
 
 
-def test_an_error_says_where_what_and_which_request(ask: Talk) -> None:
+def test_an_error_says_where_what_and_which_request(ask: Run) -> None:
     answer = raw("422 X", b'{"code":"user.email_already_in_use","message":"M"}', JSON, "Logto-Core-Request-Id: r1d")
     with pytest.raises(Conflict) as caught:
         ask("POST", "/users", {}, answers=[answer])
@@ -145,9 +144,9 @@ def test_nobody_listens() -> None:
         "",
     ],
 )
-def test_a_path_cannot_lead_elsewhere(talk: Talk, sandbox: Sandbox, path: str) -> None:
+def test_a_path_cannot_lead_elsewhere(run: Run, sandbox: Sandbox, path: str) -> None:
     with pytest.raises(InvalidInput, match="path"):
-        talk(lambda client: client.request("GET", path))
+        run(lambda client: client.request("GET", path))
     assert sandbox.stats()["requests"] == 0
 
 
@@ -157,7 +156,7 @@ def test_a_value_that_would_name_something_else_fills_no_place(value: Any) -> No
         path_of("/users/{}", value)
 
 
-def test_values_are_encoded_and_the_prefix_may_be_given(ask: Talk, scripted: Scripted) -> None:
+def test_values_are_encoded_and_the_prefix_may_be_given(ask: Run, scripted: Scripted) -> None:
     ask("GET", path_of("/api/users/{}/roles", "a/b?c#d é"), answers=[raw("200 OK", b"[]", JSON)])
     assert scripted.requests[0].startswith(b"GET /api/users/a%2Fb%3Fc%23d%20%C3%A9/roles HTTP/1.1")
 
@@ -177,27 +176,27 @@ def test_values_are_encoded_and_the_prefix_may_be_given(ask: Talk, scripted: Scr
     ],
 )
 def test_bad_input_fails_before_the_first_request(
-    talk: Talk, sandbox: Sandbox, arguments: dict[str, Any], field: str
+    run: Run, sandbox: Sandbox, arguments: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
-        talk(lambda client: client.request(**{"method": "POST", "path": "/users", **arguments}))
+        run(lambda client: client.request(**{"method": "POST", "path": "/users", **arguments}))
     assert caught.value.field == field
     assert sandbox.stats()["requests"] == 0
 
 
-def test_a_body_just_below_the_limit_passes(talk: Talk) -> None:
+def test_a_body_just_below_the_limit_passes(run: Run) -> None:
     data = {"text": "x" * (1024 * 1024 - 60)}
-    user = talk(lambda client: client.request("POST", "/users", body={"username": "big", "customData": data}))
+    user = run(lambda client: client.request("POST", "/users", body={"username": "big", "customData": data}))
     assert user["customData"] == data
 
 
-def test_query_parameters(talk: Talk, sandbox: Sandbox) -> None:
+def test_query_parameters(run: Run, sandbox: Sandbox) -> None:
     query = {"search.id": ["a", "b"], "mode.id": "exact", "page": 1, "absent": None, "includePasswordHash": False}
-    talk(lambda client: client.request("GET", "/users", query))
+    run(lambda client: client.request("GET", "/users", query))
     assert sandbox.requests()[-1]["query"] == ("search.id=a&search.id=b&mode.id=exact&page=1&includePasswordHash=false")
 
 
-def test_the_bearer_stays_at_home(ask: Talk, scripted: Scripted) -> None:
+def test_the_bearer_stays_at_home(ask: Run, scripted: Scripted) -> None:
     other = Scripted()
     other.answers = [raw("200 OK", b"[]", JSON)]
     with pytest.raises(UnreadableAnswer, match="redirects"):
@@ -207,7 +206,7 @@ def test_the_bearer_stays_at_home(ask: Talk, scripted: Scripted) -> None:
     assert b"authorization: bearer t0ken" in scripted.requests[0].lower()
 
 
-def test_connections_are_kept_and_reused(talk: Talk) -> None:
+def test_connections_are_kept_and_reused(run: Run) -> None:
     async def ports(client: LogtoClient) -> set[int]:
         seen = set()
         for _ in range(5):
@@ -216,10 +215,10 @@ def test_connections_are_kept_and_reused(talk: Talk) -> None:
                 await response.aread()
         return seen
 
-    assert len(talk(ports)) == 1
+    assert len(run(ports)) == 1
 
 
-def test_an_operation_ends_when_its_task_must(ask: Talk, scripted: Scripted) -> None:
+def test_an_operation_ends_when_its_task_must(ask: Run, scripted: Scripted) -> None:
     began = time.monotonic()
     with pytest.raises(ServerFailed):
         ask("GET", "/users", answers=[raw("500 X")], retry=RetryOptions(base=50, cap=50, until=began + 0.3))
@@ -227,7 +226,7 @@ def test_an_operation_ends_when_its_task_must(ask: Talk, scripted: Scripted) -> 
     assert len(scripted.requests) <= 2
 
 
-def test_a_dripping_answer_is_cut_off(ask: Talk, scripted: Scripted) -> None:
+def test_a_dripping_answer_is_cut_off(ask: Run, scripted: Scripted) -> None:
     def drip(handler: Any) -> None:
         head = handler.rfile.readline()
         if head.startswith(b"POST /oidc/token"):
@@ -247,9 +246,9 @@ def test_a_dripping_answer_is_cut_off(ask: Talk, scripted: Scripted) -> None:
     assert time.monotonic() - began < 2.5
 
 
-def test_the_servers_clock(talk: Talk, sandbox: Sandbox) -> None:
+def test_the_servers_clock(run: Run, sandbox: Sandbox) -> None:
     sandbox.add_fault(kind="clock_skew", offset_ms=600_000)
-    moment = talk(lambda client: client.server_time())
+    moment = run(lambda client: client.server_time())
     assert abs(moment - time.time() - 600) < 2
     assert sandbox.stats()["tokens"] == 0  # /status needs none
 

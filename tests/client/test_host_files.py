@@ -23,8 +23,7 @@ from airflow_provider_logto.client.sharing.pacing import CellPacer
 from airflow_provider_logto.client.sharing.schedule import Schedule
 from airflow_provider_logto.exceptions import SharedStateUnavailable
 from logto_sandbox import Sandbox
-
-from .conftest import client_of
+from tests.clients import client_of
 
 TOKEN = Token("eyJ.the.token", 1000.0, 4600.0, 0.5)
 SECRET = "a secret"

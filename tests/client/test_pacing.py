@@ -13,8 +13,7 @@ from airflow_provider_logto.client.sharing import pacing, schedule
 from airflow_provider_logto.client.sharing.pacing import CellPacer, NoPacer, Pacer, ProcessCell, process_pacer
 from airflow_provider_logto.exceptions import OutcomeUnknown, QuotaExhausted, RateLimited
 from logto_sandbox import Sandbox
-
-from .conftest import Talk, client_of
+from tests.clients import Run, client_of
 
 
 def test_an_even_pace_with_a_burst_of_two() -> None:
@@ -111,20 +110,20 @@ def test_a_machine_that_is_always_late_goes_on_in_the_end(monkeypatch: pytest.Mo
     assert asyncio.run(pacing.wait_for_place(take, epoch, 5.0)) == 0.0
 
 
-def test_a_429_slows_the_next_client_down_too(talk: Talk, sandbox: Sandbox) -> None:
+def test_a_429_slows_the_next_client_down_too(run: Run, sandbox: Sandbox) -> None:
     cell = ProcessCell()
     sandbox.add_fault(kind="rate_limited", path="/api/users", retry_after=30)
     with pytest.raises(RateLimited):
-        talk(lambda client: client.request("GET", "/users"), pacer=CellPacer(cell, 200, 1.0))
+        run(lambda client: client.request("GET", "/users"), client={"pacer": CellPacer(cell, 200, 1.0)})
     sandbox.reset_stats()
     began = time.monotonic()
     with pytest.raises(RateLimited, match="not sent") as caught:
-        talk(lambda client: client.request("GET", "/users"), pacer=CellPacer(cell, 200, 0.5))
+        run(lambda client: client.request("GET", "/users"), client={"pacer": CellPacer(cell, 200, 0.5)})
     assert 25 < (caught.value.retry_after or 0) <= 30
     assert time.monotonic() - began < 1
     assert sandbox.stats()["requests"] == 0
     with pytest.raises(RateLimited):  # and not OutcomeUnknown: nothing left
-        talk(lambda client: client.request("POST", "/users", body={}), pacer=CellPacer(cell, 200, 0.5))
+        run(lambda client: client.request("POST", "/users", body={}), client={"pacer": CellPacer(cell, 200, 0.5)})
     assert not issubclass(RateLimited, OutcomeUnknown)
 
 
@@ -135,11 +134,11 @@ def test_a_429_slows_the_next_client_down_too(talk: Talk, sandbox: Sandbox) -> N
         {"kind": "error", "status": 500, "path": "/api/users"},
     ],
 )
-def test_what_is_no_rate_limit_slows_nobody_down(talk: Talk, sandbox: Sandbox, fault: dict[str, Any]) -> None:
+def test_what_is_no_rate_limit_slows_nobody_down(run: Run, sandbox: Sandbox, fault: dict[str, Any]) -> None:
     cell = ProcessCell()
     sandbox.add_fault(**fault)
     with suppress(QuotaExhausted):
-        talk(lambda client: client.request("GET", "/users"), pacer=CellPacer(cell, 2000, 1.0))
+        run(lambda client: client.request("GET", "/users"), client={"pacer": CellPacer(cell, 2000, 1.0)})
     assert cell._schedule.epoch == 0
 
 

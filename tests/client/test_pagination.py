@@ -15,8 +15,7 @@ from airflow_provider_logto.client.pagination import iterate
 from airflow_provider_logto.client.replies import Reply
 from airflow_provider_logto.exceptions import IncompleteList, InvalidInput, UnreadableAnswer
 from logto_sandbox import Sandbox
-
-from .conftest import Talk
+from tests.clients import Run
 
 Rows = list[dict[str, Any]]
 
@@ -210,33 +209,33 @@ def people(sandbox: Sandbox) -> set[str]:
         {"kind": "truncated", "path": "/api/users", "after": 2},
     ],
 )
-def test_links_and_lost_pages(talk: Talk, sandbox: Sandbox, people: set[str], fault: dict[str, Any]) -> None:
+def test_links_and_lost_pages(run: Run, sandbox: Sandbox, people: set[str], fault: dict[str, Any]) -> None:
     sandbox.add_fault(**fault)
-    found = [user["id"] for user in talk(lambda client: client.collect("/users"))]
+    found = [user["id"] for user in run(lambda client: client.collect("/users"))]
     assert len(found) == len(people)
     assert set(found) == people
     assert sandbox.stats()["routes"]["GET /api/users"] <= 4
 
 
 @pytest.mark.parametrize("kind", ["rows_inserted", "rows_deleted"])
-def test_rows_that_move_between_two_pages(talk: Talk, sandbox: Sandbox, people: set[str], kind: str) -> None:
+def test_rows_that_move_between_two_pages(run: Run, sandbox: Sandbox, people: set[str], kind: str) -> None:
     sandbox.add_fault(kind=kind, path="/api/users", query="page=2", count=20)
-    found = [user["id"] for user in talk(lambda client: client.collect("/users"))]
+    found = [user["id"] for user in run(lambda client: client.collect("/users"))]
     assert len(found) == len(set(found))
     assert set(found) >= {user["id"] for user in sandbox.state()["users"]}
 
 
-def test_capped_logs(talk: Talk, sandbox: Sandbox) -> None:
+def test_capped_logs(run: Run, sandbox: Sandbox) -> None:
     sandbox.insert_logs(count=10_250)
-    found = talk(lambda client: client.collect("/logs", {"enableCap": True}))
+    found = run(lambda client: client.collect("/logs", {"enableCap": True}))
     assert len({row["id"] for row in found}) >= 10_250
 
 
-def test_paging_belongs_to_the_walk(talk: Talk) -> None:
+def test_paging_belongs_to_the_walk(run: Run) -> None:
     with pytest.raises(InvalidInput, match=r"query\.page"):
-        talk(lambda client: client.collect("/users", {"page": 2}))
+        run(lambda client: client.collect("/users", {"page": 2}))
 
 
-def test_counting(talk: Talk, people: set[str]) -> None:
-    assert talk(lambda client: client.count("/users")) == 250
-    assert talk(lambda client: client.count("/organization-invitations")) is None
+def test_counting(run: Run, people: set[str]) -> None:
+    assert run(lambda client: client.count("/users")) == 250
+    assert run(lambda client: client.count("/organization-invitations")) is None

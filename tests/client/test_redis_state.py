@@ -24,8 +24,7 @@ from airflow_provider_logto.client.sharing.redis_server import RedisPacer, Redis
 from airflow_provider_logto.client.sharing.schedule import Schedule
 from airflow_provider_logto.exceptions import SharedStateUnavailable
 from logto_sandbox import Sandbox
-
-from .conftest import client_of
+from tests.clients import client_of
 
 T = TypeVar("T")
 
@@ -75,7 +74,7 @@ def prefix(server: RedisServer) -> Iterator[str]:
             client.delete(key)
 
 
-def run(server: RedisServer, prefix: str, use: Callable[[RedisStore], Awaitable[T]]) -> T:
+def with_store(server: RedisServer, prefix: str, use: Callable[[RedisStore], Awaitable[T]]) -> T:
     async def call() -> T:
         store = RedisStore(server, prefix)
         try:
@@ -109,7 +108,7 @@ def test_tokens(server: RedisServer, prefix: str) -> None:
         await cache.put("k", replace(token, expires_at=time.time() - 1))
         assert await cache.get("k") is None
 
-    run(server, prefix, use)
+    with_store(server, prefix, use)
 
 
 def test_the_lock(server: RedisServer, prefix: str) -> None:
@@ -124,7 +123,7 @@ def test_the_lock(server: RedisServer, prefix: str) -> None:
         async with cache.lock("k", 0) as held:
             assert held
 
-    run(server, prefix, use)
+    with_store(server, prefix, use)
 
 
 ACTIONS = st.lists(
@@ -166,7 +165,7 @@ def test_the_script_computes_what_python_computes(
             assert answer == pytest.approx(expected, abs=1e-6)
             assert epoch == plan.epoch
 
-    run(server, prefix, use)
+    with_store(server, prefix, use)
 
 
 @pytest.mark.parametrize("value", ["garbage", "nan", "1e300", "-inf"])
@@ -178,7 +177,7 @@ def test_a_damaged_schedule_stalls_nobody(server: RedisServer, prefix: str, valu
             await store.ask(lambda redis, name=field: redis.hset(f"{prefix}schedule:t", name, value))
             assert await pacer.wait(5.0) == 0.0
 
-    run(server, prefix, use)
+    with_store(server, prefix, use)
 
 
 def test_hosts_share_pace_429_and_budget(server: RedisServer, prefix: str) -> None:
@@ -200,7 +199,7 @@ def test_hosts_share_pace_429_and_budget(server: RedisServer, prefix: str) -> No
         assert await there.may_retry()
         await other.close()
 
-    run(server, prefix, use)
+    with_store(server, prefix, use)
 
 
 def test_a_place_that_is_too_far_is_not_taken(server: RedisServer, prefix: str) -> None:
@@ -212,7 +211,7 @@ def test_a_place_that_is_too_far_is_not_taken(server: RedisServer, prefix: str) 
         assert seconds == sorted(seconds, reverse=True)
         assert math.inf > seconds[0] > 5
 
-    run(server, prefix, use)
+    with_store(server, prefix, use)
 
 
 def test_a_fleet_of_loops_fetches_one_token(server: RedisServer, prefix: str, sandbox: Sandbox) -> None:
@@ -225,7 +224,7 @@ def test_a_fleet_of_loops_fetches_one_token(server: RedisServer, prefix: str, sa
         await asyncio.gather(*(task() for _ in range(16)))
 
     sandbox.add_fault(kind="slow", seconds=0.2, path="/oidc/token", before_commit=True)
-    run(server, prefix, use)
+    with_store(server, prefix, use)
     assert sandbox.stats()["tokens"] == 1
 
 
@@ -240,6 +239,6 @@ def test_nobody_answers() -> None:
                 pass
 
     began = time.monotonic()
-    run(RedisServer("127.0.0.1", 9, password="hunter2"), "x", use)
+    with_store(RedisServer("127.0.0.1", 9, password="hunter2"), "x", use)
     assert time.monotonic() - began < 3
     assert "hunter2" not in repr(RedisServer("127.0.0.1", 9, password="hunter2"))

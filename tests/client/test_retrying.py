@@ -24,8 +24,7 @@ from airflow_provider_logto.exceptions import (
     ServerFailed,
 )
 from logto_sandbox import Sandbox
-
-from .conftest import QUICK, Talk
+from tests.clients import QUICK, Run
 
 
 @pytest.mark.parametrize(
@@ -121,47 +120,47 @@ def test_both_forms_of_retry_after(value: str | None, date: str | None, seconds:
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_a_429_is_waited_out_whatever_the_method(talk: Talk, sandbox: Sandbox, form: str) -> None:
+def test_a_429_is_waited_out_whatever_the_method(run: Run, sandbox: Sandbox, form: str) -> None:
     sandbox.add_fault(kind="rate_limited", path="/api/users", retry_after=1, retry_after_as=form)
     began = time.monotonic()
-    talk(lambda client: client.request("POST", "/users", body={"username": "ada"}))
+    run(lambda client: client.request("POST", "/users", body={"username": "ada"}))
     # An HTTP date has whole seconds: up to one is lost against the true time.
     assert time.monotonic() - began >= (1.0 if form == "seconds" else 0.0)
     assert len(sandbox.state()["users"]) == 1
 
 
-def test_a_429_longer_than_the_operation_may_take_is_handed_up(talk: Talk, sandbox: Sandbox) -> None:
+def test_a_429_longer_than_the_operation_may_take_is_handed_up(run: Run, sandbox: Sandbox) -> None:
     sandbox.add_fault(kind="rate_limited", path="/api/users", retry_after=60, times=None)
     began = time.monotonic()
     with pytest.raises(RateLimited) as caught:
-        talk(lambda client: client.request("GET", "/users"))
+        run(lambda client: client.request("GET", "/users"))
     assert caught.value.retry_after == 60
     assert time.monotonic() - began < 2
     options = RetryOptions(until=time.monotonic() + 30)
     with pytest.raises(RateLimited):  # the task ends before that
-        talk(lambda client: client.request("GET", "/users"), retry=options)
+        run(lambda client: client.request("GET", "/users"), client={"retry": options})
 
 
 @pytest.mark.parametrize("kind", ["reset", "lost_answer", "truncated"])
 @pytest.mark.parametrize("after_commit", [True, False])
 def test_a_write_is_sent_once_when_its_answer_is_lost(
-    talk: Talk, sandbox: Sandbox, kind: str, after_commit: bool
+    run: Run, sandbox: Sandbox, kind: str, after_commit: bool
 ) -> None:
     extra: dict[str, Any] = {"after_commit": after_commit} if kind == "reset" else {}
     sandbox.add_fault(kind=kind, method="POST", path="/api/organizations", **extra)
     with pytest.raises(OutcomeUnknown):
-        talk(lambda client: client.request("POST", "/organizations", body={"name": "twin"}))
+        run(lambda client: client.request("POST", "/organizations", body={"name": "twin"}))
     assert sandbox.stats()["routes"]["POST /api/organizations"] == 1
 
 
-def test_an_outage_is_given_up_after_some_tries(talk: Talk, sandbox: Sandbox) -> None:
+def test_an_outage_is_given_up_after_some_tries(run: Run, sandbox: Sandbox) -> None:
     sandbox.add_fault(kind="error", status=500, path="/api/users", times=None)
     with pytest.raises(ServerFailed):
-        talk(lambda client: client.request("GET", "/users"))
+        run(lambda client: client.request("GET", "/users"))
     assert sandbox.stats()["routes"]["GET /api/users"] == QUICK.attempts
 
 
-def test_a_long_outage_is_not_made_worse(talk: Talk, sandbox: Sandbox) -> None:
+def test_a_long_outage_is_not_made_worse(run: Run, sandbox: Sandbox) -> None:
     cell, credit, operations = ProcessCell(), 10, 120
     cell._schedule = Schedule(credit=credit, credit_at=time.monotonic())
     pacer = CellPacer(cell, None, 1.0)
@@ -170,7 +169,7 @@ def test_a_long_outage_is_not_made_worse(talk: Talk, sandbox: Sandbox) -> None:
     async def hammer(client: Any) -> None:
         await asyncio.gather(*(client.request("GET", "/users") for _ in range(operations)), return_exceptions=True)
 
-    talk(hammer, pacer=pacer, retry=RetryOptions(base=0.001, cap=0.001))
+    run(hammer, client={"pacer": pacer, "retry": RetryOptions(base=0.001, cap=0.001)})
     sent = sandbox.stats()["routes"]["GET /api/users"]
     assert operations < sent <= 1.1 * operations
     sandbox.clear_faults()
@@ -181,4 +180,4 @@ def test_a_long_outage_is_not_made_worse(talk: Talk, sandbox: Sandbox) -> None:
         sandbox.add_fault(kind="error", status=500, path="/api/users")
         await client.request("GET", "/users")  # successes have earned a retry
 
-    talk(recover, pacer=pacer)
+    run(recover, client={"pacer": pacer})

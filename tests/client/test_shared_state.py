@@ -18,8 +18,7 @@ from airflow_provider_logto.client.sharing.factory import Mode, check_mode, toke
 from airflow_provider_logto.client.sharing.redis_server import RedisServer
 from airflow_provider_logto.exceptions import ConfigurationError
 from logto_sandbox import Sandbox
-
-from .conftest import QUICK
+from tests.clients import QUICK
 
 NOWHERE = RedisServer("127.0.0.1", 9)
 

@@ -14,8 +14,7 @@ from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.loop_client import shared_client
 from airflow_provider_logto.client.sharing.factory import token_cache_and_pacer
 from logto_sandbox import Sandbox
-
-from .conftest import client_of
+from tests.clients import client_of
 
 
 def test_many_share_one_client_that_the_last_one_closes(sandbox: Sandbox) -> None:

@@ -25,8 +25,7 @@ from airflow_provider_logto.exceptions import (
     ServerFailed,
 )
 from logto_sandbox import Sandbox
-
-from .conftest import Talk, client_of
+from tests.clients import Run, client_of
 
 
 async def look(client: LogtoClient) -> Any:
@@ -48,7 +47,7 @@ async def look(client: LogtoClient) -> Any:
     ],
 )
 def test_a_refused_token_is_explained_and_not_asked_for_again(
-    talk: Talk,
+    run: Run,
     sandbox: Sandbox,
     options: dict[str, Any],
     fault: dict[str, Any] | None,
@@ -58,26 +57,29 @@ def test_a_refused_token_is_explained_and_not_asked_for_again(
     if fault:
         sandbox.add_fault(times=None, **fault)
     with pytest.raises(kind, match=words) as caught:
-        talk(look, **options)
+        run(look, client=options)
     assert [request["path"] for request in sandbox.requests()] == ["/oidc/token"]
     for secret in (sandbox.app_secret, "wrong"):
         assert secret not in str(caught.value).replace("the secret is wrong", "")
 
 
-def test_an_application_without_a_role(talk: Talk, sandbox: Sandbox) -> None:
+def test_an_application_without_a_role(run: Run, sandbox: Sandbox) -> None:
     cache = ProcessTokenCache()
     for _ in range(2):
         with pytest.raises(Forbidden, match="Logto Management API access"):
-            talk(look, app=sandbox.norole_id, secret=sandbox.norole_secret, token_cache=cache)
+            run(
+                look,
+                client={"app": sandbox.norole_id, "secret": sandbox.norole_secret, "token_cache": cache},
+            )
     assert cache._tokens == {}  # such a token is never kept
 
 
-def test_a_token_endpoint_that_fails_is_tried_again(talk: Talk, sandbox: Sandbox) -> None:
+def test_a_token_endpoint_that_fails_is_tried_again(run: Run, sandbox: Sandbox) -> None:
     sandbox.add_fault(kind="error", status=503, path="/oidc/token", times=2)
-    talk(look)
+    run(look)
     sandbox.add_fault(kind="error", status=500, path="/oidc/token", times=None)
     with pytest.raises(ServerFailed, match="POST /oidc/token"):  # and not OutcomeUnknown: nothing was written
-        talk(lambda client: client.request("POST", "/users", body={}))
+        run(lambda client: client.request("POST", "/users", body={}))
 
 
 CLAIM = "ERR_JWT_CLAIM_VALIDATION_FAILED"
@@ -148,49 +150,49 @@ async def _look_once(sandbox: Sandbox, **options: Any) -> None:
 # -- one token, renewed at the right moment
 
 
-def test_one_token_for_many_requests_and_clients(talk: Talk, sandbox: Sandbox) -> None:
+def test_one_token_for_many_requests_and_clients(run: Run, sandbox: Sandbox) -> None:
     cache = ProcessTokenCache()
 
     async def many(client: LogtoClient) -> None:
         await asyncio.gather(*(look(client) for _ in range(30)))
 
     for _ in range(3):
-        talk(many, token_cache=cache)
+        run(many, client={"token_cache": cache})
     assert sandbox.stats()["tokens"] == 1
 
 
-def test_a_rotated_key_costs_one_more_token_under_load(talk: Talk, sandbox: Sandbox) -> None:
+def test_a_rotated_key_costs_one_more_token_under_load(run: Run, sandbox: Sandbox) -> None:
     async def many(client: LogtoClient) -> None:
         await look(client)
         sandbox.add_fault(kind="signing_key_rotated")
         await asyncio.gather(*(look(client) for _ in range(30)))
         await look(client)
 
-    talk(many)
+    run(many)
     assert sandbox.stats()["tokens"] == 2
 
 
-def test_an_expired_token_is_replaced_once(talk: Talk, sandbox: Sandbox) -> None:
+def test_an_expired_token_is_replaced_once(run: Run, sandbox: Sandbox) -> None:
     async def late(client: LogtoClient) -> None:
         await look(client)
         sandbox.add_fault(kind="clock_skew", offset_ms=2 * 3600_000)
         client._skew = 0.0  # as if the server's clock had not been seen since
         await asyncio.gather(*(look(client) for _ in range(10)))
 
-    talk(late)
+    run(late)
     assert sandbox.stats()["tokens"] == 2
 
 
 @pytest.mark.parametrize("offset", [-300_000, 300_000])
-def test_clocks_that_disagree_cost_no_token(talk: Talk, sandbox: Sandbox, offset: int) -> None:
+def test_clocks_that_disagree_cost_no_token(run: Run, sandbox: Sandbox, offset: int) -> None:
     sandbox.add_fault(kind="clock_skew", offset_ms=offset)
     cache = ProcessTokenCache()
     for _ in range(3):
-        talk(look, token_cache=cache)
+        run(look, client={"token_cache": cache})
     assert sandbox.stats()["tokens"] == 1
 
 
-def test_a_403_and_a_wrong_audience_never_fetch_again(scripted: Any, ask: Talk) -> None:
+def test_a_403_and_a_wrong_audience_never_fetch_again(scripted: Any, ask: Run) -> None:
     from .conftest import raw
 
     json = "Content-Type: application/json"
@@ -202,18 +204,18 @@ def test_a_403_and_a_wrong_audience_never_fetch_again(scripted: Any, ask: Talk) 
         assert len(scripted.requests) == 1
 
 
-def test_every_secret_is_announced_before_it_is_used(talk: Talk, sandbox: Sandbox) -> None:
+def test_every_secret_is_announced_before_it_is_used(run: Run, sandbox: Sandbox) -> None:
     told: list[str] = []
     cache = ProcessTokenCache()
 
     async def tell(secret: str) -> None:
         told.append(secret)
 
-    talk(look, token_cache=cache, on_secret=tell)
+    run(look, client={"token_cache": cache, "on_secret": tell})
     (token,) = cache._tokens.values()
     assert told == [Credentials(sandbox.app_id, sandbox.app_secret).basic, token.value]
     told.clear()
-    talk(look, token_cache=cache, on_secret=tell)
+    run(look, client={"token_cache": cache, "on_secret": tell})
     assert told == [token.value]
     assert token.value not in repr(token)
 

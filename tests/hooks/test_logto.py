@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import socket
 import sys
 import types
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,28 +15,7 @@ from airflow_provider_logto.exceptions import ConfigurationError, InvalidInput
 from airflow_provider_logto.get_provider_info import get_provider_info
 from airflow_provider_logto.hooks.logto import LogtoHook
 from logto_sandbox import Sandbox
-
-Connect = Callable[..., LogtoHook]
-
-
-@pytest.fixture
-def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """A hook whose Connection leads to the sandbox, but for what is given; ``extra`` is merged."""
-
-    def connect(extra: dict[str, Any] | None = None, **fields: Any) -> LogtoHook:
-        connection = {
-            "conn_type": "logto",
-            "host": sandbox.url,
-            "login": sandbox.app_id,
-            "password": sandbox.app_secret,
-            **fields,
-            "extra": {"shared_state": "process", **(extra or {})},
-        }
-        given = {name: value for name, value in connection.items() if value is not None}
-        monkeypatch.setenv("AIRFLOW_CONN_LOGTO_TEST", json.dumps(given))
-        return LogtoHook("logto_test")
-
-    return connect
+from tests.clients import Connect
 
 
 def test_a_working_connection_says_what_it_reached(connect: Connect, sandbox: Sandbox) -> None:

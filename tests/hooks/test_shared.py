@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from datetime import UTC, datetime, timedelta
@@ -18,8 +17,8 @@ from airflow_provider_logto.client.sharing.redis_server import RedisServer
 from airflow_provider_logto.compat import Connection
 from airflow_provider_logto.exceptions import ConfigurationError
 from airflow_provider_logto.hooks import shared_state
-from airflow_provider_logto.hooks.logto import LogtoHook
 from logto_sandbox import Sandbox
+from tests.clients import Connect
 
 
 @pytest.fixture(autouse=True)
@@ -29,36 +28,28 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fallback, "_warned", set())
 
 
-def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, **extra: Any) -> LogtoHook:
-    connection = {
-        "conn_type": "logto",
-        "host": sandbox.url,
-        "login": sandbox.app_id,
-        "password": sandbox.app_secret,
-        "extra": extra,
-    }
-    monkeypatch.setenv("AIRFLOW_CONN_LOGTO_SHARED", json.dumps(connection))
-    return LogtoHook("logto_shared")
+@pytest.fixture
+def shared(connect: Connect) -> Connect:
+    """``shared(**extra)``: a hook whose Connection shares as by default, or as ``extra`` says."""
+    return lambda **extra: connect({"shared_state": None, **extra})
 
 
-def test_by_default_the_tasks_of_a_host_share(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_by_default_the_tasks_of_a_host_share(shared: Connect, sandbox: Sandbox, tmp_path: Path) -> None:
     for _ in range(3):
-        assert connect(sandbox, monkeypatch).request("GET", "/users") == []
+        assert shared().request("GET", "/users") == []
     assert sandbox.stats()["tokens"] == 1
     assert (tmp_path / "airflow" / ".airflow-provider-logto").is_dir()
 
 
-def test_a_connection_test_goes_past_the_cache(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    hook = connect(sandbox, monkeypatch)
+def test_a_connection_test_goes_past_the_cache(shared: Connect, sandbox: Sandbox) -> None:
+    hook = shared()
     hook.request("GET", "/users")
     assert hook.test_connection()[0]
     assert sandbox.stats()["tokens"] == 2
 
 
-def test_triggers_share_one_client(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    hook = connect(sandbox, monkeypatch, shared_state="process")
+def test_triggers_share_one_client(shared: Connect, sandbox: Sandbox) -> None:
+    hook = shared(shared_state="process")
 
     async def trigger(found: list[object]) -> None:
         async with hook.client() as client:
@@ -86,12 +77,12 @@ def test_triggers_share_one_client(sandbox: Sandbox, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_what_leads_nowhere(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, state: str, words: str
+    shared: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, state: str, words: str
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_NOT_REDIS", "http://example.com")
     monkeypatch.setenv("AIRFLOW_CONN_DEAD_REDIS", "redis://:pw@127.0.0.1:9/?db=3")
     monkeypatch.setenv("AIRFLOW_CONN_CLUSTER", '{"conn_type": "redis", "extra": {"cluster": true}}')
-    hook = connect(sandbox, monkeypatch, shared_state=state)
+    hook = shared(shared_state=state)
     works, message = hook.test_connection()
     assert not works
     assert words in message
@@ -109,10 +100,8 @@ def test_what_leads_nowhere(
 
 
 @pytest.mark.parametrize("share", [0, -0.5, 1.5, "half", True])
-def test_a_wrong_share(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, share: Any
-) -> None:
-    hook = connect(sandbox, monkeypatch, rate_limit_share=share)
+def test_a_wrong_share(shared: Connect, caplog: pytest.LogCaptureFixture, share: Any) -> None:
+    hook = shared(rate_limit_share=share)
     works, message = hook.test_connection()
     assert (works, "extra.rate_limit_share" in message) == (False, True)
     for _ in range(2):
@@ -120,11 +109,9 @@ def test_a_wrong_share(
     assert caplog.text.count("0.8 is used") == 1
 
 
-def test_an_open_directory_fails_the_connection_test_and_no_task(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_open_directory_fails_the_connection_test_and_no_task(shared: Connect, tmp_path: Path) -> None:
     (tmp_path / "airflow" / ".airflow-provider-logto").mkdir(mode=0o755, parents=True)
-    hook = connect(sandbox, monkeypatch)
+    hook = shared()
     works, message = hook.test_connection()
     assert (works, "chmod 700" in message) == (False, True)
     hook.request("GET", "/users")

@@ -6,13 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
-from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient
-from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.retrying import RetryOptions
 from airflow_provider_logto.management.audit_logs.walk import LogFilter, LogPages, Window, walk
 from logto_sandbox import Sandbox
+from tests.clients import client_of
 
 T = TypeVar("T")
 
@@ -22,17 +20,12 @@ START = 1_759_996_800_000
 
 
 def make_client(sandbox: Sandbox, kind: type[LogtoClient] = LogtoClient) -> LogtoClient:
-    """A client that repeats failures at once."""
-    return kind(
-        Endpoint.parse(sandbox.url, resource=sandbox.resource),
-        Credentials(sandbox.app_id, sandbox.app_secret),
-        token_cache=ProcessTokenCache(),
-        retry=RetryOptions(attempts=12, base=0.002, cap=0.02),
-    )
+    """A client that repeats failures at once, and often."""
+    return client_of(sandbox, kind, retry=RetryOptions(attempts=12, base=0.002, cap=0.02))
 
 
-def run(sandbox: Sandbox, function: Callable[[LogtoClient], Awaitable[T]]) -> T:
-    """Give a function a client and run it to its end."""
+def run_on(sandbox: Sandbox, function: Callable[[LogtoClient], Awaitable[T]]) -> T:
+    """Give a function such a client and run it to its end."""
 
     async def call() -> T:
         async with make_client(sandbox) as client:

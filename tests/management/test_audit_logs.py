@@ -14,7 +14,7 @@ from airflow_provider_logto.exceptions import IncompleteList
 from airflow_provider_logto.management.audit_logs.retention import gap_until
 from airflow_provider_logto.management.audit_logs.walk import LateRows, LogFilter, LogPages, Position, Window, walk
 from logto_sandbox import Sandbox
-from tests.management.audit_log_tools import HOUR, START, collect, log_requests, make_client, positions, run, truth
+from tests.management.audit_log_tools import HOUR, START, collect, log_requests, make_client, positions, run_on, truth
 
 WHOLE = Window(START, START + 100 * HOUR)
 INNER = Window(START + 10 * HOUR, START + 90 * HOUR)
@@ -42,7 +42,7 @@ def versioned(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 def test_complete_once_and_in_order(versioned: Sandbox, shape: str, window: Window) -> None:
     versioned.reset()
     versioned.insert_logs(start=WHOLE.low, end=WHOLE.high - 1, **SHAPES[shape])
-    assert positions(run(versioned, lambda client: collect(client, window))) == truth(versioned, window)
+    assert positions(run_on(versioned, lambda client: collect(client, window))) == truth(versioned, window)
 
 
 def test_rows_at_the_bounds(versioned: Sandbox) -> None:
@@ -50,7 +50,7 @@ def test_rows_at_the_bounds(versioned: Sandbox) -> None:
     versioned.reset()
     moments = [INNER.low - 0.001, INNER.low, INNER.low + 0.999, INNER.high - 0.001, INNER.high, INNER.high + 0.5]
     ids = [versioned.tenant.logs.append_row({"key": "RevokeToken", "payload": {}, "createdAt": at}) for at in moments]
-    assert [row.id for row in run(versioned, lambda client: collect(client, INNER))] == [
+    assert [row.id for row in run_on(versioned, lambda client: collect(client, INNER))] == [
         *sorted(ids[1:3]),
         ids[3],
     ]
@@ -67,7 +67,7 @@ def test_filters(versioned: Sandbox) -> None:
         LogFilter(("Interaction.End",), "sandboxu0003", "two"),
     ):
         expected = truth(versioned, INNER, filters)
-        assert positions(run(versioned, lambda client, f=filters: collect(client, INNER, f))) == expected  # type: ignore[misc]
+        assert positions(run_on(versioned, lambda client, f=filters: collect(client, INNER, f))) == expected  # type: ignore[misc]
     assert expected
 
 
@@ -77,7 +77,7 @@ def test_goes_on_behind_a_row(versioned: Sandbox) -> None:
     expected = truth(versioned, WHOLE)
     for rows in (1, 3, 1234, 2999):
         after = Position(*expected[rows - 1], rows)
-        found = run(versioned, lambda client, a=after: collect(client, WHOLE, after=a))  # type: ignore[misc]
+        found = run_on(versioned, lambda client, a=after: collect(client, WHOLE, after=a))  # type: ignore[misc]
         assert positions(found) == expected[rows:]
 
 
@@ -85,20 +85,20 @@ def test_goes_on_behind_a_row(versioned: Sandbox) -> None:
 def test_requests(sandbox: Sandbox, shape: str, most: float) -> None:
     """Pages come full, counting and cutting cost little; to find a second in 100 hours costs a few more."""
     sandbox.insert_logs(start=WHOLE.low, end=WHOLE.high - 1, **SHAPES[shape])
-    run(sandbox, lambda client: collect(client, WHOLE))
+    run_on(sandbox, lambda client: collect(client, WHOLE))
     assert log_requests(sandbox) <= most * SHAPES[shape]["count"] / 100 + 20
 
 
 def test_empty_years_cost_three_requests(sandbox: Sandbox) -> None:
     """The second asks a little wider, since exclusive bounds might hide something; the third counts at the end."""
-    assert run(sandbox, lambda client: collect(client, Window(START - 50_000 * HOUR, START))) == []
+    assert run_on(sandbox, lambda client: collect(client, Window(START - 50_000 * HOUR, START))) == []
     assert log_requests(sandbox) == 3
 
 
 def test_never_deep_and_never_a_full_count(sandbox: Sandbox) -> None:
     """No offset and no uncapped count: both grow with the table."""
     sandbox.insert_logs(start=WHOLE.low, end=WHOLE.high, count=12_000)
-    run(sandbox, lambda client: collect(client, WHOLE))
+    run_on(sandbox, lambda client: collect(client, WHOLE))
     asked = [request["query"] for request in sandbox.requests() if request["path"] == "/api/logs"]
     asked = [query for query in asked if "page" in query]  # all but the probe for the kind of bounds
     assert len(asked) > 120
@@ -230,4 +230,4 @@ def test_gap(versioned: Sandbox, rows_from: int | None, window: Window, expected
     versioned.reset()
     if rows_from is not None:
         versioned.insert_logs(start=rows_from, end=rows_from + 50 * HOUR, count=2500, pattern="even")
-    assert run(versioned, lambda client: gap_until(LogPages(client), window)) == expected
+    assert run_on(versioned, lambda client: gap_until(LogPages(client), window)) == expected

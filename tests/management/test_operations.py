@@ -11,7 +11,7 @@ from airflow_provider_logto.exceptions import InvalidInput, LogtoApiError, NotFo
 from airflow_provider_logto.management.conditions import check_condition, holds
 from airflow_provider_logto.management.operations import Call, call_operation, filled_path
 from logto_sandbox import Sandbox
-from tests.management.conftest import Run
+from tests.clients import Run
 
 
 def test_values_are_percent_encoded() -> None:

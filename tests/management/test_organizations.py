@@ -11,7 +11,7 @@ from airflow_provider_logto.exceptions import Ambiguous, IncompleteList, Invalid
 from airflow_provider_logto.management.members import checked_members
 from airflow_provider_logto.management.organizations import OrganizationSpec, ensure_organization
 from logto_sandbox import Sandbox
-from tests.management.conftest import Run
+from tests.clients import Run
 
 SPEC = OrganizationSpec.checked("Acme", external_id="c-1")
 

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_logto.exceptions import ServerFailed
 from airflow_provider_logto.management.roles import assign_roles
 from logto_sandbox import Sandbox
-from tests.management.conftest import Run
+from tests.clients import Run
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import search
-from tests.management.conftest import Run
+from tests.clients import Run
 
 
 def test_terms_become_parameters() -> None:

@@ -11,7 +11,7 @@ from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput,
 from airflow_provider_logto.management.references import Reference, find_users, resolve_users
 from airflow_provider_logto.management.users import UserSpec, ensure_user
 from logto_sandbox import Sandbox
-from tests.management.conftest import Run
+from tests.clients import Run
 
 SPEC = UserSpec.checked(username="mika", primary_email="mika@example.com", name="Mika", custom_data={"n": 1})
 

@@ -10,9 +10,8 @@ import httpx
 import pytest
 
 from logto_sandbox import Sandbox
-from logto_sandbox.api import ROUTES
 from logto_sandbox.api.phones import normalize_phone
-from logto_sandbox.app import route_of
+from logto_sandbox.api.router import ROUTES, route_of
 from logto_sandbox.http.openapi import operations
 from logto_sandbox.store.tenant import Settings, Tenant
 

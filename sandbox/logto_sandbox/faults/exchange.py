@@ -1,4 +1,4 @@
-"""One request and its answer, held in memory while weather acts on them."""
+"""One request and its answer, held in memory while faults act on them."""
 
 from __future__ import annotations
 

@@ -1,24 +1,21 @@
-"""What each kind of fault does: one small function a kind, given the fault and the storm it belongs to."""
+"""What each kind of fault does: one small function a kind."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs
 
 from logto_sandbox.faults.exchange import Answer, Exchange
+from logto_sandbox.faults.injection import Handler, Injection
 from logto_sandbox.faults.spec import Fault
 from logto_sandbox.store.tenant import ACCESS_ROLE, MANAGEMENT_API, Tenant
 
-if TYPE_CHECKING:
-    from logto_sandbox.faults.middleware import _Storm
-
-Handler = Callable[[Fault, "_Storm"], Awaitable[Answer | None]]
 _JSON = (b"content-type", b"application/json; charset=utf-8")
 _HTML = (b"content-type", b"text/html; charset=utf-8")
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
@@ -50,24 +47,24 @@ def _server_error(status: int) -> Answer:
     return Answer(status, [_HTML], f"<html><head><title>{title}</title></head></html>".encode())
 
 
-async def _rate_limited(fault: Fault, storm: _Storm) -> Answer:
-    return storm.spoil(too_many_requests(storm.tenant, fault["retry_after"], fault["retry_after_as"]))
+async def _rate_limited(fault: Fault, injection: Injection) -> Answer:
+    return injection.replace(too_many_requests(injection.tenant, fault["retry_after"], fault["retry_after_as"]))
 
 
-async def _error(fault: Fault, storm: _Storm) -> Answer:
+async def _error(fault: Fault, injection: Injection) -> Answer:
     if fault["after_commit"]:
-        await storm.run()
-    return storm.spoil(_server_error(fault["status"]))
+        await injection.run()
+    return injection.replace(_server_error(fault["status"]))
 
 
-async def _statement_timeout(fault: Fault, storm: _Storm) -> Answer | None:
-    deep = fault.too_deep(storm.exchange.query)
-    answer = None if deep else await storm.run()
-    if not deep and not _counted_too_far(fault, storm.exchange, answer):
+async def _statement_timeout(fault: Fault, injection: Injection) -> Answer | None:
+    deep = fault.too_deep(injection.exchange.query)
+    answer = None if deep else await injection.run()
+    if not deep and not _counted_too_far(fault, injection.exchange, answer):
         fault.fired -= 1
         return answer
     await asyncio.sleep(fault["seconds"])
-    return storm.spoil(_server_error(500))
+    return injection.replace(_server_error(500))
 
 
 def _counted_too_far(fault: Fault, exchange: Exchange, answer: Answer | None) -> bool:
@@ -77,71 +74,71 @@ def _counted_too_far(fault: Fault, exchange: Exchange, answer: Answer | None) ->
     return bool(total) and not capped and fault["max_count"] is not None and int(total or 0) > fault["max_count"]
 
 
-async def _reset(fault: Fault, storm: _Storm) -> None:
+async def _reset(fault: Fault, injection: Injection) -> None:
     if fault["after_commit"]:
-        await storm.run()
-    await storm.drop("reset", with_reset=True)
+        await injection.run()
+    await injection.drop("reset", with_reset=True)
 
 
-async def _lost_answer(_: Fault, storm: _Storm) -> None:
-    await storm.run()
-    await storm.drop("lost_answer", with_reset=False)
+async def _lost_answer(_: Fault, injection: Injection) -> None:
+    await injection.run()
+    await injection.drop("lost_answer", with_reset=False)
 
 
-async def _truncated(fault: Fault, storm: _Storm) -> Answer | None:
-    answer = await storm.run()
+async def _truncated(fault: Fault, injection: Injection) -> Answer | None:
+    answer = await injection.run()
     if answer is None:
         return None
     if answer.status in (204, 304):  # nothing to cut: such an answer is whole after its head
-        await storm.drop("truncated", with_reset=False)
+        await injection.drop("truncated", with_reset=False)
         return None
     kept = answer.body[: int(len(answer.body) * fault["keep"])]
     promised = max(len(answer.body), len(kept) + 1)
     headers = [
         *answer.without("content-length").headers,
         (b"content-length", str(promised).encode()),
-        *storm.weather.connection_headers(storm.exchange.scope),
+        *injection.upstream.connection_headers(injection.exchange.scope),
     ]
-    storm.record.status = answer.status
-    await storm.exchange.send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await storm.exchange.send({"type": "http.response.body", "body": kept, "more_body": True})
-    await storm.drop("truncated", with_reset=False)
+    injection.record.status = answer.status
+    await injection.exchange.send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await injection.exchange.send({"type": "http.response.body", "body": kept, "more_body": True})
+    await injection.drop("truncated", with_reset=False)
     return None
 
 
-async def _wrong_content_type(fault: Fault, storm: _Storm) -> Answer:
+async def _wrong_content_type(fault: Fault, injection: Injection) -> Answer:
     if fault["after_commit"]:
-        await storm.run()
+        await injection.run()
     page = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body></body></html>"
-    return storm.spoil(Answer(200, [_HTML], page), "wrong_content_type")
+    return injection.replace(Answer(200, [_HTML], page), "wrong_content_type")
 
 
-async def _slow(fault: Fault, storm: _Storm) -> Answer | None:
+async def _slow(fault: Fault, injection: Injection) -> Answer | None:
     if fault["before_commit"]:
         await asyncio.sleep(fault["seconds"])
-        return await storm.run()
-    answer = await storm.run()
+        return await injection.run()
+    answer = await injection.run()
     await asyncio.sleep(fault["seconds"])
     return answer
 
 
-async def _signing_key_rotated(_: Fault, storm: _Storm) -> Answer | None:
-    storm.tenant.rotate_signing_key()
-    return await storm.run()
+async def _signing_key_rotated(_: Fault, injection: Injection) -> Answer | None:
+    injection.tenant.rotate_signing_key()
+    return await injection.run()
 
 
 def _token_fault(name: str) -> Handler:
-    async def handle(_: Fault, storm: _Storm) -> Answer | None:
-        storm.tenant.token_faults.add(name)
+    async def handle(_: Fault, injection: Injection) -> Answer | None:
+        injection.tenant.token_faults.add(name)
         try:
-            return await storm.run()
+            return await injection.run()
         finally:
-            storm.tenant.token_faults.discard(name)
+            injection.tenant.token_faults.discard(name)
 
     return handle
 
 
-# Lists into which rows can be put during a walk: route -> body of the POST that makes one.
+# Lists into which rows can be inserted during a walk: route -> body of the POST that makes one.
 _NEW_ROWS: dict[str, Callable[[str], dict[str, Any]]] = {
     "/api/users": lambda name: {"username": name, "name": name},
     "/api/roles": lambda name: {"name": name, "description": name},
@@ -151,30 +148,29 @@ _NEW_ROWS: dict[str, Callable[[str], dict[str, Any]]] = {
 }
 
 
-async def _rows_inserted(fault: Fault, storm: _Storm) -> Answer | None:
-    answer = await storm.run()
+async def _rows_inserted(fault: Fault, injection: Injection) -> Answer | None:
+    answer = await injection.run()
     rows = _rows(answer)
     for _ in range(fault["count"]):
-        name = f"weather_{secrets.token_hex(6)}"
-        if storm.exchange.route == "/api/logs" and rows:
+        name = f"inserted_{secrets.token_hex(6)}"
+        if injection.exchange.route == "/api/logs" and rows:
             newest = rows[0]
-            storm.tenant.logs.append(newest["key"], newest["payload"], newest["createdAt"])
-        elif storm.exchange.route in _NEW_ROWS:
-            body = json.dumps(_NEW_ROWS[storm.exchange.route](name)).encode()
-            await storm.weather.call_quietly(_own_request(storm.exchange, "POST", storm.exchange.path, body))
+            injection.tenant.logs.append(newest["key"], newest["payload"], newest["createdAt"])
+        elif injection.exchange.route in _NEW_ROWS:
+            body = json.dumps(_NEW_ROWS[injection.exchange.route](name)).encode()
+            await _call_uncounted(injection, "POST", injection.exchange.path, body)
     return answer
 
 
-async def _rows_deleted(fault: Fault, storm: _Storm) -> Answer | None:
-    answer = await storm.run()
-    own = {storm.tenant.settings.app_id, storm.tenant.settings.norole_id, MANAGEMENT_API, ACCESS_ROLE}
+async def _rows_deleted(fault: Fault, injection: Injection) -> Answer | None:
+    answer = await injection.run()
+    own = {injection.tenant.settings.app_id, injection.tenant.settings.norole_id, MANAGEMENT_API, ACCESS_ROLE}
     rows = [row for row in _rows(answer) if not own & {row.get("id"), row.get("name")}]
     for row in rows[: fault["count"]]:
-        if storm.exchange.route == "/api/logs":
-            storm.tenant.logs.delete(row["createdAt"], row["createdAt"] + 1, limit=1)
+        if injection.exchange.route == "/api/logs":
+            injection.tenant.logs.delete(row["createdAt"], row["createdAt"] + 1, limit=1)
         else:
-            path = f"{storm.exchange.path}/{row.get('id')}"
-            await storm.weather.call_quietly(_own_request(storm.exchange, "DELETE", path, b""))
+            await _call_uncounted(injection, "DELETE", f"{injection.exchange.path}/{row.get('id')}")
     return answer
 
 
@@ -185,23 +181,25 @@ def _rows(answer: Answer | None) -> list[dict[str, Any]]:
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
-def _own_request(exchange: Exchange, method: str, path: str, body: bytes) -> Exchange:
-    """A request on behalf of the client that walks: same token, nothing else of it."""
+async def _call_uncounted(injection: Injection, method: str, path: str, body: bytes = b"") -> None:
+    """A request on behalf of the client that walks: the same token, nothing else of it."""
+    exchange = injection.exchange
     headers = [pair for pair in exchange.scope["headers"] if pair[0] in (b"authorization", b"host")]
     headers += [_JSON, (b"content-length", str(len(body)).encode())]
     scope = {**exchange.scope, "method": method, "path": path, "raw_path": path.encode()}
     scope |= {"query_string": b"", "headers": headers}
-    return Exchange(scope, exchange.receive, exchange.send, method, path, path, "", body)
+    own = Exchange(scope, exchange.receive, exchange.send, method, path, path, "", body)
+    await injection.upstream.call_uncounted(own)
 
 
-async def _link_absent(fault: Fault, storm: _Storm) -> Answer | None:
-    answer = await storm.run()
+async def _link_absent(fault: Fault, injection: Injection) -> Answer | None:
+    answer = await injection.run()
     names = ("link", "total-number") if fault["total_number"] else ("link",)
     return answer and answer.without(*names)
 
 
-async def _link_mangled(fault: Fault, storm: _Storm) -> Answer | None:
-    answer = await storm.run()
+async def _link_mangled(fault: Fault, injection: Injection) -> Answer | None:
+    answer = await injection.run()
     if answer is None or answer.header("link") is None:
         return answer
     links = [value for name, value in answer.headers if name.lower() == b"link"]

@@ -62,7 +62,7 @@ class Recorder:
             self._tokens += 1
 
     def rejected(self, reason: str) -> None:
-        """Count an answer spoilt by limiter or fault: ``"429"``, ``"500"``... or the fault's kind."""
+        """Count a response that a limiter or fault replaced: ``"429"``, ``"500"``... or the fault's kind."""
         self._rejections[reason] += 1
 
     def stats(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Faults: which request they meet, how often, and the table of kinds with their fields."""
+"""Faults: which request they match, how often, and the table of kinds with their fields."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
-from logto_sandbox.api.routes import is_route, shape
+from logto_sandbox.api.router import is_route, shape
 
 _TOKEN = {"method": "POST", "path": "/oidc/token"}
 _API = {"path": "/api/.*"}
@@ -27,12 +27,12 @@ class Kind:
 
     :param defaults: matching fields it has unless told otherwise
     :param fields: its own fields: name -> (accepted types, default, or required if the default is ``...``)
-    :param spoils: true = this decides the answer, and only one such fault meets a request
+    :param replaces_response: whether it decides the response; only one such fault acts on a request
     """
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
     fields: Mapping[str, tuple[tuple[type, ...], Any]] = field(default_factory=dict)
-    spoils: bool = True
+    replaces_response: bool = True
 
 
 _AFTER_COMMIT = {"after_commit": ((bool,), False)}
@@ -51,16 +51,16 @@ KINDS: Mapping[str, Kind] = {
     "lost_answer": Kind(),
     "truncated": Kind(fields={"keep": (_NUMBER, 0.5)}),
     "wrong_content_type": Kind(fields=_AFTER_COMMIT),
-    "slow": Kind(fields={"seconds": (_NUMBER, ...), "before_commit": ((bool,), False)}, spoils=False),
-    "signing_key_rotated": Kind(_API, spoils=False),
-    "token_without_scope": Kind(_TOKEN, spoils=False),
-    "secret_expired": Kind(_TOKEN, spoils=False),
-    "token_quota": Kind(_TOKEN, spoils=False),
-    "clock_skew": Kind(fields={"offset_ms": (_NUMBER, ...)}, spoils=False),
-    "rows_inserted": Kind(_LISTS | {"times": 1}, {"count": ((int,), 1)}, spoils=False),
-    "rows_deleted": Kind(_LISTS | {"times": 1}, {"count": ((int,), 1)}, spoils=False),
-    "link_absent": Kind(_LISTS, {"total_number": ((bool,), True)}, spoils=False),
-    "link_mangled": Kind(_LISTS, {"mode": ((str,), "garbage")}, spoils=False),
+    "slow": Kind(fields={"seconds": (_NUMBER, ...), "before_commit": ((bool,), False)}, replaces_response=False),
+    "signing_key_rotated": Kind(_API, replaces_response=False),
+    "token_without_scope": Kind(_TOKEN, replaces_response=False),
+    "secret_expired": Kind(_TOKEN, replaces_response=False),
+    "token_quota": Kind(_TOKEN, replaces_response=False),
+    "clock_skew": Kind(fields={"offset_ms": (_NUMBER, ...)}, replaces_response=False),
+    "rows_inserted": Kind(_LISTS | {"times": 1}, {"count": ((int,), 1)}, replaces_response=False),
+    "rows_deleted": Kind(_LISTS | {"times": 1}, {"count": ((int,), 1)}, replaces_response=False),
+    "link_absent": Kind(_LISTS, {"total_number": ((bool,), True)}, replaces_response=False),
+    "link_mangled": Kind(_LISTS, {"mode": ((str,), "garbage")}, replaces_response=False),
 }
 _CHOICES = {
     "retry_after_as": ("seconds", "date"),
@@ -128,7 +128,7 @@ class Fault:
         return self["times"] is not None and self.fired >= self["times"]
 
     def matches(self, method: str, path: str, route: str, query: str) -> bool:
-        """Whether a request is of the sort this fault meets; changes nothing."""
+        """Whether a request is one that this fault matches; changes nothing."""
         if self.spent or self.kind == "clock_skew" or (self._moves_rows and route not in ROW_LISTS):
             return False
         if self["method"] is not None and self["method"] != method:

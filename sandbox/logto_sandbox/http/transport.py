@@ -1,5 +1,5 @@
-"""uvicorn's HTTP protocol with one addition: the ASGI scope holds the socket's transport, so that weather can reset,
-cut or close a connection in the middle of an answer."""
+"""uvicorn's HTTP protocol with one addition: the ASGI scope holds the socket's transport, so that faults can reset,
+cut or close a connection in the middle of a response."""
 
 from __future__ import annotations
 

@@ -20,6 +20,9 @@ DEFAULT_KEYS: Mapping[str, float] = {
     "RevokeToken": 1,
 }
 PATTERNS = ("random", "even", "bursts")
+# Rows of the two lists: audit logs, and a webhook's recent deliveries.
+AUDIT, WEBHOOK = 0, 1
+_NOT_AUDIT = ("TriggerHook.", "TrustedDevice.")
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,11 @@ def _random_moments(rng: random.Random, spec: LogSpec, count: int, first: int, s
 
 #: Rows that name no user: what an application or the server itself did.
 _ANONYMOUS = ("ExchangeTokenBy.ClientCredentials", "TriggerHook.")
+
+
+def series(key: str) -> int:
+    """Which list shows the rows of a key: :data:`AUDIT` or :data:`WEBHOOK`."""
+    return WEBHOOK if key.startswith(_NOT_AUDIT) else AUDIT
 
 
 def names_user(key: str) -> bool:

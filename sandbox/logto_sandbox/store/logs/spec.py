@@ -1,4 +1,4 @@
-"""Reading the wish for generated log rows, or for explicit ones, from JSON."""
+"""Reading from JSON which log rows to insert: explicit ones, or a description of generated ones."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _ROW_FIELDS = {"key", "payload", "createdAt", "id", "tenantId"}
 
 
 class LogSpecError(ValueError):
-    """A wish that cannot be understood; the text begins with the field's name."""
+    """Rows or a description that cannot be understood; the text begins with the field's name."""
 
 
-def insert_logs(logs: LogStore, wish: Mapping[str, Any] | Sequence[Any], now_ms: int | None = None) -> dict[str, Any]:
+def insert_logs(logs: LogStore, rows: Mapping[str, Any] | Sequence[Any], now_ms: int | None = None) -> dict[str, Any]:
     """Insert generated rows (an object) or explicit ones (a list).
 
-    :param wish: ``{"count", "start", "end", "pattern", "bursts", "burst_ms", "ties", "whole_ms", "keys", "users",
+    :param rows: ``{"count", "start", "end", "pattern", "bursts", "burst_ms", "ties", "whole_ms", "keys", "users",
         "applications", "hook_id", "error_share", "seed"}``, see :class:`log_rows.LogSpec`; ``start`` and ``end``
         are epoch ms or ISO 8601 with an offset, by default the last 24 hours. Or rows
         ``{"key", "createdAt", "payload"?}``
@@ -40,34 +40,34 @@ def insert_logs(logs: LogStore, wish: Mapping[str, Any] | Sequence[Any], now_ms:
     :raises LogSpecError: nothing was inserted then
     """
     now = int(time.time() * 1000) if now_ms is None else now_ms
-    if isinstance(wish, Mapping):
-        return logs.insert(read_spec(wish, now))
-    if isinstance(wish, (str, bytes)) or not isinstance(wish, Sequence):
-        raise LogSpecError(f"logs: expected an object or a list of rows, got {wish!r}")
-    rows = [_row(number, row) for number, row in enumerate(wish)]
-    for row in rows:
+    if isinstance(rows, Mapping):
+        return logs.insert(read_spec(rows, now))
+    if isinstance(rows, (str, bytes)) or not isinstance(rows, Sequence):
+        raise LogSpecError(f"logs: expected an object or a list of rows, got {rows!r}")
+    checked = [_row(number, row) for number, row in enumerate(rows)]
+    for row in checked:
         logs.append_row(row)
-    times = [row["createdAt"] for row in rows]
-    return {"count": len(rows), "first": min(times, default=None), "last": max(times, default=None)}
+    times = [row["createdAt"] for row in checked]
+    return {"count": len(checked), "first": min(times, default=None), "last": max(times, default=None)}
 
 
-def read_spec(wish: Mapping[str, Any], now_ms: int) -> LogSpec:
+def read_spec(fields: Mapping[str, Any], now_ms: int) -> LogSpec:
     """The spec a JSON object means.
 
     :raises LogSpecError: unknown field or wrong value
     """
-    if unknown := sorted(set(wish) - _FIELDS):
+    if unknown := sorted(set(fields) - _FIELDS):
         raise LogSpecError(f"{unknown[0]}: unknown field; known: {', '.join(sorted(_FIELDS))}")
-    if "count" not in wish:
+    if "count" not in fields:
         raise LogSpecError("count: required, the number of rows")
-    values: dict[str, Any] = {name: _number(name, wish[name]) for name in _NUMBERS if name in wish}
-    values["end_ms"] = _moment("end", wish.get("end", now_ms))
-    values["start_ms"] = _moment("start", wish.get("start", values["end_ms"] - _DAY_MS))
+    values: dict[str, Any] = {name: _number(name, fields[name]) for name in _NUMBERS if name in fields}
+    values["end_ms"] = _moment("end", fields.get("end", now_ms))
+    values["start_ms"] = _moment("start", fields.get("start", values["end_ms"] - _DAY_MS))
     if values["start_ms"] > values["end_ms"]:
         raise LogSpecError("start: after end")
     for name, reader in _READERS.items():
-        if name in wish:
-            values[name] = reader(name, wish[name])
+        if name in fields:
+            values[name] = reader(name, fields[name])
     return LogSpec(**values)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from logto_sandbox.store.logs import rows as log_rows
+from logto_sandbox.store.logs.generate import Generator
 
 ID_LENGTH = 21
 _ID_SPACE = 36**ID_LENGTH
@@ -24,8 +25,7 @@ _GONE = -1
 # Rows by which a tie group turns from one page to the next: PostgreSQL orders ties anew for each LIMIT/OFFSET,
 # and a walk over 500 tied rows was seen to miss 11.
 _TIE_TURN = 3
-_SERIES = {"audit": 0, "webhook": 1}
-_HIDDEN = ("TriggerHook.", "TrustedDevice.")
+_SERIES = {"audit": log_rows.AUDIT, "webhook": log_rows.WEBHOOK}
 
 
 class LogQuery(NamedTuple):
@@ -94,7 +94,7 @@ class LogStore:
         self._stored[row] = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
         names = [self._name(payload.get(field)) for field in ("userId", "applicationId", "hookId")]
         self._columns([moment], [self._name(key)], *([name] for name in names), [0])
-        insort(self._order[_series(key)], row, key=self._times.__getitem__)
+        insort(self._order[log_rows.series(key)], row, key=self._times.__getitem__)
         self._matches.clear()
         return self._id(row)
 
@@ -104,29 +104,14 @@ class LogStore:
         :return: ``count``, and ``first`` and ``last`` in epoch ms (None when count is 0)
         """
         moments = log_rows.moments(spec)
-        rng = random.Random(spec.seed + 1)  # noqa: S311 - test data
-        keys, weights = spec.weights()
-        key_names = [self._name(key) for key in keys]
-        webhook = {self._name(key) for key in keys if _series(key)}
-        personal = {self._name(key) for key in keys if log_rows.names_user(key)}
-        users = [self._name(user) for user in spec.user_ids()] or [0]
-        apps = [self._name(app) for app in spec.applications] or [0]
-        hook = self._name(spec.hook_id)
+        generator = Generator(spec, self._name)
         for start in range(0, spec.count, _CHUNK):
             chunk = moments[start : start + _CHUNK]
-            size = len(chunk)
-            chosen = rng.choices(key_names, weights, k=size)
-            failed = [rng.random() < spec.error_share for _ in chunk]
-            numbers = [(start + n) << 1 | bad for n, bad in enumerate(failed)]
-            about = [
-                user if key in personal else 0 for user, key in zip(rng.choices(users, k=size), chosen, strict=True)
-            ]
-            columns = about, rng.choices(apps, k=size), [hook] * size
+            columns = generator.columns(start, len(chunk))
             first = len(self._times)
-            self._columns(chunk, chosen, *columns, numbers)
-            for series in (0, 1):
-                rows = (first + n for n, key in enumerate(chosen) if (key in webhook) == bool(series))
-                self._order[series].extend(rows)
+            self._columns(chunk, *columns)
+            for row, key in enumerate(columns.keys, first):
+                self._order[generator.series(key)].append(row)
         self._sort()
         return {
             "count": spec.count,
@@ -277,7 +262,3 @@ class LogStore:
             "payload": payload,
             "createdAt": self._times[row] // 1000,
         }
-
-
-def _series(key: str) -> int:
-    return int(key.startswith(_HIDDEN))

@@ -31,7 +31,7 @@ def run_examples(folder: Path, *names: str) -> str:
 
 
 def test_the_short_examples_run(tmp_path: Path) -> None:
-    assert "2 passed" in (output := run_examples(tmp_path, "test_operator.py", "test_bad_weather.py")), output
+    assert "2 passed" in (output := run_examples(tmp_path, "test_operator.py", "test_lost_response.py")), output
 
 
 @pytest.mark.slow

@@ -215,7 +215,7 @@ def test_deep_pages_of_many_rows_stay_fast() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "field"),
+    ("rows", "field"),
     [
         ({}, "count"),
         ({"count": -1}, "count"),
@@ -238,10 +238,10 @@ def test_deep_pages_of_many_rows_stay_fast() -> None:
         ([*ROWS, {"key": "RevokeToken", "createdAt": 1, "user": "u"}], r"logs\[3\].user"),
     ],
 )
-def test_a_wrong_wish_names_its_field_and_inserts_nothing(wish: Any, field: str) -> None:
+def test_a_wrong_spec_names_its_field_and_inserts_nothing(rows: Any, field: str) -> None:
     store = LogStore()
     with pytest.raises(LogSpecError, match=f"^{field}: "):
-        insert_logs(store, wish)
+        insert_logs(store, rows)
     assert len(store) == 0
 
 

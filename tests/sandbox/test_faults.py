@@ -263,7 +263,7 @@ def test_for_ever_until_cleared(logto_sandbox: Sandbox, api: httpx.Client) -> No
     assert api.get("/api/users").status_code == 200
 
 
-def test_faults_combine_one_spoiler_a_request(logto_sandbox: Sandbox, api: httpx.Client) -> None:
+def test_faults_combine_one_replaced_response_a_request(logto_sandbox: Sandbox, api: httpx.Client) -> None:
     logto_sandbox.add_fault(kind="slow", seconds=0.15)
     logto_sandbox.add_fault(kind="error", status=503, after_commit=True)
     logto_sandbox.add_fault(kind="error", status=502)
@@ -306,7 +306,7 @@ def test_what_a_fault_meets(logto_sandbox: Sandbox, api: httpx.Client, where: di
     ("spec", "field"),
     [
         ({}, "kind"),
-        ({"kind": "storm"}, "kind"),
+        ({"kind": "explosion"}, "kind"),
         ({"kind": "error", "statsu": 500}, "statsu"),
         ({"kind": "error", "status": "500"}, "status"),
         ({"kind": "error", "status": 200}, "status"),

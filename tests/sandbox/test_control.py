@@ -1,4 +1,4 @@
-"""The control plane and what it steers: statistics, faults, state, seed, reset."""
+"""The control plane and what it controls: statistics, faults, state, seed, reset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from logto_sandbox import Sandbox
 from logto_sandbox.control import dispatch
-from logto_sandbox.environment import Ground
+from logto_sandbox.environment import Environment
 from logto_sandbox.seed import SeedError
 from logto_sandbox.store.tenant import Settings
 
@@ -82,8 +82,8 @@ def test_faults_over_http(api: httpx.Client) -> None:
 
 
 def test_logs_over_http(api: httpx.Client) -> None:
-    wish = {"count": 30, "start": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:01:00+00:00", "pattern": "even"}
-    assert api.post("/sandbox/logs", json=wish).json() == {
+    spec = {"count": 30, "start": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:01:00+00:00", "pattern": "even"}
+    assert api.post("/sandbox/logs", json=spec).json() == {
         "count": 30,
         "first": 1_767_225_600_000,
         "last": 1_767_225_660_000,
@@ -123,7 +123,7 @@ def test_bad_input_gets_a_clear_error(
     ("client", "status"), [("203.0.113.9", 403), ("testclient", 403), ("127.0.0.1", 200), ("::1", 200)]
 )
 def test_the_control_plane_answers_this_machine_only(client: str, status: int) -> None:
-    app: Any = dispatch(Ground(Settings()))
+    app: Any = dispatch(Environment(Settings()))
 
     async def ask() -> list[int]:
         transport = httpx.ASGITransport(app, client=(client, 1))

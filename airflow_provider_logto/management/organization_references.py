@@ -1,0 +1,93 @@
+"""A reference to an organization -> the organization.
+
+A bare text is an id or an exact name; a mapping says which: ``{"id": ...}``, ``{"name": ...}`` or
+``{"external_id": ...}``. What ProvisionOrganizationOperator returned means its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.exceptions import Ambiguous, InvalidInput, NotFound
+from airflow_provider_logto.management import search
+from airflow_provider_logto.management.organizations import Organization, external_id_of
+
+_KEYS = ("id", "name", "external_id")
+
+
+@dataclass(frozen=True)
+class OrganizationReference:
+    """A parsed reference.
+
+    :param field: where it was given.
+    :param value: what it says.
+    :param kind: ``id``, ``name``, ``external_id``, or ``text`` for an id or a name.
+    """
+
+    field: str
+    value: str
+    kind: str
+
+    @classmethod
+    def parse(cls, value: Any, field: str = "organization") -> OrganizationReference:
+        """
+        :raises InvalidInput: where the value is no reference.
+        """
+        if isinstance(value, OrganizationReference):
+            return value
+        if isinstance(value, Mapping):
+            # An id decides; the rest of an operator's result only describes.
+            for kind in _KEYS:
+                if isinstance(value.get(kind), str) and value[kind].strip():
+                    return cls(field, value[kind].strip(), kind)
+        elif isinstance(value, str) and value.strip():
+            return cls(field, value.strip(), "text")
+        raise InvalidInput(
+            field, f'must be an id or a name, {{"id": ...}}, {{"name": ...}} or {{"external_id": ...}}; got {value!r}'
+        )
+
+    def matches(self, organization: Organization) -> bool:
+        """Whether this reference means that organization."""
+        if self.kind == "external_id":
+            return bool(external_id_of(organization) == self.value)
+        keys = ("id", "name") if self.kind == "text" else (self.kind,)
+        return self.value in [organization[key] for key in keys]
+
+
+async def find_organization(client: LogtoClient, reference: Any, field: str = "organization") -> Organization | None:
+    """The organization meant by a reference, or None.
+
+    :raises Ambiguous: where more than one is meant.
+    """
+    wanted = OrganizationReference.parse(reference, field)
+    if wanted.kind == "id":
+        try:
+            found: Organization = await client.request("GET", path_of("/organizations/{}", wanted.value))
+        except NotFound as error:
+            if error.code is None:  # an unknown path, not an absent organization
+                raise
+            return None
+        return found
+    # ``q`` is a substring match over id and name; an external id is found by reading them all.
+    query = {} if wanted.kind == "external_id" else {"q": search.literal(wanted.value)}
+    matching = [one async for one in client.iterate("/organizations", query) if wanted.matches(one)]
+    if len(matching) > 1:
+        ids = ", ".join(sorted(one["id"] for one in matching))
+        raise Ambiguous(f'{field}: {wanted.value!r} means more than one organization ({ids}); say {{"id": ...}}')
+    return matching[0] if matching else None
+
+
+async def resolve_organization(client: LogtoClient, reference: Any, field: str = "organization") -> Organization:
+    """The organization meant by a reference.
+
+    :raises InvalidInput: where there is none.
+    :raises Ambiguous: where more than one is meant.
+    """
+    wanted = OrganizationReference.parse(reference, field)
+    organization = await find_organization(client, wanted, field)
+    if organization is None:
+        raise InvalidInput(field, f"there is no organization {wanted.value!r}; create it first")
+    return organization
