@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from logto_sandbox.environment import Environment
+from logto_sandbox.errors import ApiError
 from logto_sandbox.faults.exchange import Receive, Scope, Send
 from logto_sandbox.faults.spec import FaultError
 from logto_sandbox.seed import SeedError
@@ -48,6 +49,14 @@ def _object(name: str, body: Any) -> dict[str, Any]:
     return body
 
 
+def _sign_in(environment: Environment, body: Any) -> dict[str, str]:
+    names = _object("sign-ins", body)
+    try:
+        return environment.sign_in(str(names.get("userId")), str(names.get("applicationId")))
+    except ApiError as error:
+        raise ControlError(f"sign-ins: {error.code}") from error
+
+
 def _shown(environment: Environment) -> list[dict[str, Any]]:
     return [fault.describe() for fault in environment.injector.faults]
 
@@ -62,11 +71,12 @@ ACTIONS: dict[tuple[str, str], Callable[[Environment, Any], Any]] = {
     ("DELETE", "faults"): lambda environment, _: environment.injector.clear_faults(),
     ("PUT", "limit"): _limit,
     ("POST", "logs"): lambda environment, body: environment.insert_logs(body),
+    ("POST", "sign-ins"): _sign_in,
     ("GET", "state"): lambda environment, _: environment.state(),
     ("POST", "reset"): lambda environment, _: environment.reset(),
     ("POST", "seed"): lambda environment, body: environment.seed(_object("seed", body)),
 }
-_NEEDS_BODY = {("POST", "faults"), ("PUT", "limit"), ("POST", "logs"), ("POST", "seed")}
+_NEEDS_BODY = {("POST", "faults"), ("PUT", "limit"), ("POST", "logs"), ("POST", "sign-ins"), ("POST", "seed")}
 
 
 class Control:

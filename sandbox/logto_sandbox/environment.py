@@ -12,6 +12,7 @@ from logto_sandbox.app import create_app
 from logto_sandbox.faults.middleware import FaultInjector
 from logto_sandbox.faults.recorder import Recorder
 from logto_sandbox.seed import SeedError, apply_seed, read_seed
+from logto_sandbox.store import access
 from logto_sandbox.store.logs.spec import insert_logs
 from logto_sandbox.store.tenant import Settings, Tenant
 
@@ -70,6 +71,10 @@ class Environment:
     def seed(self, seed: Mapping[str, Any]) -> dict[str, int]:
         """Add what a seed describes; see :func:`seed.apply_seed`."""
         return apply_seed(self.tenant, seed)
+
+    def sign_in(self, user_id: str, application_id: str) -> dict[str, str]:
+        """A sign-in with consent; see :func:`access.sign_in`."""
+        return access.sign_in(self.tenant, user_id, application_id)
 
     def insert_logs(self, rows: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
         """Insert log rows; see :func:`spec.insert_logs`."""

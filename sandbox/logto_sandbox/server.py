@@ -163,6 +163,14 @@ class Sandbox:
         """End all faults and clock skew."""
         self._on_loop(self.environment.injector.clear_faults)
 
+    def sign_in(self, user_id: str, application_id: str) -> dict[str, str]:
+        """Let a user sign in to an application and consent: a session, a grant and a refresh token.
+
+        :return: ``{"sessionId", "grantId", "refreshToken"}``; the token endpoint takes the refresh token
+        :raises ApiError: for an unknown user or application, and for a suspended user
+        """
+        return self._on_loop(lambda: self.environment.sign_in(user_id, application_id))
+
     def insert_logs(self, rows: list[dict[str, Any]] | None = None, /, **spec: Any) -> dict[str, Any]:
         """Insert audit-log rows: a list of rows, or generated ones: ``insert_logs(count=1000, ties=5)``.
 

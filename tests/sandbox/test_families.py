@@ -124,17 +124,17 @@ def test_operations_are_named_as_in_logto() -> None:
 
 
 def test_everything_else_is_not_modelled(api: httpx.Client) -> None:
-    answer = api.post("/api/one-time-tokens", json={"email": "a@example.com"})
+    answer = api.post("/api/subject-tokens", json={"userId": "u"})
     assert answer.status_code == 501
     assert answer.json()["code"] == "sandbox.not_modelled"
-    assert answer.json()["data"] == {"operation": "AddOneTimeTokens"}
+    assert answer.json()["data"] == {"operation": "CreateSubjectToken"}
     assert httpx.get(f"{api.base_url}/api/sign-in-exp").status_code == 401
 
 
 def test_openapi_document_needs_no_token(api: httpx.Client) -> None:
     document = httpx.get(f"{api.base_url}/api/.well-known/management.openapi.json").json()
     assert document["paths"]["/api/users"]["get"]["operationId"] == "ListUsers"
-    assert "/api/one-time-tokens" not in document["paths"]
+    assert "/api/subject-tokens" not in document["paths"]
 
 
 @pytest.mark.parametrize(

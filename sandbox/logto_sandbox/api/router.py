@@ -12,11 +12,13 @@ from logto_sandbox.api import (
     invitations,
     jit_email_domains,
     logs,
+    one_time_tokens,
     organization_template,
     organizations,
     resources,
     roles,
     small,
+    user_access,
     user_relations,
     users,
 )
@@ -28,6 +30,8 @@ ROUTES: list[Route] = [
     for family in (
         users.routes,
         user_relations.routes,
+        user_access.routes,
+        one_time_tokens.routes,
         roles.routes,
         resources.routes,
         applications.routes,

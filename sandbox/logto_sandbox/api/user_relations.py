@@ -1,9 +1,8 @@
-"""What hangs on a user: roles, organizations, personal access tokens; sessions and identities, always empty."""
+"""What hangs on a user: roles, organizations, personal access tokens, configuration."""
 
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
 from logto_sandbox.api.common import NO_CONTENT, read, search_rows, unlink
 from logto_sandbox.errors import ApiError, BareError, UniqueViolationError, not_found
@@ -176,30 +175,10 @@ def delete_token_by_body(call: Call) -> Reply:
     return _remove_token(call, call.body["name"])
 
 
-# -- what needs an end user's sign-in: known, and empty
+# -- what needs an end user's sign-in: known, and always the same
 
 
-def _empty(path: str, body: Any, *, checked: bool = True, since: str = "") -> None:
-    @routes.get(path, since=since)
-    def answer(call: Call) -> Any:
-        if checked:
-            read(call, "users", call["userId"])
-        return body
-
-
-_empty("/mfa-verifications", [])
-_empty("/sessions", {"sessions": []}, checked=False, since="user_sessions")
-_empty("/grants", {"grants": []}, checked=False, since="user_sessions")
-_empty("/all-identities", {"socialIdentities": [], "ssoIdentities": []})
-_empty(
-    "/logto-configs",
-    {"mfa": {"skipped": False, "skipMfaOnSignIn": False}, "passkeySignIn": {"skipped": False}},
-)
-
-
-@routes.get("/identities/{target}")
-def get_identity(call: Call) -> Row:
-    user = read(call, "users", call["userId"])
-    if call["target"] not in user["identities"]:
-        raise ApiError(404, "user.identity_not_exist")
-    return {"identity": user["identities"][call["target"]]}
+@routes.get("/logto-configs")
+def get_configs(call: Call) -> Row:
+    read(call, "users", call["userId"])
+    return {"mfa": {"skipped": False, "skipMfaOnSignIn": False}, "passkeySignIn": {"skipped": False}}

@@ -9,11 +9,12 @@ from logto_sandbox.api import passwords
 from logto_sandbox.api.common import NO_CONTENT, delete_row, read, stored
 from logto_sandbox.api.patterns import EMAIL, PHONE, USERNAME
 from logto_sandbox.api.phones import normalize_phone
-from logto_sandbox.errors import ApiError, invalid_input
+from logto_sandbox.errors import ApiError, BareError, invalid_input
 from logto_sandbox.http.paging import Rows
 from logto_sandbox.http.routing import PAGED, Call, Reply, Routes
 from logto_sandbox.http.schema import Bool, Enum, Obj, Text
 from logto_sandbox.http.search import TRUTHY, Search, SearchError, parse_search, refuse
+from logto_sandbox.store.access import sign_out
 from logto_sandbox.store.relations import Row
 from logto_sandbox.store.tenant import IDENTIFIERS, Tenant, new_id
 
@@ -232,7 +233,14 @@ def get_custom_data(call: Call) -> Any:
 
 @routes.patch("/{userId}/is-suspended", body=Obj({"isSuspended": Bool()}))
 def suspend(call: Call) -> Row:
-    return update_user_row(call.tenant, read(call, "users", call["userId"]), call.body)
+    row = update_user_row(call.tenant, read(call, "users", call["userId"]), call.body)
+    # The flag is written first: where the rest fails, it stays.
+    if call.body["isSuspended"]:
+        if call.tenant.sign_out_failures:
+            call.tenant.sign_out_failures -= 1
+            raise BareError
+        sign_out(call.tenant, row["id"])
+    return row
 
 
 _PASSWORD = Obj({"password": Text(1)})

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from logto_sandbox.auth.client_auth import Client, OidcError, authenticate
 from logto_sandbox.auth.discovery import discovery_document
+from logto_sandbox.auth.user_grants import EXCHANGE, REFRESH, user_grant
 from logto_sandbox.errors import ApiError, BareError, MalformedJsonError, PlainNotFoundError
 from logto_sandbox.http.bodies import FORM_LIMIT, parse_body
 from logto_sandbox.http.responses import json_response, language, to_json
@@ -21,8 +22,8 @@ GRANT = "client_credentials"
 ORGANIZATION_TOKEN_TTL = 3600
 _OTHER_GRANTS = {
     "authorization_code": "AuthorizationCode",
-    "refresh_token": "RefreshToken",
-    "urn:ietf:params:oauth:grant-type:token-exchange": "TokenExchange",
+    REFRESH: "RefreshToken",
+    EXCHANGE: "TokenExchange",
     "urn:ietf:params:oauth:grant-type:device_code": "DeviceCode",
 }
 _OPEN = {"Access-Control-Allow-Origin": "*"}
@@ -133,6 +134,8 @@ def _grant(tenant: Tenant, app: Row, form: dict[str, Any], token_issuer: str) ->
         raise OidcError(400, "invalid_request", "missing required parameter 'grant_type'")
     if grant != GRANT and grant not in _OTHER_GRANTS:
         raise OidcError(400, "unsupported_grant_type", "unsupported grant_type requested")
+    if (answer := user_grant(tenant, app, form)) is not None:
+        return answer
     if grant != GRANT or app["type"] != "MachineToMachine":
         raise OidcError(400, "invalid_request", "requested grant type is not allowed for this client")
     organization = form.get("organization_id")

@@ -31,6 +31,11 @@ TABLES = (
     "applications",
     "application_secrets",
     "personal_access_tokens",
+    "sessions",
+    "grants",
+    "refresh_tokens",
+    "mfa_verifications",
+    "one_time_tokens",
     "organizations",
     "organization_roles",
     "organization_scopes",
@@ -41,7 +46,10 @@ TABLES = (
 )
 # table -> rows of other tables that go with it: (table, column)
 CASCADES = {
-    "users": (("personal_access_tokens", "userId"),),
+    "users": tuple(
+        (table, "userId")
+        for table in ("personal_access_tokens", "sessions", "grants", "refresh_tokens", "mfa_verifications")
+    ),
     "resources": (("scopes", "resourceId"),),
     "applications": (("application_secrets", "applicationId"),),
     "organizations": (("invitations", "organizationId"),),
@@ -78,7 +86,7 @@ class Tenant:
 
     Attributes others may set: ``endpoint`` (see :class:`Settings`), ``clock_offset_ms`` (skews the server's
     clock), ``token_faults`` (any of ``without_scope``, ``secret_expired``, ``token_quota``; the token endpoint
-    then misbehaves so).
+    then misbehaves so), ``sign_out_failures`` (how often a suspension fails after it has set the flag).
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -87,6 +95,7 @@ class Tenant:
         self.endpoint = self.settings.endpoint
         self.clock_offset_ms = 0
         self.token_faults: set[str] = set()
+        self.sign_out_failures = 0
         self.key = SigningKey()
         self.clear()
 
@@ -94,6 +103,7 @@ class Tenant:
         """Back to what a freshly started sandbox holds; the signing key stays, so tokens stay good."""
         self.clock_offset_ms = 0
         self.token_faults.clear()
+        self.sign_out_failures = 0
         self._empty()
         _found(self)
 
