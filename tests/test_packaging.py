@@ -77,7 +77,7 @@ SANDBOX_FLOORS: dict[str, set[str]] = {
     "app": {"api", "auth", "errors", "http", "store"},
     "seed": {"api", "errors", "http", "store"},
     "environment": {"app", "faults", "seed", "store"},
-    "control": {"environment", "faults", "seed", "store"},
+    "control": {"environment", "errors", "faults", "seed", "store"},
     "server": {"control", "environment", "http", "store"},
     "__main__": {"faults", "server", "store"},
     "pytest_plugin": {"server"},
