@@ -6,14 +6,19 @@ Source: request schemas of ``POST /api/users`` (patterns and lengths); E.164 cou
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.exceptions import ConfigurationError, InvalidInput
+from airflow_provider_logto.management.json_values import json_object, unstorable
 
-_MAX = 128
+#: UTF-16 units that fit into a text; see :func:`units`.
+MAX_TEXT = 128
 _MAX_AVATAR = 2048
+_MAX_CLAIM = 2048
+_MAX_DOMAIN = 256
 _PROFILE_FIELDS = frozenset(
     (
         "familyName",
@@ -30,48 +35,131 @@ _PROFILE_FIELDS = frozenset(
     )
 )
 _ADDRESS_FIELDS = frozenset(("formatted", "streetAddress", "locality", "region", "postalCode", "country"))
-PASSWORD_ALGORITHMS = ("Argon2i", "Argon2id", "Argon2d", "SHA1", "SHA256", "MD5", "Bcrypt", "Legacy")
+#: What programs write where there is no value. Exactly these: Nan is a name.
+NO_VALUE = frozenset(("None", "nan", "NaN", "NaT", "<NA>", "null", "NULL", "N/A", "#N/A"))
 #: Country codes of one or two digits; all others have three. No code is the beginning of another.
 _SHORT_COUNTRY_CODE = re.compile(r"1|7|20|27|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]")
+_EMAIL = re.compile(r"[^\s@]+@[^\s@.]+(\.[^\s@.]+)+")
+#: Around an address, not of it: quotes, brackets, separators of lists, a scheme.
+_NOT_IN_EMAIL = re.compile(r"[\"<>()\[\],;:\\“”„«»‘’]|^'|'$|'@")
+_DOMAIN = re.compile(r"[^\s@.,;:/\\*?#%\"'<>()\[\]]+(\.[^\s@.,;:/\\*?#%\"'<>()\[\]]+)+")
 
 
-def text(field: str, value: Any, longest: int = _MAX) -> str | None:
-    """A plain text, or None where it is to be left alone (None, empty).
+def units(text: str) -> int:
+    """The length of a text as Logto counts it: in UTF-16 units, of which an emoji has two.
 
-    :raises InvalidInput: for other types, NUL characters and texts longer than the column.
+    Its database counts characters: one row whose name has 65 emoji is stored, and then makes every list of users that
+    holds it fail.
+    """
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def text(field: str, value: Any, longest: int = MAX_TEXT) -> str | None:
+    """A text as it is, or None where it is to be left alone (None, empty).
+
+    :param longest: in UTF-16 units.
+    :raises InvalidInput: for other types, NUL characters, lone surrogates and texts longer than the column.
     """
     if value is None or value == "":
         return None
     if not isinstance(value, str):
         raise InvalidInput(field, f"must be text, not {type(value).__name__}")
-    if "\x00" in value:
-        raise InvalidInput(field, "must not contain a NUL character")
-    if len(value) > longest:
-        raise InvalidInput(field, f"has {len(value)} characters; at most {longest} fit")
+    if problem := unstorable(value):
+        raise InvalidInput(field, problem)
+    if units(value) > longest:
+        raise InvalidInput(
+            field, f"has {units(value)} characters as Logto counts them (UTF-16 units); at most {longest} fit"
+        )
     return value
+
+
+def name(field: str, value: Any, longest: int = MAX_TEXT) -> str | None:
+    """A text for people to read: without blanks at its ends, in Unicode's composed form (NFC)."""
+    if isinstance(value, str):
+        value = unicodedata.normalize("NFC", value).strip()
+    return text(field, value, longest)
+
+
+def identifier(field: str, value: Any, longest: int = MAX_TEXT) -> str | None:
+    """A text that something is found by: without blanks at its ends, and nothing in it that cannot be seen.
+
+    :raises InvalidInput: for what programs write where there is no value, for invisible characters, and for a text not
+        in Unicode's composed form (NFC): it would look like another one and not be found.
+    """
+    key = text(field, value.strip() if isinstance(value, str) else value, longest)
+    if key is None:
+        return None
+    if key in NO_VALUE:
+        raise InvalidInput(field, f"{key!r} is no value; leave the field empty, or leave the row out")
+    hidden = sorted({f"U+{ord(char):04X}" for char in key if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")})
+    if hidden:
+        raise InvalidInput(field, f"{key!r} contains characters that cannot be seen ({', '.join(hidden)}); remove them")
+    if not unicodedata.is_normalized("NFC", key):
+        raise InvalidInput(field, f"{key!r} is not in Unicode's composed form (NFC); normalize it")
+    return key
 
 
 def email(field: str, value: Any) -> str | None:
     """An e-mail address in lower case: Logto compares it so, but its database does not."""
-    address = text(field, value)
+    address = identifier(field, value)
     if address is None:
         return None
-    address = address.strip().lower()
-    if not re.fullmatch(r"[^\s@]+@[^\s@]+\.[^\s@]+", address):
-        raise InvalidInput(field, f"{value!r} is no e-mail address; write name@example.com")
-    return address
+    if _NOT_IN_EMAIL.search(address) or not _EMAIL.fullmatch(address):
+        raise InvalidInput(field, f"{value!r} is no e-mail address; write name@example.com and nothing around it")
+    return address.lower()
 
 
 def phone(field: str, value: Any) -> str | None:
-    """An international phone number as bare digits, the form that Logto takes."""
-    # A spreadsheet turns numbers into numbers.
-    number = text(field, str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
+    """An international phone number as bare digits, the form that Logto takes.
+
+    :raises InvalidInput: for a number without ``+``: (415) 555-2672 would become a number in Switzerland.
+    """
+    number = _phone_text(field, value)
     if number is None:
         return None
-    digits = re.sub(r"[\s().-]", "", number).removeprefix("+")
-    if not re.fullmatch(r"[1-9][0-9]{5,14}", digits):
+    if not number.startswith("+"):
+        raise InvalidInput(
+            field, f"{value!r} has no +; write +<country code><number>, or say default_region where it is taken"
+        )
+    if not re.fullmatch(r"\+[1-9][0-9]{5,14}", number):
         raise InvalidInput(field, f"{value!r} is no international phone number; write +<country code><number>")
-    return digits
+    return number[1:]
+
+
+def international(field: str, value: Any, default_region: str) -> str | None:
+    """A phone number with its country code; one without ``+`` is read as it is dialled in a region.
+
+    :param default_region: two letters (ISO 3166), e.g. ``JP``.
+    :returns: ``+`` and digits.
+    :raises InvalidInput: for an unknown region, or what is no number there.
+    :raises ConfigurationError: where the package phonenumbers is missing.
+    """
+    number = _phone_text(field, value)
+    if number is None or number.startswith("+"):
+        return number
+    try:
+        import phonenumbers
+    except ImportError:
+        raise ConfigurationError(
+            "default_region needs the package phonenumbers: pip install 'airflow-provider-logto[phone]'"
+        ) from None
+    if default_region not in phonenumbers.SUPPORTED_REGIONS:
+        raise InvalidInput("default_region", f"{default_region!r} is unknown; write two letters such as JP or DE")
+    try:
+        parsed = phonenumbers.parse(number, default_region)
+    except phonenumbers.NumberParseException as error:
+        raise InvalidInput(field, f"{value!r} is no phone number: {error}") from None
+    if not phonenumbers.is_possible_number(parsed):
+        raise InvalidInput(field, f"{value!r} is no phone number in {default_region}")
+    return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _phone_text(field: str, value: Any) -> str | None:
+    """A phone number without the signs that people write between its digits."""
+    if isinstance(value, float) or (isinstance(value, str) and re.search(r"\.0+\s*$", value)):
+        raise InvalidInput(field, f"{value!r} was a number in a spreadsheet; keep phone numbers as text, with +")
+    number = identifier(field, str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
+    return number and re.sub(r"[\s().-]", "", number)
 
 
 def phone_variants(digits: str) -> tuple[str, ...]:
@@ -86,12 +174,12 @@ def phone_variants(digits: str) -> tuple[str, ...]:
 
 def username(field: str, value: Any) -> str | None:
     """A username: a letter or underscore, then letters, digits and underscores (ASCII)."""
-    name = text(field, value)
-    if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+    key = identifier(field, value)
+    if key is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
         raise InvalidInput(
             field, f"{value!r} is no username; it starts with a letter or _ and holds letters, digits and _ only"
         )
-    return name
+    return key
 
 
 def avatar(field: str, value: Any) -> str | None:
@@ -102,13 +190,12 @@ def avatar(field: str, value: Any) -> str | None:
     return url
 
 
-def json_object(field: str, value: Any) -> dict[str, Any] | None:
-    """A JSON object, or None where it is absent or empty."""
-    if value is None or value == "":
-        return None
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise InvalidInput(field, f"must be an object with text keys, not {type(value).__name__}")
-    return dict(value) or None
+def domain(field: str, value: Any) -> str:
+    """An e-mail domain in lower case: Logto stores anything and compares it with what follows the @."""
+    host = identifier(field, value, _MAX_DOMAIN)
+    if host is None or not _DOMAIN.fullmatch(host):
+        raise InvalidInput(field, f"{value!r} is no e-mail domain; write example.com, one entry each")
+    return host.lower()
 
 
 def profile(field: str, value: Any) -> dict[str, Any] | None:
@@ -127,5 +214,5 @@ def _claims(field: str, claims: Mapping[str, Any], known: frozenset[str]) -> dic
     unknown = sorted(set(claims) - known)
     if unknown:
         raise InvalidInput(f"{field}.{unknown[0]}", f"is unknown; use {', '.join(sorted(known))}, or custom_data")
-    checked = {name: text(f"{field}.{name}", value, 2048) for name, value in claims.items()}
-    return {name: value for name, value in checked.items() if value is not None}
+    checked = {claim: name(f"{field}.{claim}", value, _MAX_CLAIM) for claim, value in claims.items()}
+    return {claim: value for claim, value in checked.items() if value is not None}

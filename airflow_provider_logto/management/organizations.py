@@ -13,6 +13,7 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management import fields, search
+from airflow_provider_logto.management.json_values import json_object, same_json
 from airflow_provider_logto.management.members import MemberSpec, ensure_members, resolve_members
 from airflow_provider_logto.management.references import listed
 
@@ -46,19 +47,19 @@ class OrganizationSpec:
         """
         :raises InvalidInput: naming the field and what would be right.
         """
-        checked_name = fields.text("name", name)
-        if checked_name is None or not checked_name.strip():
+        checked_name = fields.name("name", name)
+        if checked_name is None:
             raise InvalidInput("name", "missing: give the organization's name")
-        data = fields.json_object("custom_data", custom_data)
+        data = json_object("custom_data", custom_data)
         if data and EXTERNAL_ID in data:
             raise InvalidInput(f"custom_data.{EXTERNAL_ID}", "is kept by the provider; give it as external_id")
         domains = listed("jit_email_domains", jit_email_domains) if jit_email_domains else []
         return cls(
             checked_name,
-            fields.text("external_id", external_id),
-            fields.text("description", description, _MAX_DESCRIPTION),
+            fields.identifier("external_id", external_id),
+            fields.name("description", description, _MAX_DESCRIPTION),
             data,
-            tuple(dict.fromkeys(_domain(f"jit_email_domains[{at}]", one) for at, one in enumerate(domains))),
+            tuple(dict.fromkeys(fields.domain(f"jit_email_domains[{at}]", one) for at, one in enumerate(domains))),
         )
 
     def body(self) -> dict[str, Any]:
@@ -76,7 +77,7 @@ class OrganizationSpec:
         wanted = self.body()
         if "customData" in wanted:
             wanted["customData"] = {**(organization.get("customData") or {}), **wanted["customData"]}
-        return {field: value for field, value in wanted.items() if organization.get(field) != value}
+        return {field: value for field, value in wanted.items() if not same_json(organization.get(field), value)}
 
 
 async def ensure_organization(
@@ -197,10 +198,3 @@ def _only(organizations: list[Organization], what: str, hint: str) -> Organizati
 
 def _ids(organizations: list[Organization]) -> str:
     return ", ".join(sorted(one["id"] for one in organizations))
-
-
-def _domain(field: str, value: Any) -> str:
-    domain = fields.text(field, value, _MAX_DESCRIPTION)
-    if domain is None or "@" in domain or "." not in domain.strip(".") or any(c.isspace() for c in domain):
-        raise InvalidInput(field, f"{value!r} is no e-mail domain; write example.com")
-    return domain.lower()

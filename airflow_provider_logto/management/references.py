@@ -53,8 +53,8 @@ class Reference:
         """
         if isinstance(value, Reference):
             return value
-        if isinstance(value, str) and value.strip():
-            return cls(field, value.strip(), _guess(field, value.strip()), "or")
+        if isinstance(value, str) and (text := fields.identifier(field, value)):
+            return cls(field, text, _guess(text), "or")
         if isinstance(value, Mapping):
             wanted = _explicit(field, value)
             shown = ", ".join(f"{name}={values[0]}" for name, values in wanted.items())
@@ -149,15 +149,13 @@ class _Index:
         return matching[0] if matching else None
 
 
-def _guess(field: str, value: str) -> dict[str, tuple[str, ...]]:
+def _guess(value: str) -> dict[str, tuple[str, ...]]:
     wanted: dict[str, tuple[str, ...]] = {"username": (value,), "primaryEmail": (value.lower(),)}
     if re.fullmatch(r"[A-Za-z0-9_-]{1,21}", value):
         wanted["id"] = (value,)
     digits = re.sub(r"[\s().-]", "", value).removeprefix("+")
     if digits.isascii() and digits.isdigit():
         wanted["primaryPhone"] = fields.phone_variants(digits)
-    if "\x00" in value:
-        raise InvalidInput(field, "must not contain a NUL character")
     return wanted
 
 
@@ -177,9 +175,11 @@ def _explicit(field: str, value: Mapping[str, Any]) -> dict[str, tuple[str, ...]
         if name == "primaryEmail":
             wanted[name] = (fields.email(f"{field}.{name}", raw) or "",)
         elif name == "primaryPhone":
-            wanted[name] = fields.phone_variants(fields.phone(f"{field}.{name}", raw) or "")
+            # As Logto shows it: digits without +.
+            number = f"+{raw}" if isinstance(raw, str) and raw.isdigit() else raw
+            wanted[name] = fields.phone_variants(fields.phone(f"{field}.{name}", number) or "")
         else:
-            wanted[name] = (fields.text(f"{field}.{name}", raw) or "",)
+            wanted[name] = (fields.identifier(f"{field}.{name}", raw) or "",)
     return wanted
 
 

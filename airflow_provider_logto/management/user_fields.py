@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields
+from airflow_provider_logto.management.json_values import json_object, same_json
 
 #: A user as the API shows them.
 User = dict[str, Any]
@@ -53,11 +54,11 @@ def _same_phone(current: Any, wanted: str) -> bool:
 
 
 def _includes(current: Any, wanted: Mapping[str, Any]) -> bool:
-    return isinstance(current, Mapping) and {**current, **wanted} == current
+    return isinstance(current, Mapping) and same_json({**current, **wanted}, current)
 
 
 def _includes_claims(current: Any, wanted: Mapping[str, Any]) -> bool:
-    return isinstance(current, Mapping) and merged_profile(current, wanted) == current
+    return isinstance(current, Mapping) and same_json(merged_profile(current, wanted), current)
 
 
 #: In the order in which changes are reported.
@@ -65,9 +66,9 @@ FIELDS: tuple[UserField, ...] = (
     UserField("username", "username", "identifier", fields.username, _same),
     UserField("primary_email", "primaryEmail", "identifier", fields.email, _same_email),
     UserField("primary_phone", "primaryPhone", "identifier", fields.phone, _same_phone),
-    UserField("name", "name", "basic", fields.text, _same),
+    UserField("name", "name", "basic", fields.name, _same),
     UserField("avatar", "avatar", "basic", fields.avatar, _same),
-    UserField("custom_data", "customData", "merged", fields.json_object, _includes),
+    UserField("custom_data", "customData", "merged", json_object, _includes),
     UserField("profile", "profile", "merged", fields.profile, _includes_claims),
 )
 #: By argument.
@@ -102,15 +103,23 @@ class UserSpec:
         avatar: Any = None,
         custom_data: Any = None,
         profile: Any = None,
+        default_region: str | None = None,
     ) -> UserSpec:
         """Check and normalize: e-mails in lower case, phones as digits, empty means absent.
 
+        :param default_region: two letters (ISO 3166): how a phone number without ``+`` is read.
         :raises InvalidInput: naming the field and what would be right.
         """
+        if default_region:
+            primary_phone = fields.international("primary_phone", primary_phone, default_region)
         given = cls(username, primary_email, primary_phone, name, avatar, custom_data, profile)
         spec = replace(given, **{field.argument: field.check(field.argument, given.value(field)) for field in FIELDS})
         if not spec.identifiers():
-            raise InvalidInput("username", "missing: give at least one of username, primary_email, primary_phone")
+            raise InvalidInput(
+                "username",
+                f"missing: give at least one of {', '.join(field.argument for field in IDENTIFIERS)} "
+                "(email= is Airflow's own: where to send the task's alerts)",
+            )
         return spec
 
     def value(self, field: UserField) -> Any:

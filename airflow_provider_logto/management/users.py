@@ -11,11 +11,10 @@ from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, OutcomeUnknown
-from airflow_provider_logto.management import fields
 from airflow_provider_logto.management.references import Reference, find_users
 from airflow_provider_logto.management.user_fields import FIELD, IDENTIFIERS, User, UserSpec, merged_profile
 
-__all__ = ["IF_EXISTS", "IfExists", "User", "UserSpec", "checked_password", "ensure_user", "update_user"]
+__all__ = ["IF_EXISTS", "IfExists", "User", "UserSpec", "ensure_user", "update_user"]
 
 IfExists = Literal["fail", "skip", "update"]
 IF_EXISTS: tuple[IfExists, ...] = get_args(IfExists)
@@ -23,29 +22,6 @@ IF_EXISTS: tuple[IfExists, ...] = get_args(IfExists)
 _IN_USE = frozenset({"user.username_already_in_use", "user.email_already_in_use", "user.phone_already_in_use"})
 #: Seconds that clocks may disagree by after correction: the server's ``Date`` has a resolution of one.
 _CLOCK_SLACK = 2.0
-
-
-def checked_password(password: Any, digest: Any, algorithm: Any) -> dict[str, str]:
-    """The password part of ``POST /api/users``.
-
-    :raises InvalidInput: for both password and digest, a digest without algorithm, an unknown algorithm.
-    """
-    secret = fields.text("password", password, 4096)
-    hashed = fields.text("password_digest", digest, 256)
-    method = fields.text("password_algorithm", algorithm)
-    if secret and hashed:
-        raise InvalidInput("password", "give either password or password_digest, not both")
-    if hashed and not method:
-        raise InvalidInput("password_algorithm", f"missing; one of {', '.join(fields.PASSWORD_ALGORITHMS)}")
-    if method and not hashed:
-        raise InvalidInput("password_digest", "missing; password_algorithm goes with a digest only")
-    if method and method not in fields.PASSWORD_ALGORITHMS:
-        raise InvalidInput(
-            "password_algorithm", f"{method!r} is unknown; one of {', '.join(fields.PASSWORD_ALGORITHMS)}"
-        )
-    if secret:
-        return {"password": secret}
-    return {"passwordDigest": hashed, "passwordAlgorithm": method} if hashed and method else {}
 
 
 async def ensure_user(
@@ -58,7 +34,7 @@ async def ensure_user(
     """Make sure that a person exists.
 
     :param spec: who, and as what.
-    :param password: as :func:`checked_password` returns it; sent when the user is created, never later.
+    :param password: as ``passwords.checked_password`` returns it; sent when the user is created, never later.
     :param if_exists: what to do with one who exists already: ``fail``, ``skip`` (leave alone) or ``update``.
     :param own_since: epoch seconds by the local clock; a user created since then with the same fields is an earlier
         try's own work and counts as created, whatever ``if_exists`` says.

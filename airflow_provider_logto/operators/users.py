@@ -91,7 +91,8 @@ class CreateUserOperator(LogtoOperator):
 
     @fail_on_permanent_error
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_logto.management.users import UserSpec, checked_password, ensure_user
+        from airflow_provider_logto.management.passwords import checked_password
+        from airflow_provider_logto.management.users import UserSpec, ensure_user
 
         for secret in (self.password, self.password_digest):
             if secret:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.exceptions import ConfigurationError, InvalidInput
 from airflow_provider_logto.management import fields
-from airflow_provider_logto.management.users import UserSpec, checked_password
+from airflow_provider_logto.management.json_values import MAX_INTEGER, json_object, same_json
+from airflow_provider_logto.management.passwords import PASSWORD_ALGORITHMS, checked_password
+from airflow_provider_logto.management.users import UserSpec
 
 
 @pytest.mark.parametrize(
@@ -21,7 +25,20 @@ from airflow_provider_logto.management.users import UserSpec, checked_password
         (fields.email, "", None),
         (fields.email, None, None),
         (fields.phone, "+81 (90) 1234-5678", "819012345678"),
-        (fields.phone, 819012345678, "819012345678"),
+        (fields.phone, "(+81) 90.1234.5678", "819012345678"),
+        (fields.name, "  森 美嘉\u3000", "森 美嘉"),
+        (fields.name, "Zoe\u0308", "Zoë"),
+        (fields.name, "Nan", "Nan"),
+        (fields.name, "null", "null"),
+        (fields.name, " ", None),
+        (fields.name, "🎉" * 64, "🎉" * 64),
+        (fields.identifier, " c-1 ", "c-1"),
+        (fields.username, "Nan", "Nan"),
+        (fields.email, "o'brien+1_%a@sub.example.co.jp", "o'brien+1_%a@sub.example.co.jp"),
+        (fields.domain, "Example.CO.jp", "example.co.jp"),
+        (json_object, {"a": (1, 2.0, None)}, {"a": [1, 2, None]}),
+        (json_object, {"a": MAX_INTEGER, "b": {"c": [True]}}, {"a": MAX_INTEGER, "b": {"c": [True]}}),
+        (json_object, {}, None),
         (fields.username, "_x1", "_x1"),
         (fields.text, "森", "森"),
         (fields.avatar, "https://example.com/a.png", "https://example.com/a.png"),
@@ -41,6 +58,48 @@ def test_right_values_are_brought_into_the_stored_form(check: Any, value: Any, s
         (fields.phone, "0901234567"),
         (fields.phone, "+81 90 x"),
         (fields.phone, True),
+        (fields.phone, 819012345678),
+        (fields.phone, "819012345678"),
+        (fields.phone, "(415) 555-2672"),
+        (fields.phone, "+819012345678.0"),
+        (fields.phone, 819012345678.0),
+        (fields.phone, "+1234567890123456"),
+        (fields.phone, "+12345"),
+        (fields.email, '"a@b.co"'),
+        (fields.email, "'a@b.co'"),
+        (fields.email, "“a@b.co”"),
+        (fields.email, "mailto:a@b.co"),
+        (fields.email, "A B <a@b.co>"),
+        (fields.email, "a@b.co;"),
+        (fields.email, "a@b.co."),
+        (fields.email, "a@b..co"),
+        (fields.email, "a\u200b@b.co"),
+        (fields.email, "zoe\u0308@b.co"),
+        (fields.email, "a" * 124 + "@b.co"),
+        *((check, value) for check in (fields.username, fields.identifier) for value in sorted(fields.NO_VALUE)),
+        (fields.identifier, "c\u00ad1"),
+        (fields.identifier, "c\u20281"),
+        (fields.identifier, "c\t1"),
+        (fields.domain, ""),
+        (fields.domain, "a.com,b.com"),
+        (fields.domain, "*.a.com"),
+        (fields.domain, "https://a.com"),
+        (fields.domain, "a.com/x"),
+        (fields.domain, "@a.com"),
+        (fields.domain, "a.com."),
+        (fields.domain, "localhost"),
+        (fields.name, "🎉" * 64 + "x"),
+        (fields.name, "x\ud800"),
+        (fields.profile, {"givenName": "x" * 2049}),
+        (json_object, {"a": [{"b": "x\x00"}]}),
+        (json_object, {"a\x00": 1}),
+        (json_object, {"a": "\ud800"}),
+        (json_object, {"a": MAX_INTEGER + 1}),
+        (json_object, {"a": -MAX_INTEGER - 1}),
+        (json_object, {"a": float("nan")}),
+        (json_object, {"a": {1}}),
+        (json_object, {"a": {1: 2}}),
+        (json_object, {"a": datetime(2026, 1, 31, tzinfo=UTC)}),
         (fields.phone, "１２３４５６７"),
         (fields.username, "1abc"),
         (fields.username, "a-b"),
@@ -52,8 +111,8 @@ def test_right_values_are_brought_into_the_stored_form(check: Any, value: Any, s
         (fields.profile, {"shoeSize": "44"}),
         (fields.profile, {"address": {"planet": "x"}}),
         (fields.profile, {"givenName": 5}),
-        (fields.json_object, [1]),
-        (fields.json_object, {1: 2}),
+        (json_object, [1]),
+        (json_object, {1: 2}),
     ],
 )
 def test_wrong_values_are_refused_by_name(check: Any, value: Any) -> None:
@@ -84,7 +143,114 @@ def test_password_and_digest_exclude_each_other(password: Any, digest: Any, algo
 
 def test_nothing_is_sent_without_a_password() -> None:
     assert checked_password("", None, "") == {}
-    assert checked_password(None, "x", "MD5") == {"passwordDigest": "x", "passwordAlgorithm": "MD5"}
+
+
+MD5 = "5F4DCC3B5AA765D61D8327DEB882CF99"
+BCRYPT = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"
+ARGON2ID = "$argon2id$v=19$m=4096,t=10,p=1$aZzrqpSX45DOo+9uEW6XVw$O4MdirF0mtuWWWz68eyNAt2u1FzzV3m3g00oIxmEr0U"
+LEGACY = '["sha256", ["salt", "@"], "c465f66c"]'
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "digest"),
+    [
+        ("MD5", MD5.lower()),
+        ("SHA1", "a" * 40),
+        ("SHA256", "0" * 64),
+        ("Bcrypt", BCRYPT),
+        ("Argon2id", ARGON2ID),
+        ("Argon2i", ARGON2ID.replace("argon2id", "argon2i")),
+        ("Argon2d", ARGON2ID.replace("argon2id", "argon2d")),
+        ("Legacy", LEGACY),
+    ],
+)
+def test_a_digest_fits_its_own_algorithm_and_no_other(algorithm: str, digest: str) -> None:
+    assert checked_password(None, digest, algorithm) == {"passwordDigest": digest, "passwordAlgorithm": algorithm}
+    for other in PASSWORD_ALGORITHMS:
+        if other != algorithm:
+            with pytest.raises(InvalidInput, match=f"is no {other} digest") as caught:
+                checked_password(None, digest, other)
+            assert digest not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "digest", ["x", "[]", '["sha256", ["@"]]', '["", ["@"], "x"]', '["sha256", ["salt"], "x"]', '["a", ["@", 1], "x"]']
+)
+def test_what_is_no_legacy_digest_is_refused(digest: str) -> None:
+    with pytest.raises(InvalidInput, match="JSON array"):
+        checked_password(None, digest, "Legacy")
+
+
+def test_a_hexadecimal_digest_is_sent_in_lower_case() -> None:
+    assert checked_password(None, MD5, "MD5")["passwordDigest"] == MD5.lower()
+
+
+def test_a_path_leads_to_what_is_no_json() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        json_object("custom_data", {"contract": [{"from": datetime(2026, 1, 31, tzinfo=UTC)}]})
+    assert caught.value.field == "custom_data.contract[0].from"
+    deep: dict[str, Any] = {}
+    for _ in range(200):
+        deep = {"a": deep}
+    with pytest.raises(InvalidInput, match="levels deep"):
+        json_object("custom_data", deep)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"a": True}, {"a": 1}, False),
+        ({"a": 1}, {"a": 1.0}, True),
+        ({"a": [1, {"b": None}]}, {"a": [1, {"b": None}]}, True),
+        ([1, 2], [1], False),
+        ({"a": 1}, {"b": 1}, False),
+        ({"a": 1}, [1], False),
+        (0, False, False),
+        ("1", 1, False),
+    ],
+)
+def test_json_is_compared_as_json(one: Any, other: Any, same: bool) -> None:
+    assert same_json(one, other) is same
+    assert same_json(other, one) is same
+
+
+@pytest.mark.parametrize(
+    ("given", "region", "digits"),
+    [
+        ("(415) 555-2672", "US", "14155552672"),
+        ("090-1234-5678", "JP", "819012345678"),
+        ("819012345678", "JP", "819012345678"),
+        (9012345678, "JP", "819012345678"),
+        ("+41 44 668 18 00", "US", "41446681800"),
+        ("", "US", None),
+    ],
+)
+def test_a_region_says_how_a_number_is_dialled(given: Any, region: str, digits: str | None) -> None:
+    spec = UserSpec.checked(username="u", primary_phone=given, default_region=region)
+    assert spec.primary_phone == digits
+
+
+@pytest.mark.parametrize(
+    ("given", "region", "field"),
+    [
+        ("12", "JP", "primary_phone"),
+        ("call me", "JP", "primary_phone"),
+        ("090-1234-5678", "Japan", "default_region"),
+        ("9012345678.0", "JP", "primary_phone"),
+        ("nan", "JP", "primary_phone"),
+    ],
+)
+def test_a_region_makes_no_number_of_anything(given: Any, region: str, field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        UserSpec.checked(username="u", primary_phone=given, default_region=region)
+    assert caught.value.field == field
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "phonenumbers", None)
+    with pytest.raises(ConfigurationError, match=r"airflow-provider-logto\[phone\]"):
+        UserSpec.checked(primary_phone="090-1234-5678", default_region="JP")
+    assert UserSpec.checked(primary_phone="+819012345678", default_region="JP").primary_phone == "819012345678"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from airflow_provider_logto.__main__ import main
 from airflow_provider_logto.exceptions import AuthFailed, Forbidden, LogtoError
 from airflow_provider_logto.operators.connection import CheckConnectionOperator
-from tests.conftest import Tenant
+from tests.conftest import Tenant, execute
 
 
 def use(monkeypatch: pytest.MonkeyPatch, tenant: Tenant, **changed: str) -> None:
@@ -22,7 +22,7 @@ def use(monkeypatch: pytest.MonkeyPatch, tenant: Tenant, **changed: str) -> None
 
 
 def check(conn_id: str = "logto_other") -> object:
-    return CheckConnectionOperator(task_id="check", logto_conn_id=conn_id).execute({})
+    return execute(CheckConnectionOperator(task_id="check", logto_conn_id=conn_id))
 
 
 def test_a_good_connection(tenant: Tenant) -> None:
