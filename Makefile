@@ -69,5 +69,5 @@ $(READY): pyproject.toml sandbox/pyproject.toml constraints.txt
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --upgrade pip
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --build-constraint constraints.txt \
-		--editable ./sandbox --editable '.[parquet,redis,sandbox,zstd]' --group dev
+		--editable ./sandbox --editable '.[parquet,phone,redis,sandbox,zstd]' --group dev
 	@touch $@
