@@ -47,6 +47,7 @@ VERDICTS: list[tuple[BaseException, str, float | None]] = [
     (UnreadableAnswer(*API), "fail", None),
     (Ambiguous("two"), "fail", None),
     (LogtoError("?"), "fail", None),
+    (exceptions.WebhookRejected("too old"), "fail", None),
     (exceptions.LogtoApiError(*API), "fail", None),
     (ValueError("not ours"), "default", None),
     (KeyboardInterrupt(), "default", None),

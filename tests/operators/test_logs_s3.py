@@ -34,7 +34,7 @@ def store() -> Iterator[Any]:
     server.start()
     host, port = server.get_host_and_port()
     fs = S3FileSystem(key="test", secret="test", endpoint_url=f"http://{host}:{port}", use_listings_cache=False)
-    fs.mkdir(BUCKET)
+    fs.makedirs(BUCKET, exist_ok=True)  # the server of another test in this process may have left it
     attach("s3", fs=fs)
     yield fs
     server.stop()
