@@ -16,7 +16,7 @@ WORKERS ?= 2
 PORT ?= 8080
 DAGS ?= dags_examples
 
-.PHONY: help demo test airflow lint types tests tests-airflow-2 test-slow test-e2e docs benchmark fleet format clean
+.PHONY: help demo test airflow lint types tests tests-airflow-2 test-slow test-e2e matrix docs benchmark fleet format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -55,6 +55,9 @@ test-slow: $(READY) ## long and random runs
 
 test-e2e: $(READY) ## `make airflow` as a test: real scheduler, workers, triggerer and REST API
 	@$(BIN)/pytest -m e2e
+
+matrix: $(READY) ## the suite on every Airflow that is promised (ROWS="2.11.2 py3.13": only these); needs uv
+	@exec $(BIN)/python scripts/matrix.py --rows $(ROWS)
 
 docs: $(READY) ## the documentation as HTML, in docs/_build; warnings are errors
 	@AIRFLOW_HOME=$(CURDIR)/docs/_build/airflow $(BIN)/python -m sphinx -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html
