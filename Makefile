@@ -29,7 +29,7 @@ demo: $(READY) ## onboard the people of a roster into a local Logto with Airflow
 test: lint types tests $(if $(CI),tests-airflow-2) ## lint, types and tests: what a change must pass; with CI set, on Airflow 2.11 too
 
 airflow: $(READY) ## Airflow with its UI, a local Logto and the example DAGs (PORT=8080 DAGS=folder); Ctrl-C ends it all
-	@exec $(BIN)/python scripts/standalone.py --port $(PORT) --dags $(DAGS)
+	@exec $(BIN)/python scripts/standalone.py --port $(PORT) --dags "$(DAGS)"
 
 lint: $(READY) ## ruff: rules and format
 	@echo "== lint"

@@ -17,6 +17,8 @@ from logto_sandbox import Sandbox
 HOME = playground.PROJECT / ".airflow"
 #: Seconds until Airflow must be healthy; 17 to 20 are usual on two cores.
 START_WITHIN = 180
+#: Seconds that Airflow has, once healthy, to read the folder of DAGs.
+READ_WITHIN = 30
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
@@ -56,6 +58,29 @@ def wait_until_healthy(address: str, process: subprocess.Popen[str]) -> bool:
     return False
 
 
+def dags_found(address: str) -> str:
+    """What Airflow made of the folder, once it has read it: the names of the DAGs, and which files it cannot import."""
+    deadline = time.monotonic() + READ_WITHIN
+    names: list[str] = []
+    errors: list[str] = []
+    while not names and not errors and time.monotonic() < deadline:
+        time.sleep(0.5)
+        names = [dag["dag_id"] for dag in _listed(address, "dags", "dags")]
+        errors = [error["filename"] for error in _listed(address, "importErrors", "import_errors")]
+    lines = [f"DAGs:    {', '.join(sorted(names)) or 'none found yet; Airflow looks for new files every few minutes'}"]
+    if errors:
+        lines.append(f"Not importable: {', '.join(sorted(errors))} (the UI says why)")
+    return "\n".join(lines)
+
+
+def _listed(address: str, path: str, key: str) -> list[dict[str, str]]:
+    try:
+        found: list[dict[str, str]] = httpx.get(f"{address}/api/v2/{path}", timeout=5, trust_env=False).json()[key]
+    except (httpx.HTTPError, ValueError, KeyError):
+        return []
+    return found
+
+
 def free_port() -> int:
     """A port that nothing listens on now."""
     with socket.socket() as probe:
@@ -93,6 +118,10 @@ def main() -> int:
     if not port_is_free(options.port):
         print(f"Port {options.port} is taken; choose another: make airflow PORT=8081", file=sys.stderr)
         return 1
+    options.dags = options.dags.expanduser()
+    if not options.dags.is_dir():
+        print(f"There is no folder {options.dags}; say where your DAGs are: make airflow DAGS=~/dags", file=sys.stderr)
+        return 1
     home = playground.fresh_home(options.home)
     log_path, address = home / "standalone.log", f"http://localhost:{options.port}"
     with Sandbox(seed=playground.DEMO_SEED) as sandbox, log_path.open("w", encoding="utf-8") as log:
@@ -107,7 +136,7 @@ def main() -> int:
                 print(
                     f"Airflow: {address} (no sign-in needed)\n"
                     f"Logto:   {sandbox.url} (local sandbox; what arrived there: {sandbox.url}/sandbox/stats)\n"
-                    "Trigger the DAG employee_onboarding in the UI. Ctrl-C ends everything.",
+                    f"{dags_found(address)}\nCtrl-C ends everything.",
                     flush=True,
                 )
                 try:
