@@ -178,7 +178,8 @@ def _kind(status: int, code: str | None) -> type[LogtoApiError]:
         return QuotaExhausted
     if status == 429:
         return LogtoApiError if code in MESSAGE_LIMIT_CODES else RateLimited
-    if status == 401 or (status < 500 and code is not None and code.startswith("oidc.")):
+    # 404: a session or grant that is not there, on the Management API.
+    if status == 401 or (status < 500 and status != 404 and code is not None and code.startswith("oidc.")):
         return AuthFailed
     # 408 is a proxy's: it lost patience with the request.
     if (status >= 500 and status != 501) or status == 408:

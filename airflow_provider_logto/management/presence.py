@@ -1,0 +1,29 @@
+"""Is it there? What is absent, told apart from what the server does not know at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_logto.client.client import LogtoClient
+from airflow_provider_logto.exceptions import LogtoApiError, NotFound
+
+
+def is_unknown_operation(error: LogtoApiError) -> bool:
+    """Whether an older Logto refused because it has no such operation: its 404 and 405 carry no code."""
+    return error.code is None and error.status in (404, 405)
+
+
+async def delete(client: LogtoClient, path: str, query: Mapping[str, Any] | None = None) -> bool:
+    """Delete an object.
+
+    :returns: whether it was there; one that is absent is no error.
+    :raises LogtoApiError: where the server has no such operation (see :func:`is_unknown_operation`), or refuses.
+    """
+    try:
+        await client.request("DELETE", path, query)
+    except NotFound as error:
+        if is_unknown_operation(error):
+            raise
+        return False
+    return True
