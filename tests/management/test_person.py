@@ -189,9 +189,9 @@ def test_an_identifier_changes_only_with_a_verified_code(run: Run, sandbox: Sand
     run(send_verification_code, email="New@Example.com")
     code = messages()[-1]["payload"]["code"]
     wrong = f"{(int(code) + 1) % 10**6:06d}"
-    with pytest.raises(InvalidInput, match="^code"):
+    with pytest.raises(InvalidInput, match=r"^code"):
         run(change_identifier, mika, wrong, email="new@example.com")
-    with pytest.raises(InvalidInput, match="^code"):
+    with pytest.raises(InvalidInput, match=r"^code"):
         run(change_identifier, mika, code, email="other@example.com")
     assert sandbox.state()["users"][0]["primaryEmail"] == "mika@example.com"
     assert run(change_identifier, {"username": "mika"}, code, email="new@example.com")["id"] == mika
@@ -207,7 +207,7 @@ def test_an_identifier_changes_only_with_a_verified_code(run: Run, sandbox: Sand
 def test_nobody_is_asked_for_a_code_in_vain(run: Run, sandbox: Sandbox, messages: Any) -> None:
     run(send_verification_code, email="a@example.com")
     code = messages()[-1]["payload"]["code"]
-    with pytest.raises(InvalidInput, match="^user"):
+    with pytest.raises(InvalidInput, match=r"^user"):
         run(change_identifier, "nobody", code, email="a@example.com")
     # The code is still good: nothing was verified for nobody.
     assert run(verify_code, code, email="a@example.com") is True
