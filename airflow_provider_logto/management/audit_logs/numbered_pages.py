@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from airflow_provider_logto.exceptions import IncompleteList
+from airflow_provider_logto.management.audit_logs.found import Found
 from airflow_provider_logto.management.audit_logs.pages import OPERATION, LogPages, Window
 from airflow_provider_logto.management.audit_logs.rows import Row
 from airflow_provider_logto.management.audit_logs.segments import PAGE_SIZES
@@ -29,14 +30,18 @@ async def read_by_pages(pages: LogPages, window: Window, query: Mapping[str, str
 
 async def _walk(pages: LogPages, window: Window, query: Mapping[str, str], size: int, rows: dict[str, Row]) -> bool:
     """Walk once, add what the window holds, and tell whether as many rows were seen as were passed."""
-    seen: set[str] = set()
+    found = Found()
     number, first_total = 1, None
     while True:
         page = await pages.numbered(None, query, number, size)
         first_total = page.total if first_total is None else first_total
-        seen |= {row.id for row in page.rows}
         rows |= {row.id: row for row in page.rows if window.holds(row)}
-        if len(page.rows) < size or page.rows[-1].created_at < window.low:
+        last = len(page.rows) < size or page.rows[-1].created_at < window.low
+        found.total = page.total
+        found.add(page.rows)
+        if last:
             passed = (number - 1) * size + len(page.rows)
-            return len(seen) == passed - (page.total - first_total)
+            return len(found.rows) == passed - (page.total - first_total)
+        if not found.goes_on():
+            return False
         number += 1

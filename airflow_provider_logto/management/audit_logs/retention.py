@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from airflow_provider_logto.client.pagination import PAGE_SIZE
-from airflow_provider_logto.management.audit_logs.pages import Bounds, LogPage, LogPages, Window
+from airflow_provider_logto.exceptions import IncompleteList
+from airflow_provider_logto.management.audit_logs.pages import OPERATION, Bounds, LogPage, LogPages, Window
 
 
 async def gap_until(pages: LogPages, window: Window) -> int | None:
@@ -30,24 +31,29 @@ async def gap_until(pages: LogPages, window: Window) -> int | None:
 
 
 _CENTURY = 100 * 365 * 86_400_000
+#: Looks for the oldest row: a server whose counts make sense needs some twenty.
+_LOOKS = 200
 
 
 async def _oldest(pages: LogPages, window: Window, page: LogPage) -> int:
-    """The oldest row of a window that holds some.
+    """The time of the oldest row of a window that holds some.
 
     :param page: its newest page.
+    :raises IncompleteList: when it is not found.
     """
     step = 1
-    while not page.is_last and window.width > 1:
+    for _ in range(_LOOKS):
+        if page.is_last or window.width <= 1:
+            return min(row.created_at for row in page.rows)
         # A beginning that should hold half a page; when it is empty, the next one is twice as wide.
-        width = max(1, window.width * step * PAGE_SIZE // (2 * page.total))
+        width = max(1, window.width * step * PAGE_SIZE // (2 * max(page.total, 1)))
         middle = min(window.low + width, window.high - 1)
         beginning = await pages.newest(Window(window.low, middle), {})
         if beginning.rows:
             window, page, step = Window(window.low, middle), beginning, 1
         else:
             window, step = Window(middle, window.high), step * 2
-    return min(row.created_at for row in page.rows)
+    raise IncompleteList(OPERATION, len(page.rows), page.total)
 
 
 async def _last_row(pages: LogPages, total: int) -> int | None:

@@ -7,12 +7,13 @@ no offset is ever needed. A millisecond with more rows than a page is read by pa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
 from airflow_provider_logto.client.pagination import PAGE_SIZE
 from airflow_provider_logto.exceptions import IncompleteList
+from airflow_provider_logto.management.audit_logs.found import Found
 from airflow_provider_logto.management.audit_logs.pages import OPERATION, LogPage, LogPages, Window
 from airflow_provider_logto.management.audit_logs.rows import Row
 
@@ -21,8 +22,6 @@ Query = Mapping[str, str]
 #: Rows a segment aims at, and how many it may hold before it is cut again.
 SEGMENT_ROWS = 1500
 SEGMENT_LIMIT = 3000
-#: How much wider than its predecessor a window may become.
-GROWTH = 16
 #: Times that a segment is read before a disagreement with its count is an error.
 READINGS = 3
 #: Page sizes for a crowded millisecond: rows of equal time come in no order, and other page borders show what hid.
@@ -64,40 +63,6 @@ class Segment:
     def _times(self) -> list[int]:
         return [row.created_at for page in self.firsts for row in page.rows] or [self.window.low]
 
-    def behind(self, taken: Segment) -> Segment:
-        """What is known of the rest when its beginning has been taken away."""
-        window = Window(taken.window.high, self.window.high)
-        pages = zip(self.firsts, taken.firsts, strict=True)
-        return Segment(window, tuple(_rest(page, window, beginning.total) for page, beginning in pages))
-
-
-def _rest(page: LogPage, window: Window, taken: int) -> LogPage:
-    rows = [row for row in page.rows if window.holds(row)]
-    if len(rows) < PAGE_SIZE:
-        return LogPage(rows, len(rows))  # the newest of more: so these are all
-    return LogPage(rows, max(page.total - taken, len(rows)), page.capped)
-
-
-async def cut(pages: LogPages, whole: Segment, queries: Sequence[Query]) -> AsyncIterator[Segment]:
-    """Cut a window into segments, oldest first, by what the answers tell of the density.
-
-    :param whole: the window, with its first pages.
-    """
-    # Each begins where the next segment begins and ends before the one below it.
-    known, width = [whole], _narrower(whole)
-    while known:
-        segment = known[-1]
-        if not segment.fits:
-            window = Window(segment.window.low, segment.window.low + _within(segment, width))
-            segment = await first_pages(pages, window, queries)
-            if not segment.fits:
-                known.append(segment)
-                width = _narrower(segment)
-                continue
-        yield segment
-        known = [one.behind(segment) for one in known if one.window.high > segment.window.high]
-        width = _next_width(segment)
-
 
 async def first_pages(pages: LogPages, window: Window, queries: Sequence[Query]) -> Segment:
     """The newest page of each query in a window."""
@@ -129,58 +94,37 @@ async def _read_checked(pages: LogPages, window: Window, query: Query, first: Lo
 
 
 async def _read(pages: LogPages, window: Window, query: Query, page: LogPage) -> dict[str, Row]:
-    rows = {row.id: row for row in page.rows}
+    found = Found(page.total)
+    found.add(page.rows)
     end = window.high
     while not page.is_last:
         oldest = min(map(attrgetter("created_at"), page.rows))
         if oldest + 1 == end:
             # The page begins and ends in one millisecond: it may hold more than the page shows.
-            crowd = await _read_millisecond(pages, Window(oldest, end), query)
-            rows |= crowd
+            found.rows |= await _read_millisecond(pages, Window(oldest, end), query)
             end = oldest
         else:
             end = oldest + 1
         if end <= window.low:
             break
         page = await pages.newest(Window(window.low, end), query)
-        rows |= {row.id: row for row in page.rows}
-    return rows
+        found.add(page.rows)
+        if not found.goes_on():
+            raise IncompleteList(OPERATION, len(found.rows), found.total)
+    return found.rows
 
 
 async def _read_millisecond(pages: LogPages, window: Window, query: Query) -> dict[str, Row]:
     rows: dict[str, Row] = {}
-    total = 0
     for size in PAGE_SIZES:
-        number, left = 1, True
+        found, number, left = Found(), 1, True
         while left:
             page = await pages.numbered(window, query, number, size)
-            rows |= {row.id: row for row in page.rows}
-            total = page.total
-            left = len(page.rows) == size
+            found.total = page.total
+            found.add(page.rows)
+            left = len(page.rows) == size and found.goes_on()
             number += 1
-        if len(rows) >= total:
+        rows |= found.rows
+        if len(rows) >= page.total:
             return rows
-    raise IncompleteList(OPERATION, len(rows), total)
-
-
-def _narrower(segment: Segment) -> int:
-    """The width of a beginning that should fit."""
-    if not segment.capped and 2 * segment.packed < segment.span:
-        # A burst after a long time with little: that comes first.
-        return segment.span - 2 * segment.packed
-    return max(1, segment.span * SEGMENT_ROWS // max(segment.total, 1))
-
-
-def _within(segment: Segment, width: int) -> int:
-    """How much of a segment that is too large to ask for; ``width`` is what the density before it suggests."""
-    if width < segment.span:
-        return width
-    if segment.total <= SEGMENT_ROWS:  # capped, and as many rows as were counted have been read
-        return segment.window.width
-    # All that is left is known to be too much, and its beginning to be sparse.
-    return max(1, segment.span // 2, _narrower(segment))
-
-
-def _next_width(segment: Segment) -> int:
-    fitting = segment.window.width * SEGMENT_ROWS // max(segment.total, 1)
-    return max(1, min(fitting, segment.window.width * GROWTH))
+    raise IncompleteList(OPERATION, len(rows), page.total)

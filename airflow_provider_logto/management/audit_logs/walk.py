@@ -16,13 +16,14 @@ from dataclasses import dataclass
 
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import IncompleteList
+from airflow_provider_logto.management.audit_logs.cutting import cut
 from airflow_provider_logto.management.audit_logs.numbered_pages import read_by_pages
 from airflow_provider_logto.management.audit_logs.pages import OPERATION, Bounds, LogFilter, LogPages, Window
+from airflow_provider_logto.management.audit_logs.prefetch import in_order
 from airflow_provider_logto.management.audit_logs.rows import Row
 from airflow_provider_logto.management.audit_logs.segments import (
     SEGMENT_ROWS,
     Segment,
-    cut,
     first_pages,
     position,
     read_segment,
@@ -106,47 +107,19 @@ _Batches = AsyncGenerator[tuple[Window, list[Row]], None]
 
 
 async def _segmented(pages: LogPages, whole: Segment, queries: list[dict[str, str]]) -> _Batches:
-    reading: asyncio.Queue[tuple[Segment, asyncio.Task[list[Row]]] | None] = asyncio.Queue()
-    most = pages.concurrency * HELD_ROWS // ROOM_UNIT
-    room = asyncio.Semaphore(most)
-    # Given out in order: the segment that is handed on next is read before the later ones.
-    readers = asyncio.Semaphore(pages.concurrency)
-    started: set[asyncio.Task[list[Row]]] = set()
-
     async def read(segment: Segment) -> list[Row]:
-        async with readers:
-            return await read_segment(pages, segment, queries)
+        return await read_segment(pages, segment, queries)
 
-    async def feed() -> None:
-        try:
-            async for segment in cut(pages, whole, queries):
-                for _ in range(_units(segment, most)):
-                    await room.acquire()
-                task = asyncio.create_task(read(segment))
-                started.add(task)
-                reading.put_nowait((segment, task))
-        finally:
-            reading.put_nowait(None)
-
-    feeder = asyncio.create_task(feed())
-    try:
-        while following := await reading.get():
-            segment, task = following
-            rows = await task
-            started.discard(task)
-            for _ in range(_units(segment, most)):
-                room.release()
+    results = in_order(
+        cut(pages, whole, queries),
+        read,
+        workers=pages.concurrency,
+        room=pages.concurrency * HELD_ROWS // ROOM_UNIT,
+        size=lambda segment: -(-segment.total // ROOM_UNIT),
+    )
+    async with aclosing(results):
+        async for segment, rows in results:
             yield segment.window, rows
-        await feeder
-    finally:
-        feeder.cancel()
-        for task in started:
-            task.cancel()
-        await asyncio.gather(feeder, *started, return_exceptions=True)
-
-
-def _units(segment: Segment, most: int) -> int:
-    return min(max(1, -(-segment.total // ROOM_UNIT)), most)
 
 
 async def _paged(pages: LogPages, whole: Segment, queries: list[dict[str, str]]) -> _Batches:
