@@ -1,7 +1,9 @@
-"""What Airflow reads of this package at every start of every process: plain data, no imports.
+"""What Airflow reads of this package at every start of every process: plain data, and one import that imports nothing.
 
 Source: Airflow, ``provider_info.schema.json``; connection-form fields are declarative from Airflow 3.2 on.
 """
+
+from airflow_provider_logto.connection_fields import EXTRA_FIELDS
 
 
 def get_provider_info() -> dict[str, object]:
@@ -50,49 +52,7 @@ def get_provider_info() -> dict[str, object]:
                         "port": "443, or the endpoint's own; Airflow 3.3 needs it for Test",
                     },
                 },
-                "conn-fields": {
-                    "resource": {
-                        "label": "API resource",
-                        "description": "Indicator of the Management API; derived from the endpoint when empty.",
-                        "schema": {"type": ["string", "null"]},
-                    },
-                    "timeout": {
-                        "label": "Timeout (seconds)",
-                        "description": "For connecting and for each wait on the socket; 30 when empty.",
-                        "schema": {"type": ["integer", "null"], "minimum": 1},
-                    },
-                    "verify": {
-                        "label": "Verify TLS",
-                        "description": "true, false, or the path of a CA bundle; true when empty.",
-                        "schema": {"type": ["string", "null"]},
-                    },
-                    "allow_http": {
-                        "label": "Allow plain http",
-                        "description": "Permit http:// to a host that is not this machine.",
-                        "schema": {"type": ["boolean", "null"]},
-                    },
-                    "rate_limit": {
-                        "label": "Rate limit (requests per 10 s)",
-                        "description": "200 on Logto Cloud and none elsewhere when empty.",
-                        "schema": {"type": ["integer", "null"], "minimum": 1},
-                    },
-                    "rate_limit_share": {
-                        "label": "Share of the rate limit",
-                        "description": "Above 0, at most 1; 0.8 when empty, so that sign-ins keep the rest.",
-                        "schema": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
-                    },
-                    "shared_state": {
-                        "label": "Shared state",
-                        "description": "Where token and pace are shared: process, host (default), or the id of a Redis "
-                        "connection.",
-                        "schema": {"type": ["string", "null"]},
-                    },
-                    "console_url": {
-                        "label": "Console URL",
-                        "description": "Address of the Logto Console, for links from the task page.",
-                        "schema": {"type": ["string", "null"], "format": "url"},
-                    },
-                },
+                "conn-fields": {name: field.form_field() for name, field in EXTRA_FIELDS.items()},
             }
         ],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow_provider_logto.compat import BaseOperatorLink
 
@@ -10,33 +11,35 @@ if TYPE_CHECKING:
     from airflow_provider_logto.compat import BaseOperator
 
 
-def _console_link(operator: BaseOperator, ti_key: Any, place: str) -> str:
-    """The address of one object; empty where there is no Console or the task returned nothing."""
-    from airflow_provider_logto.compat import BaseHook, XCom
+class ConsoleLink(BaseOperatorLink):
+    """One object in the Logto Console."""
 
-    connection = BaseHook.get_connection(str(getattr(operator, "logto_conn_id", "logto_default")))
-    console = connection.extra_dejson.get("console_url")
-    result = XCom.get_value(ti_key=ti_key, key="return_value") if console else None
-    if not isinstance(result, dict) or "id" not in result:
-        return ""
-    return f"{str(console).rstrip('/')}/{place}/{result['id']}"
+    name = "Logto Console"
+    #: The Console's page of the family, e.g. ``users``.
+    page = ""
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """The address; empty where there is no Console or the task returned nothing.
+
+        Airflow asks at the end of the task (3.x) or when the page is shown (2.11).
+        """
+        from airflow_provider_logto.compat import XCom
+        from airflow_provider_logto.hooks.logto import LogtoHook
+
+        console = LogtoHook(str(getattr(operator, "logto_conn_id", "logto_default"))).console_url()
+        result = XCom.get_value(ti_key=ti_key, key="return_value") if console else None
+        if not isinstance(result, dict) or not isinstance(result.get("id"), str):
+            return ""
+        return f"{console}/{self.page}/{quote(result['id'], safe='')}"
 
 
-class UserLink(BaseOperatorLink):
+class UserLink(ConsoleLink):
     """The user in the Logto Console."""
 
-    name = "Logto Console"
-
-    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """Airflow asks at the end of the task (3.x) or when the page is shown (2.11)."""
-        return _console_link(operator, ti_key, "users")
+    page = "users"
 
 
-class OrganizationLink(BaseOperatorLink):
+class OrganizationLink(ConsoleLink):
     """The organization in the Logto Console."""
 
-    name = "Logto Console"
-
-    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """Airflow asks at the end of the task (3.x) or when the page is shown (2.11)."""
-        return _console_link(operator, ti_key, "organizations")
+    page = "organizations"

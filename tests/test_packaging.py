@@ -33,7 +33,8 @@ DEPENDENCIES_OF_AIRFLOW = ("pydantic",)
 #: Floor -> the floors whose modules it may import, besides its own. ``exceptions`` and the bare package are the cellar.
 FLOORS: dict[str, set[str]] = {
     "exceptions": set(),
-    "get_provider_info": set(),
+    "connection_fields": set(),
+    "get_provider_info": {"connection_fields"},
     "task_state": set(),
     "compat": {"task_state"},
     "failures": {"compat", "exceptions"},
@@ -41,7 +42,7 @@ FLOORS: dict[str, set[str]] = {
     "client": {"exceptions"},
     "management": {"client", "exceptions", "task_state"},
     "export": {"client", "exceptions", "management", "task_state"},
-    "hooks": {"client", "compat", "exceptions", "get_provider_info", "management"},
+    "hooks": {"client", "compat", "connection_fields", "exceptions", "get_provider_info", "management"},
     "operators": {
         "client",
         "compat",
@@ -107,7 +108,8 @@ def imports_of(module: str) -> list[tuple[str, str]]:
 
 
 def test_metadata_module_imports_nothing() -> None:
-    assert imports_of(f"{PACKAGE}.get_provider_info") == []
+    assert imports_of(f"{PACKAGE}.get_provider_info") == [(f"{PACKAGE}.connection_fields", "EXTRA_FIELDS")]
+    assert imports_of(f"{PACKAGE}.connection_fields") == []
     assert imports_of(PACKAGE) == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
 from airflow_provider_logto.client.client import LogtoClient
@@ -21,9 +21,10 @@ from airflow_provider_logto.compat import (
     mask_secret,
     mask_secret_async,
 )
+from airflow_provider_logto.connection_fields import EXTRA_FIELDS
 from airflow_provider_logto.exceptions import ConfigurationError, LogtoError
 from airflow_provider_logto.hooks import shared_state
-from airflow_provider_logto.hooks.settings import ConnectionSettings
+from airflow_provider_logto.hooks.settings import ConnectionSettings, checked_console_url
 
 if TYPE_CHECKING:
     from airflow_provider_logto.management.protection import Protection
@@ -45,18 +46,6 @@ class LogtoHook(BaseHook):
     default_conn_name = "logto_default"
     conn_type = "logto"
     hook_name = "Logto"
-
-    #: Connection extras, as the form shows them where Airflow asks this class (2.11 to 3.1): name -> (label, widget).
-    _FORM: ClassVar[dict[str, tuple[str, str]]] = {
-        "resource": ("API resource", "string"),
-        "timeout": ("Timeout (seconds)", "integer"),
-        "verify": ("Verify TLS", "string"),
-        "allow_http": ("Allow plain http", "boolean"),
-        "rate_limit": ("Rate limit (requests per 10 s)", "integer"),
-        "rate_limit_share": ("Share of the rate limit", "string"),
-        "shared_state": ("Shared state", "string"),
-        "console_url": ("Console URL", "string"),
-    }
 
     def __init__(self, logto_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -135,6 +124,10 @@ class LogtoHook(BaseHook):
             kept = [entry for part in kept.splitlines() for entry in part.split(",") if entry.strip()]
         return Protection.checked(Protection.checked(kept, field="extra.protect"), protect)
 
+    def console_url(self) -> str | None:
+        """The address of the Logto Console, without a slash at its end; None where the Connection names none."""
+        return checked_console_url(self.get_connection(self.logto_conn_id).extra_dejson, tolerant=True)
+
     def check(self) -> dict[str, Any]:
         """Fetch a new token and count the users, past every cache.
 
@@ -166,13 +159,13 @@ class LogtoHook(BaseHook):
         from wtforms import BooleanField, IntegerField, StringField
         from wtforms.validators import Optional
 
-        fields = {"string": StringField, "integer": IntegerField, "boolean": BooleanField}
+        widgets = {"integer": IntegerField, "boolean": BooleanField}
         return {
-            name: fields[kind](
-                lazy_gettext(label),
-                **({} if kind == "boolean" else {"widget": BS3TextFieldWidget(), "validators": [Optional()]}),
+            name: widgets.get(field.kind, StringField)(
+                lazy_gettext(field.label),
+                **({} if field.kind == "boolean" else {"widget": BS3TextFieldWidget(), "validators": [Optional()]}),
             )
-            for name, (label, kind) in cls._FORM.items()
+            for name, field in EXTRA_FIELDS.items()
         }
 
     @classmethod

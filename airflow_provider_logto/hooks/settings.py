@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +13,11 @@ from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.sharing.fallback import warn_once
 from airflow_provider_logto.client.sharing.pacing import CLOUD_LIMIT
+from airflow_provider_logto.connection_fields import EXTRA_FIELDS, RATE_LIMIT_SHARE, SHARED_STATE, TIMEOUT
 from airflow_provider_logto.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Connection
-
-DEFAULT_TIMEOUT = 30.0
-DEFAULT_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,12 @@ class ConnectionSettings:
     @classmethod
     def of(cls, connection: Connection, extra: Mapping[str, Any], tolerant: bool = True) -> ConnectionSettings:
         """
-        :param tolerant: a wrong share is warned of and replaced by the default (in tasks), instead of refused.
+        :param tolerant: what tasks can do without (a wrong share or Console URL, an unknown extra) is warned of
+            instead of refused.
         :raises ConfigurationError: naming the field and how to fix it.
         """
+        _check_names(extra, tolerant)
+        checked_console_url(extra, tolerant)
         allow_http = _boolean("allow_http", extra.get("allow_http"), default=False)
         endpoint = Endpoint.parse(connection.host, connection.port, _text("resource", extra), allow_http)
         if not connection.login:
@@ -47,12 +50,40 @@ class ConnectionSettings:
         return cls(
             endpoint=endpoint,
             credentials=Credentials(connection.login.strip(), connection.password),
-            timeout=_number("timeout", extra.get("timeout")) or DEFAULT_TIMEOUT,
+            timeout=_number("timeout", extra.get("timeout")) or TIMEOUT,
             verify=_verify(extra.get("verify")),
             rate_limit=_number("rate_limit", extra.get("rate_limit")) or (CLOUD_LIMIT if endpoint.is_cloud else None),
             rate_limit_share=_share(extra, tolerant),
-            shared_state=_text("shared_state", extra) or "host",
+            shared_state=_text("shared_state", extra) or SHARED_STATE,
         )
+
+
+def checked_console_url(extra: Mapping[str, Any], tolerant: bool) -> str | None:
+    """The extra ``console_url`` without a slash at its end; None where it is empty.
+
+    :param tolerant: a wrong one is warned of and None.
+    :raises ConfigurationError: where it is no http(s) address.
+    """
+    value = extra.get("console_url")
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value.strip()):
+        return value.strip().rstrip("/")
+    _refuse(f"extra.console_url: {value!r} is not an address that starts with https:// or http://", tolerant)
+    return None
+
+
+def _check_names(extra: Mapping[str, Any], tolerant: bool) -> None:
+    for name in sorted(set(extra) - set(EXTRA_FIELDS)):
+        close = difflib.get_close_matches(name, EXTRA_FIELDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(EXTRA_FIELDS)}"
+        _refuse(f"extra.{name} is unknown and has no effect; {hint}", tolerant)
+
+
+def _refuse(text: str, tolerant: bool) -> None:
+    if not tolerant:
+        raise ConfigurationError(text)
+    warn_once(text)
 
 
 def _text(name: str, extra: Mapping[str, Any]) -> str | None:
@@ -78,12 +109,10 @@ def _number(name: str, value: Any, most: float | None = None) -> float | None:
 
 def _share(extra: Mapping[str, Any], tolerant: bool) -> float:
     try:
-        return _number("rate_limit_share", extra.get("rate_limit_share"), most=1.0) or DEFAULT_SHARE
+        return _number("rate_limit_share", extra.get("rate_limit_share"), most=1.0) or RATE_LIMIT_SHARE
     except ConfigurationError as error:
-        if not tolerant:
-            raise
-        warn_once(f"{error}; {DEFAULT_SHARE} is used")
-        return DEFAULT_SHARE
+        _refuse(f"{error}; until then {RATE_LIMIT_SHARE} is used", tolerant)
+        return RATE_LIMIT_SHARE
 
 
 def _boolean(name: str, value: Any, default: bool) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_logto.connection_fields import EXTRA_FIELDS
 from airflow_provider_logto.exceptions import ConfigurationError, InvalidInput
 from airflow_provider_logto.get_provider_info import get_provider_info
 from airflow_provider_logto.hooks.logto import LogtoHook
@@ -202,4 +203,4 @@ def test_airflow_reads_the_form() -> None:
     assert form.standard_fields is not None
     assert form.standard_fields.login is not None
     assert form.standard_fields.login.title == "App ID"
-    assert set(form.extra_fields or {}) == set(LogtoHook._FORM)
+    assert set(form.extra_fields or {}) == set(EXTRA_FIELDS)
