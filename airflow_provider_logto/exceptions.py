@@ -159,6 +159,34 @@ class OutcomeUnknown(LogtoError):
         )
 
 
+class NeverTrue(LogtoError):
+    """What a sensor waits for can no longer come true."""
+
+
+class PartlyFailed(LogtoError):
+    """Some rows of a batch failed. The others are done, and a retry leaves them as they are.
+
+    :param what: what was done, e.g. ``invitations``.
+    :param failures: row -> what went wrong.
+    :param total: rows in all.
+    :param transient: whether waiting may help some of them.
+    """
+
+    _SHOWN = 10
+
+    def __init__(self, what: str, failures: dict[str, str], total: int, transient: bool = False) -> None:
+        super().__init__(what, failures, total, transient)
+        self.failures = failures
+        self.transient = transient
+        self._what = what
+        self._total = total
+
+    def __str__(self) -> str:
+        rows = [f"{row}: {reason}" for row, reason in self.failures.items()]
+        more = f"; and {len(rows) - self._SHOWN} more" if len(rows) > self._SHOWN else ""
+        return f"{len(rows)} of {self._total} {self._what} failed: {'; '.join(rows[: self._SHOWN])}{more}"
+
+
 class SharedStateUnavailable(LogtoError):
     """What tasks share (a file or Redis) cannot be reached. Handled inside the client, which goes on alone."""
 

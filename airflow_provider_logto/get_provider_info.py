@@ -25,6 +25,7 @@ def get_provider_info() -> dict[str, object]:
                 "integration-name": "Logto",
                 "python-modules": [
                     "airflow_provider_logto.operators.connection",
+                    "airflow_provider_logto.operators.invitations",
                     "airflow_provider_logto.operators.logs",
                     "airflow_provider_logto.operators.management_api",
                     "airflow_provider_logto.operators.organizations",
@@ -33,8 +34,24 @@ def get_provider_info() -> dict[str, object]:
                 ],
             }
         ],
-        "sensors": [{"integration-name": "Logto", "python-modules": ["airflow_provider_logto.sensors.users"]}],
-        "triggers": [{"integration-name": "Logto", "python-modules": ["airflow_provider_logto.triggers.users"]}],
+        "sensors": [
+            {
+                "integration-name": "Logto",
+                "python-modules": [
+                    "airflow_provider_logto.sensors.invitations",
+                    "airflow_provider_logto.sensors.users",
+                ],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": "Logto",
+                "python-modules": [
+                    "airflow_provider_logto.triggers.invitations",
+                    "airflow_provider_logto.triggers.users",
+                ],
+            }
+        ],
         "extra-links": ["airflow_provider_logto.links.OrganizationLink", "airflow_provider_logto.links.UserLink"],
         "connection-types": [
             {

@@ -1,0 +1,95 @@
+"""What every sensor of this package shares: the Connection, two ways to wait, one way to resume."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_logto.compat import AirflowSensorTimeout, AirflowSkipException, BaseSensorOperator
+from airflow_provider_logto.exceptions import LogtoError
+from airflow_provider_logto.failures import fail_on_permanent_error
+
+if TYPE_CHECKING:
+    from airflow_provider_logto.compat import Context
+    from airflow_provider_logto.hooks.logto import LogtoHook
+    from airflow_provider_logto.triggers.base import PollingTrigger
+
+#: Seconds between the trigger's own deadline and the one that Airflow enforces: the trigger's says what was awaited.
+_DEADLINE_MARGIN = 60.0
+
+
+class LogtoSensor(BaseSensorOperator):
+    """Base of the sensors.
+
+    :param deferrable: wait in the triggerer, without a worker slot.
+    :param logto_conn_id: the Connection of type ``logto``.
+    """
+
+    def __init__(self, *, deferrable: bool, logto_conn_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.deferrable = deferrable
+        self.logto_conn_id = logto_conn_id
+
+    @cached_property
+    def hook(self) -> LogtoHook:
+        """The hook for this sensor's Connection."""
+        from airflow_provider_logto.hooks.logto import LogtoHook
+
+        return LogtoHook(self.logto_conn_id)
+
+    @abstractmethod
+    def look(self) -> bool:
+        """Whether the condition is true now.
+
+        :raises LogtoError: where it cannot be found out, or can no longer come true.
+        """
+
+    @abstractmethod
+    def make_trigger(self, poke_interval: float, end_time: float) -> PollingTrigger:
+        """The trigger that waits in this sensor's place."""
+
+    @abstractmethod
+    def awaited(self) -> str:
+        """Of whom or what something is awaited, for messages."""
+
+    @fail_on_permanent_error
+    def poke(self, context: Context) -> bool:
+        """Ask once.
+
+        :returns: whether the condition is true now.
+        """
+        return self.look()
+
+    @fail_on_permanent_error
+    def execute(self, context: Context) -> Any:
+        """Wait, in the worker or in the triggerer."""
+        if not self.deferrable:
+            return super().execute(context)
+        if self.poke(context):
+            self.log.info("%s: the condition is true already", self.awaited())
+            return None
+        return self.defer(
+            trigger=self.make_trigger(float(self.poke_interval), time.time() + float(self.timeout)),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=float(self.timeout) + _DEADLINE_MARGIN),
+        )
+
+    @fail_on_permanent_error
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
+        """Resume with what the trigger found.
+
+        :raises AirflowSensorTimeout: the deadline passed first (AirflowSkipException with ``soft_fail``).
+        :raises LogtoError: the trigger could not find out.
+        """
+        status = (event or {}).get("status")
+        message = (event or {}).get("message") or f"the trigger sent {event!r}"
+        message = f"{self.awaited()}: {message}"
+        if status == "success":
+            self.log.info("%s", message)
+        elif status == "timeout":
+            raise (AirflowSkipException if self.soft_fail else AirflowSensorTimeout)(message)
+        else:
+            raise LogtoError(message)
