@@ -14,7 +14,7 @@ from logto_sandbox.faults.limiters import LIMITERS
 from logto_sandbox.faults.middleware import RETRY_AFTER
 from logto_sandbox.faults.spec import KINDS, FaultError
 from logto_sandbox.server import Sandbox
-from logto_sandbox.store.tenant import Settings
+from logto_sandbox.store.defaults import Settings
 from logto_sandbox.store.versions import SUPPORTED
 
 _ENDING = {signal.SIGINT, signal.SIGTERM}

@@ -26,7 +26,7 @@ from logto_sandbox.errors import (
 from logto_sandbox.http.bodies import parse_body, refuse_nul
 from logto_sandbox.http.paging import PageOf, Rows, page_headers, parse_page
 from logto_sandbox.http.responses import json_response, language, text_response, to_json
-from logto_sandbox.http.routing import OPTIONAL, Call, Reply, Route
+from logto_sandbox.http.routing import MANAGEMENT, OPTIONAL, USER, Call, Reply, Route
 from logto_sandbox.http.schema import validate
 from logto_sandbox.store.tenant import Tenant
 
@@ -80,9 +80,13 @@ class App:
             raise PlainNotFoundError
         if route.since and not self.tenant.has(route.since):
             raise PlainNotFoundError
-        if not route.public:
-            self.gate.check(request.headers.get("authorization"), oidc.issuer(self.tenant, request))
-        return self._handled(route, self._call(route, params, request, body, path), request)
+        authorization = request.headers.get("authorization")
+        if route.auth == MANAGEMENT:
+            self.gate.check(authorization, oidc.issuer(self.tenant, request))
+        access_token = self.gate.access_token(authorization) if route.auth == USER else {}
+        call = self._call(route, params, request, body, path)
+        call.access_token = access_token
+        return self._handled(route, call, request)
 
     def _call(self, route: Route, params: dict[str, str], request: Request, body: bytes, path: str) -> Call:
         query = parse_qsl(request.url.query, keep_blank_values=True)

@@ -13,8 +13,9 @@ from logto_sandbox.faults.middleware import FaultInjector
 from logto_sandbox.faults.recorder import Recorder
 from logto_sandbox.seed import SeedError, apply_seed, read_seed
 from logto_sandbox.store import access
+from logto_sandbox.store.defaults import Settings
 from logto_sandbox.store.logs.spec import insert_logs
-from logto_sandbox.store.tenant import Settings, Tenant
+from logto_sandbox.store.tenant import Tenant
 
 _LOGS_SHOWN = 10_000
 

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from logto_sandbox.control import dispatch
 from logto_sandbox.environment import Environment
 from logto_sandbox.http.transport import serve
-from logto_sandbox.store.tenant import Settings, Tenant
+from logto_sandbox.store.defaults import Settings
+from logto_sandbox.store.tenant import Tenant
 
 T = TypeVar("T")
 _SAVE_EVERY = 1.0
@@ -27,7 +28,7 @@ class Sandbox:
     :param port: 0 = any free one
     :param seed: starting state: a JSON file or an object (see :func:`seed.apply_seed`)
     :param state_file: keeps the state between runs; when the file exists, it counts instead of the seed
-    :param logto_version: whose behaviour to show: 1.36, 1.39, 1.40 or 1.42
+    :param logto_version: whose behaviour to show: 1.36, 1.39, 1.40, 1.42 or 1.43 (the next release)
     :param app_id: M2M application with the Management API role; ``norole_id``: one without a role
     :param resource: indicator of the Management API
     :param endpoint: the issuer's origin; None = the host the client dialled

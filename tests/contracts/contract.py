@@ -13,7 +13,9 @@ import httpx
 
 MANAGEMENT_API = "https://default.logto.app/api"
 GENERATED = re.compile(r"^[0-9a-z]{12}$|^[0-9a-z]{21}$")
-SECRET_KEYS = frozenset({"value", "signingKey", "access_token", "secret", "jti", "passwordDigest"})
+ISO_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+_SECRETS = "value signingKey access_token secret jti passwordDigest subjectToken secretQrCode token codes"
+SECRET_KEYS = frozenset(_SECRETS.split())
 # Wordings are translated and not promised; users got cimdClientId between 1.42.0 and the release after it.
 FREE_KEYS = frozenset({"message", "details", "error_uri", "cimdClientId"})
 KEPT_HEADERS = ("total-number", "total-number-is-capped", "www-authenticate", "cache-control")
@@ -123,6 +125,8 @@ class Player:
         if isinstance(value, str):
             if key in SECRET_KEYS:
                 return "<secret>"
+            if ISO_TIME.match(value):
+                return "<time>"
             named = self._named(value)
             return "<id>" if GENERATED.match(named) and key in ("id", "userId", "sub") else named
         if isinstance(value, int) and (key.endswith("At") or key in ("iat", "exp")) and not isinstance(value, bool):

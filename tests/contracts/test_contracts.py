@@ -1,4 +1,4 @@
-"""The sandbox, or the real Logto named by LOGTO_TEST_*, answers as a real Logto 1.42 was recorded to answer."""
+"""The sandbox, or the real Logto named by LOGTO_TEST_*, answers as a real Logto (1.43 to be) was recorded to answer."""
 
 from __future__ import annotations
 

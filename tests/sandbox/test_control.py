@@ -16,7 +16,7 @@ from logto_sandbox import Sandbox
 from logto_sandbox.control import dispatch
 from logto_sandbox.environment import Environment
 from logto_sandbox.seed import SeedError
-from logto_sandbox.store.tenant import Settings
+from logto_sandbox.store.defaults import Settings
 
 SEED = {
     "resources": [{"name": "Orders", "indicator": "https://orders.example.com", "scopes": ["read", "write"]}],

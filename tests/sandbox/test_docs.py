@@ -40,8 +40,10 @@ def test_the_example_of_a_whole_dag_runs(tmp_path: Path) -> None:
 
 
 def test_the_seed_is_one() -> None:
-    (seed,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
-    state = Sandbox(seed=json.loads(seed)).state()
+    seed, accounts = (json.loads(text) for text in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
+    state = Sandbox(seed=accounts).state()
+    assert (len(state["sessions"]), len(state["grants"]), len(state["personal_access_tokens"])) == (1, 2, 2)
+    state = Sandbox(seed=seed).state()
     assert (len(state["users"]), len(state["organizations"]), len(state["logs"])) == (2, 2, 500)
 
 

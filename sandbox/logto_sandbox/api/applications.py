@@ -25,8 +25,10 @@ from logto_sandbox.http.paging import Rows
 from logto_sandbox.http.routing import OPTIONAL, PAGED, Call, Reply, Routes
 from logto_sandbox.http.schema import Array, Bool, Enum, Number, Obj, Text, ids, validate
 from logto_sandbox.http.search import SearchError
+from logto_sandbox.store.defaults import BUILT_IN_APPLICATIONS, DEFAULT_SECRET
 from logto_sandbox.store.relations import Row
-from logto_sandbox.store.tenant import DEFAULT_SECRET, application_row, new_id, secret_row
+from logto_sandbox.store.rows import application_row, new_id, secret_row
+from logto_sandbox.store.state import TENANT_ID
 
 routes = Routes("/api/applications")
 
@@ -102,15 +104,38 @@ def create_application(call: Call) -> Row:
         raise ApiError(400, "application.protected_app_metadata_is_required")
     if body.get("isThirdParty") and body["type"] not in ("Native", "SPA", "Traditional"):
         raise ApiError(400, "application.invalid_third_party_application_type")
-    row = call.tenant.tables["applications"].put(application_row(call.tenant, new_id(), body.pop("name"), **body))
+    row = call.tenant.tables["applications"].put(
+        application_row(call.tenant.version, new_id(), body.pop("name"), call.tenant.now_ms(), **body)
+    )
     if row["type"] in _WITH_SECRETS:
         _put_secret(call, row["id"], DEFAULT_SECRET, None)
     return row
 
 
+def _built_in(app_id: str, name: str, description: str, kind: str, **metadata: bool) -> Row:
+    row: Row = {"tenantId": TENANT_ID, "id": app_id, "name": name, "description": description, "type": kind}
+    row |= {"oidcClientMetadata": {"redirectUris": [], "postLogoutRedirectUris": []}, "customClientMetadata": metadata}
+    row |= {"protectedAppMetadata": None, "isThirdParty": False, "appLevelAccessControlEnabled": False}
+    return row | {"createdAt": 0, "customData": {}}
+
+
+_DEMO_APP, _ACCOUNT_APP, _DEVICE_APP = BUILT_IN_APPLICATIONS
+# Applications of every tenant, shown by their ids but in no list.
+BUILT_IN = {
+    _DEMO_APP: _built_in(_DEMO_APP, "Live Preview", "Preview for Sign-in Experience.", "SPA"),
+    "account-center": _built_in(
+        "account-center", "Account Center", "Placeholder application for Account Center.", "SPA"
+    ),
+    _DEVICE_APP: _built_in(
+        _DEVICE_APP, "Device Flow Preview", "Preview for Device Authorization Flow.", "Native", isDeviceFlow=True
+    ),
+}
+
+
 @routes.get("/{id}")
 def get_application(call: Call) -> Row:
-    return read(call, "applications", call["id"]) | {"isAdmin": False}
+    row = BUILT_IN.get(call["id"]) or read(call, "applications", call["id"])
+    return row | {"isAdmin": False}
 
 
 @routes.patch("/{id}", body=Obj({"name": Text(1, 256, optional=True)} | _METADATA))

@@ -10,7 +10,8 @@ from logto_sandbox.http.bodies import jsonb
 from logto_sandbox.http.routing import Call, Reply
 from logto_sandbox.http.search import SearchError, parse_search, refuse
 from logto_sandbox.store.relations import Relation, Row, Table
-from logto_sandbox.store.tenant import TENANT_ID, new_id
+from logto_sandbox.store.rows import new_id
+from logto_sandbox.store.state import TENANT_ID
 
 _NOT_FOUND = frozenset({"users", "organization_roles", "connectors"})
 CREATED, OK, NO_CONTENT = Reply(201), Reply(200), Reply(204)

@@ -31,7 +31,7 @@ from logto_sandbox.http.schema import (
     guard_error,
 )
 from logto_sandbox.store.relations import Row
-from logto_sandbox.store.tenant import new_id
+from logto_sandbox.store.rows import new_id
 
 routes = Routes("/api/connectors")
 factories = Routes("/api/connector-factories")

@@ -8,7 +8,7 @@ from logto_sandbox.http.paging import Rows
 from logto_sandbox.http.routing import OPTIONAL, Call, Reply, Routes
 from logto_sandbox.http.schema import Array, Obj, Text
 from logto_sandbox.store.relations import Row
-from logto_sandbox.store.tenant import TENANT_ID
+from logto_sandbox.store.state import TENANT_ID
 
 routes = Routes("/api/organizations/{id}/jit/email-domains")
 

@@ -8,8 +8,8 @@ from logto_sandbox.http.paging import Rows
 from logto_sandbox.http.routing import OPTIONAL, PAGED, Call, Reply, Routes
 from logto_sandbox.http.schema import Bool, Number, Obj, Text
 from logto_sandbox.http.search import TRUTHY
+from logto_sandbox.store.defaults import MANAGEMENT_API
 from logto_sandbox.store.relations import Row
-from logto_sandbox.store.tenant import MANAGEMENT_API
 
 routes = Routes("/api/resources")
 

@@ -9,29 +9,36 @@ from logto_sandbox.api import (
     applications,
     connectors,
     hooks,
+    identities,
     invitations,
     jit_email_domains,
     logs,
+    mfa,
+    my_account,
     one_time_tokens,
     organization_template,
     organizations,
+    personal_access_tokens,
     resources,
     roles,
+    sessions,
+    sign_in_experience,
     small,
-    user_access,
     user_relations,
     users,
 )
 from logto_sandbox.http import openapi
-from logto_sandbox.http.routing import Route, Router, label
+from logto_sandbox.http.routing import ANONYMOUS, Route, Router, label
 
 ROUTES: list[Route] = [
     route
     for family in (
         users.routes,
         user_relations.routes,
-        user_access.routes,
-        one_time_tokens.routes,
+        personal_access_tokens.routes,
+        sessions.routes,
+        identities.routes,
+        mfa.routes,
         roles.routes,
         resources.routes,
         applications.routes,
@@ -46,12 +53,16 @@ ROUTES: list[Route] = [
         connectors.factories,
         connectors.codes,
         connectors.sso,
+        one_time_tokens.routes,
+        one_time_tokens.subjects,
         account_center.routes,
+        sign_in_experience.routes,
+        my_account.routes,
         small.routes,
     )
     for route in family.all
 ]
-ROUTES.append(Route("GET", openapi.DOCUMENT, lambda call: openapi.document(call.tenant, ROUTES), public=True))
+ROUTES.append(Route("GET", openapi.DOCUMENT, lambda call: openapi.document(call.tenant, ROUTES), auth=ANONYMOUS))
 
 ROUTER = Router()
 for _route in (*ROUTES, *openapi.not_modelled(ROUTES)):

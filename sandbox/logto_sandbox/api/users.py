@@ -16,7 +16,9 @@ from logto_sandbox.http.schema import Bool, Enum, Obj, Text
 from logto_sandbox.http.search import TRUTHY, Search, SearchError, parse_search, refuse
 from logto_sandbox.store.access import sign_out
 from logto_sandbox.store.relations import Row
-from logto_sandbox.store.tenant import IDENTIFIERS, Tenant, new_id
+from logto_sandbox.store.rows import new_id
+from logto_sandbox.store.state import IDENTIFIERS
+from logto_sandbox.store.tenant import Tenant
 
 routes = Routes("/api/users")
 
@@ -193,7 +195,7 @@ def update_user_row(tenant: Tenant, row: Row, values: Row) -> Row:
 def get_user(call: Call) -> Row:
     row = read(call, "users", call["userId"])
     if (call.first("includeSsoIdentities") or "").lower() in TRUTHY:
-        row = row | {"ssoIdentities": []}
+        row = row | {"ssoIdentities": call.tenant.rows_of("user_sso_identities", "userId", row["id"])}
     return with_hash(call.tenant, row) if _wants_hash(call) else row
 
 
@@ -207,10 +209,7 @@ def patch_user(call: Call) -> Row:
 
 @routes.delete("/{userId}")
 def delete_user(call: Call) -> Reply:
-    row = read(call, "users", call["userId"])
-    call.tenant.index_user(row, remove=True)
-    call.tenant.passwords.pop(row["id"], None)
-    return delete_row(call, "users", row["id"])
+    return delete_row(call, "users", call["userId"])
 
 
 def _merging(field: str, schema: Obj) -> None:
@@ -233,9 +232,9 @@ def get_custom_data(call: Call) -> Any:
 
 @routes.patch("/{userId}/is-suspended", body=Obj({"isSuspended": Bool()}))
 def suspend(call: Call) -> Row:
+    """Writes the flag first, then signs the user out; grants and personal access tokens stay."""
     row = update_user_row(call.tenant, read(call, "users", call["userId"]), call.body)
-    # The flag is written first: where the rest fails, it stays.
-    if call.body["isSuspended"]:
+    if row["isSuspended"]:
         if call.tenant.sign_out_failures:
             call.tenant.sign_out_failures -= 1
             raise BareError

@@ -11,6 +11,7 @@ import jwt
 
 from logto_sandbox.errors import ApiError
 from logto_sandbox.store.keys import ALGORITHM
+from logto_sandbox.store.relations import Row
 from logto_sandbox.store.tenant import Tenant
 
 _KEPT = 256
@@ -39,17 +40,24 @@ class Gate:
         :param issuer: the tenant's issuer for this request
         :raises ApiError: 401 ``auth.*`` or 403 ``auth.forbidden``
         """
-        if authorization is None:
-            raise ApiError(401, "auth.authorization_header_missing")
-        # The scheme is compared with case, unlike RFC 9110 asks for.
-        if not authorization.startswith("Bearer"):
-            raise ApiError(401, "auth.authorization_token_type_not_supported", data={"supportedTypes": ["Bearer"]})
-        claims = self._claims(authorization.removeprefix("Bearer").strip())
+        claims = self._claims(_bearer(authorization))
         self._judge(claims, issuer)
         if not claims.get("sub"):
             raise ApiError(401, "auth.jwt_sub_missing")
         if "all" not in str(claims.get("scope", "")).split(" "):
             raise ApiError(403, "auth.forbidden")
+
+    def access_token(self, authorization: str | None) -> Row:
+        """The opaque access token of an end user.
+
+        :raises ApiError: 401 ``auth.*`` or 403 ``auth.forbidden`` without the scope ``openid``
+        """
+        row = self.tenant.tables["access_tokens"].get(_bearer(authorization))
+        if row is None or row["expiresAt"] <= self.tenant.now_ms():
+            raise ApiError(401, "auth.unauthorized")
+        if "openid" not in row["scope"].split():
+            raise ApiError(403, "auth.forbidden")
+        return row
 
     def _claims(self, token: str) -> dict[str, Any]:
         key = self.tenant.key
@@ -86,6 +94,15 @@ class Gate:
             raise _refused("ERR_JWT_CLAIM_VALIDATION_FAILED", "nbf", claims)
         if claims.get("exp", 0) <= int(now):
             raise _refused("ERR_JWT_EXPIRED", "exp", claims)
+
+
+def _bearer(authorization: str | None) -> str:
+    if authorization is None:
+        raise ApiError(401, "auth.authorization_header_missing")
+    # The scheme is compared with case, unlike RFC 9110 asks for.
+    if not authorization.startswith("Bearer"):
+        raise ApiError(401, "auth.authorization_token_type_not_supported", data={"supportedTypes": ["Bearer"]})
+    return authorization.removeprefix("Bearer").strip()
 
 
 def _part(token: str, index: int) -> dict[str, Any] | None:

@@ -5,42 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+from logto_sandbox.auth.errors import OidcError
+from logto_sandbox.auth.grants import Client
 from logto_sandbox.store.relations import Row
 from logto_sandbox.store.tenant import Tenant
-
-
-class OidcError(Exception):
-    """A refusal of the OpenID provider: ``{code, message, error, error_description}``.
-
-    :param logged: whether the exchange reached the provider and so left a log row
-    :param challenge: whether the answer carries WWW-Authenticate
-    """
-
-    def __init__(
-        self, status: int, error: str, description: str, *, logged: bool = True, challenge: bool = False
-    ) -> None:
-        super().__init__(description)
-        self.status, self.error, self.description = status, error, description
-        self.logged, self.challenge = logged, challenge
-
-    def body(self, language: str, *, bare: bool = False) -> dict[str, Any]:
-        """The JSON body; ``bare`` leaves only what OAuth 2.0 knows."""
-        oauth = {"error": self.error, "error_description": self.description}
-        message = f"The token request failed: {self.error}."
-        words = message if language == "en" else f"[{language}] {message}"
-        return oauth if bare else {"code": f"oidc.{self.error}", "message": words, **oauth}
-
-
-@dataclass
-class Client:
-    """What became known of the client on the way; the log row tells it."""
-
-    app_id: str | None = None
-    secret_name: str | None = None
 
 
 def authenticate(tenant: Tenant, authorization: str | None, form: dict[str, Any], client: Client) -> Row:

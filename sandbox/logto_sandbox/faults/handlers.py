@@ -14,7 +14,8 @@ from urllib.parse import parse_qs
 from logto_sandbox.faults.exchange import Answer, Exchange
 from logto_sandbox.faults.injection import Handler, Injection
 from logto_sandbox.faults.spec import Fault
-from logto_sandbox.store.tenant import ACCESS_ROLE, MANAGEMENT_API, Tenant
+from logto_sandbox.store.defaults import ACCESS_ROLE, MANAGEMENT_API
+from logto_sandbox.store.tenant import Tenant
 
 _JSON = (b"content-type", b"application/json; charset=utf-8")
 _HTML = (b"content-type", b"text/html; charset=utf-8")

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from logto_sandbox.errors import ApiError
-from logto_sandbox.http.routing import Call, Handler, Route
+from logto_sandbox.http.routing import ANONYMOUS, MANAGEMENT, USER, Call, Handler, Route
 from logto_sandbox.store.tenant import Tenant
 
 DOCUMENT = "/api/.well-known/management.openapi.json"
 _PARAMETER = re.compile(r"{(\w+)}")
-_ANONYMOUS = ("/api/.well-known/", "/api/authn/", "/api/swagger.json", "/api/saml/")
+_PUBLIC = ("/api/.well-known/", "/api/authn/", "/api/swagger.json", "/api/saml/")
 
 
 @cache
@@ -32,7 +32,8 @@ def not_modelled(known: Iterable[Route]) -> list[Route]:
     for name, operation in operations().items():
         if name not in modelled:
             method, path = name.split(" ", 1)
-            found.append(Route(method, path, _refusal(operation), public=path.startswith(_ANONYMOUS)))
+            auth = ANONYMOUS if path.startswith(_PUBLIC) else MANAGEMENT
+            found.append(Route(method, path, _refusal(operation), auth=auth))
     return found
 
 
@@ -48,7 +49,7 @@ def document(tenant: Tenant, known: Iterable[Route]) -> dict[str, Any]:
     """The OpenAPI document of what this tenant's version has. Like the real one, it does not tell the version."""
     paths: dict[str, dict[str, Any]] = {}
     for route in known:
-        if not route.since or tenant.has(route.since):
+        if route.auth != USER and (not route.since or tenant.has(route.since)):
             paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     info = {"title": "Logto API references", "version": "Cloud"}
     return {"openapi": "3.0.1", "info": info, "paths": dict(sorted(paths.items()))}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from logto_sandbox.http.paging import Page, Query
 from logto_sandbox.http.schema import Schema
-
-if TYPE_CHECKING:
-    from logto_sandbox.store.tenant import Tenant
+from logto_sandbox.store.relations import Row
+from logto_sandbox.store.tenant import Tenant
 
 PAGED, OPTIONAL = "paged", "optional"
+MANAGEMENT, USER, ANONYMOUS = "management", "user", ""
 
 
 @dataclass
@@ -25,6 +25,7 @@ class Call:
     :param body: validated body (unknown keys gone), None when the operation takes none
     :param page: the asked page, None when the list is not paged
     :param origin: scheme and host the client dialled
+    :param access_token: the end user's token (routes with ``auth="user"``): ``userId``, ``clientId``, ``scope``
     """
 
     tenant: Tenant
@@ -34,6 +35,7 @@ class Call:
     body: Any = None
     page: Page | None = None
     origin: str = "http://localhost"
+    access_token: Row = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> str:
         return self.params[name]
@@ -62,7 +64,7 @@ class Route:
     :param path: as in the OpenAPI document, e.g. ``/api/users/{userId}/roles``
     :param status: of a JSON answer
     :param paging: ``paged``, ``optional`` or ""
-    :param public: no token needed
+    :param auth: whose token is needed: ``management`` (an application's), ``user`` (an end user's), or "" (none)
     :param since: difference of :data:`versions.SINCE` that brought the operation
     """
 
@@ -73,7 +75,7 @@ class Route:
     body: Schema | None = None
     query: Schema | None = None
     paging: str = ""
-    public: bool = False
+    auth: str = MANAGEMENT
     since: str = ""
 
     @property

@@ -256,6 +256,25 @@ class Union(Schema):
         return value
 
 
+class Tagged(Schema):
+    """An object whose key ``tag`` says which of several shapes it has."""
+
+    expected = "object"
+
+    def __init__(self, tag: str, shapes: Mapping[str, Obj]) -> None:
+        super().__init__()
+        self.tag, self.shapes = tag, shapes
+
+    def inside(self, value: dict[str, Any], path: Path, issues: list[Issue]) -> Any:
+        kind = value.get(self.tag)
+        if not isinstance(kind, str) or kind not in self.shapes:
+            expected = " | ".join(f"'{name}'" for name in self.shapes)
+            issue = {"code": "invalid_union_discriminator", "options": list(self.shapes), "path": [*path, self.tag]}
+            issues.append(issue | {"message": f"Invalid discriminator value. Expected {expected}"})
+            return value
+        return {self.tag: kind, **self.shapes[kind].inside(value, path, issues)}
+
+
 def ids(least: int | None = None, **options: bool) -> Array:
     """A list of non-empty ids."""
     return Array(Text(1), least, **options)

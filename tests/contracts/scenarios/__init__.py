@@ -5,7 +5,7 @@ Each scenario removes what it made. It may meet a tenant that is not empty: list
 
 from __future__ import annotations
 
-from tests.contracts.scenarios import access, organizations, people
+from tests.contracts.scenarios import access, accounts, organizations, people
 
 SCENARIOS = {
     "tokens": access.TOKENS,
@@ -23,4 +23,7 @@ SCENARIOS = {
     "organizations": organizations.ORGANIZATIONS,
     "machines": organizations.MACHINES,
     "invitations": organizations.INVITATIONS,
+    "accounts": accounts.ACCOUNTS,
+    "identities": accounts.IDENTITIES,
+    "one_time_tokens": accounts.ONE_TIME_TOKENS,
 }
