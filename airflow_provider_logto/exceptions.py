@@ -39,18 +39,42 @@ class ConnectionFailed(LogtoError):
     :param operation: method and path, e.g. ``POST /api/users``.
     :param reason: what happened, in words.
     :param sent: False when the request certainly never reached the server, so that repeating it is harmless.
+    :param server: host and port that were called, e.g. ``auth.example.com:443``.
     """
 
     transient = True
 
-    def __init__(self, operation: str, reason: str, sent: bool = True) -> None:
-        super().__init__(operation, reason, sent)
+    def __init__(self, operation: str, reason: str, sent: bool = True, server: str = "") -> None:
+        super().__init__(operation, reason, sent, server)
         self.operation = operation
         self.reason = reason
         self.sent = sent
+        self.server = server
 
     def __str__(self) -> str:
-        return f"{self.operation} got no answer: {self.reason}"
+        source = f" from {self.server}" if self.server else ""
+        return f"{self.operation} got no answer{source}: {self.reason}"
+
+
+class PaceExceeded(LogtoError):
+    """Not sent: the pace that all tasks of a tenant share leaves no place for this request soon enough.
+
+    :param operation: method and path, e.g. ``POST /api/users``.
+    :param retry_after: seconds until there would be a place.
+    """
+
+    transient = True
+
+    def __init__(self, operation: str, retry_after: float) -> None:
+        super().__init__(operation, retry_after)
+        self.operation = operation
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return (
+            f"{self.operation} was not sent: the tenant's rate limit leaves no place for another "
+            f"{self.retry_after:.0f} s, longer than this request may wait"
+        )
 
 
 class LogtoApiError(LogtoError):
@@ -61,7 +85,7 @@ class LogtoApiError(LogtoError):
     :param code: Logto's machine-readable code (``user.email_already_in_use``), or None where the body had none.
     :param message: Logto's own words (localized: never branch on them).
     :param request_id: ``Logto-Core-Request-Id``, the handle for the server's own log.
-    :param hint: the sentence that says how to fix it, for known mistakes.
+    :param hint: the sentence that says how to fix it, where the cause is known.
     :param retry_after: seconds the server asked to wait, if it did.
     """
 
@@ -85,16 +109,22 @@ class LogtoApiError(LogtoError):
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        parts = [f"{self.operation} failed with {self.status}"]
+        parts = [self._outcome()]
         if self.code:
             parts.append(f" {self.code}")
         if self.message:
-            parts.append(f": {self.message}")
+            parts.append(f"{self._joint}{self.message}")
         if self.hint:
             parts.append(f" - {self.hint}")
         if self.request_id:
             parts.append(f" (request id {self.request_id})")
         return "".join(parts)
+
+    #: What stands between the status and the message.
+    _joint = ": "
+
+    def _outcome(self) -> str:
+        return f"{self.operation} {'failed with' if self.status >= 400 else 'answered'} {self.status}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.args
@@ -134,6 +164,33 @@ class ServerFailed(LogtoApiError):
 
 class UnreadableAnswer(LogtoApiError):
     """The answer is not what a Management API sends (HTML, a redirect, broken JSON): usually the wrong host."""
+
+    _joint = ", but "
+
+    def _outcome(self) -> str:
+        return f"{self.operation} answered {self.status}"
+
+
+class AnswerCutShort(UnreadableAnswer):
+    """The answer broke off before its end: a write may or may not have taken effect."""
+
+    transient = True
+
+
+class AlreadyExists(LogtoError):
+    """What was to be created exists already, as a look showed; nothing was sent.
+
+    :param what: what exists, in words.
+    :param hint: how to go on with it.
+    """
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what, hint)
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.what} - {self.hint}" if self.hint else self.what
 
 
 class Ambiguous(LogtoError):

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_logto.compat import RetryDecision, RetryPolicy
-from airflow_provider_logto.exceptions import LogtoError, OutcomeUnknown, RateLimited
+from airflow_provider_logto.exceptions import LogtoError, OutcomeUnknown, PaceExceeded, RateLimited
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
@@ -20,10 +20,10 @@ class LogtoRetryPolicy(RetryPolicy):
     ========================================================== =====================================================
     error                                                      the task
     ========================================================== =====================================================
-    RateLimited                                                retries after ``retry_after`` (or ``rate_limit_delay``),
+    RateLimited, PaceExceeded                                  retries after ``retry_after`` (or ``rate_limit_delay``),
                                                                its worker slot free meanwhile
-    ServerFailed, ConnectionFailed, IncompleteList,            retries after its own ``retry_delay``
-    OutcomeUnknown (the retry looks first)
+    ServerFailed, ConnectionFailed, AnswerCutShort,            retries after its own ``retry_delay``
+    IncompleteList, OutcomeUnknown (the retry looks first)
     every other LogtoError: input, Connection, permissions,    fails at once
     quota, conflict, not found, ambiguous
     anything else                                              as without a policy
@@ -46,7 +46,7 @@ class LogtoRetryPolicy(RetryPolicy):
         error = _own(exception)
         if error is None:
             return "default", None
-        if isinstance(error, RateLimited):
+        if isinstance(error, RateLimited | PaceExceeded):
             return "retry", self.rate_limit_delay if error.retry_after is None else error.retry_after
         if error.transient or isinstance(error, OutcomeUnknown):
             return "default", None

@@ -56,7 +56,7 @@ def told(rows: int, seconds: float, requests: int, sampled: bool = False) -> Non
 
 def client_of(job: dict[str, Any], note: Callable[[dict[str, Any]], None]) -> Any:
     """A client that tells the query of each request."""
-    from airflow_provider_logto.client.auth.tokens import Credentials
+    from airflow_provider_logto.client.auth.credentials import Credentials
     from airflow_provider_logto.client.client import LogtoClient
     from airflow_provider_logto.client.endpoint import Endpoint
 

@@ -13,8 +13,8 @@ from datetime import timedelta
 
 from audit_logs import SANDBOX_START
 
+from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
-from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.sharing.pacing import CellPacer, ProcessCell

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_logto.client.auth.tokens import Credentials
+from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.sharing.encryption import Vault

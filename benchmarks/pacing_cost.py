@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
-from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.sharing.factory import Mode, token_cache_and_pacer

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from airflow_provider_logto.client.auth.tokens import Credentials
+from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.sharing.factory import Mode, token_cache_and_pacer

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from airflow_provider_logto.client.auth.tokens import Credentials
+from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.client.endpoint import Endpoint
 from logto_sandbox import Sandbox

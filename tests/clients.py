@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
-from airflow_provider_logto.client.auth.tokens import Credentials
+from airflow_provider_logto.client.cleaning import Secrets
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
+from airflow_provider_logto.client.refusals import Context
 from airflow_provider_logto.client.retrying import RetryOptions
 
 if TYPE_CHECKING:
@@ -30,6 +32,16 @@ class Address(Protocol):
     def app_id(self) -> str: ...
     @property
     def app_secret(self) -> str: ...
+
+
+def context_of(host: str = "https://acme.logto.app", **more: Any) -> Context:
+    """The context of the errors of a client of application ``x`` with secret ``s3cret``."""
+    credentials = Credentials("x", "s3cret")
+
+    async def mute(secret: str) -> None:
+        return None
+
+    return Context(Endpoint.parse(host), credentials, Secrets("s3cret", credentials.basic, mute), **more)
 
 
 def client_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -17,6 +18,34 @@ Query = Mapping[str, Any]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 #: The server drops larger JSON bodies with a bare 404.
 MAX_BODY = 1024 * 1024
+#: Characters of a path, and of a path with its query: what servers take at most (longer ones get a 431).
+MAX_PATH = 8 * 1024
+MAX_URL = 60 * 1024
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation that is to be called, checked: everything that a request consists of, but for the token."""
+
+    method: str
+    path: str
+    params: httpx.QueryParams | None = None
+    content: bytes | None = None
+
+    @property
+    def operation(self) -> str:
+        """For messages, e.g. ``POST /api/users``."""
+        return f"{self.method} /api{self.path}"
+
+    @classmethod
+    def checked(cls, method: str, path: str, query: Query | None = None, body: Any = None) -> Call:
+        """
+        :raises InvalidInput: naming the argument that is wrong.
+        """
+        call = cls(checked_method(method), checked_path(path), checked_params(query), checked_content(body))
+        if len(call.path) + len(str(call.params or "")) > MAX_URL:
+            raise InvalidInput("query", f"longer than the {MAX_URL} characters that fit into a URL; ask in portions")
+        return call
 
 
 def path_of(template: str, *values: str) -> str:
@@ -27,7 +56,10 @@ def path_of(template: str, *values: str) -> str:
     for value in values:
         if not isinstance(value, str) or not value or value in (".", ".."):
             raise InvalidInput("path", f"{value!r} cannot fill a place in {template}; give an id")
-    return template.format(*(quote(value, safe="") for value in values))
+    try:
+        return template.format(*(quote(value, safe="") for value in values))
+    except UnicodeEncodeError:
+        raise InvalidInput("path", f"{values!r} holds half a character (a lone surrogate); give an id") from None
 
 
 def checked_method(method: str) -> str:
@@ -42,6 +74,8 @@ def checked_path(path: str) -> str:
         raise InvalidInput("path", f"{path!r}: {hint}")
     if " " in path or any(piece in (".", "..") for piece in re.split(r"[/\\]", unquote(path))):
         raise InvalidInput("path", f"{path!r}: {hint}")
+    if len(path) > MAX_PATH:
+        raise InvalidInput("path", f"{len(path)} characters; at most {MAX_PATH} are possible")
     stripped = path.removeprefix("/api") if path == "/api" or path.startswith("/api/") else path
     if not stripped.strip("/") or "//" in stripped:
         raise InvalidInput("path", f"{path!r}: {hint}")
@@ -61,6 +95,9 @@ def checked_params(query: Query | None) -> httpx.QueryParams | None:
                 pairs.append((name, str(one)))
             elif one is not None:
                 raise InvalidInput(f"query.{name}", f"must be text, a number or a list of them, not {one!r}")
+    for name, value in pairs:
+        if any("\ud800" <= character <= "\udfff" for character in f"{name}{value}"):
+            raise InvalidInput(f"query.{name!a}", f"{value!a} holds half a character (a lone surrogate)")
     return httpx.QueryParams(pairs) if pairs else None
 
 

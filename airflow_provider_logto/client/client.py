@@ -17,19 +17,18 @@ import httpx
 
 from airflow_provider_logto import __version__
 from airflow_provider_logto.client import pagination
-from airflow_provider_logto.client.arguments import (
-    Query,
-    checked_content,
-    checked_method,
-    checked_params,
-    checked_path,
-    path_of,
-)
-from airflow_provider_logto.client.auth.token_cache import PROCESS_TOKENS, Token, TokenCache
-from airflow_provider_logto.client.auth.tokens import Credentials, M2MAuth, TokenSource, bearer_hint, fetch_token
+from airflow_provider_logto.client.answers import ACCEPT_ENCODING, bound
+from airflow_provider_logto.client.arguments import Call, Query, path_of
+from airflow_provider_logto.client.auth.credentials import Credentials
+from airflow_provider_logto.client.auth.token_cache import PROCESS_TOKENS, TokenCache
+from airflow_provider_logto.client.auth.token_endpoint import fetch_token
+from airflow_provider_logto.client.auth.tokens import M2MAuth, TokenSource
+from airflow_provider_logto.client.cleaning import Secrets
 from airflow_provider_logto.client.endpoint import Endpoint, is_loopback
-from airflow_provider_logto.client.replies import Decode, Reply, connection_failed, http_date, is_rate_limit
+from airflow_provider_logto.client.refusals import Context, connection_failed, is_rate_limit
+from airflow_provider_logto.client.replies import Decode, Reply, http_date
 from airflow_provider_logto.client.retrying import RetryOptions, after_loss, failure_of
+from airflow_provider_logto.client.sharing.fallback import warn_once
 from airflow_provider_logto.client.sharing.pacing import NoPacer, Pacer
 from airflow_provider_logto.exceptions import (
     ConfigurationError,
@@ -37,7 +36,7 @@ from airflow_provider_logto.exceptions import (
     LogtoError,
     NotFound,
     OutcomeUnknown,
-    RateLimited,
+    PaceExceeded,
 )
 
 __all__ = ["LogtoClient", "Query", "path_of"]
@@ -51,7 +50,7 @@ CONNECTIONS = 20
 _DEADLINE: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
 
-async def _keep(secret: str) -> None:
+async def _tell_nobody(secret: str) -> None:
     return None
 
 
@@ -65,7 +64,8 @@ class LogtoClient:
     :param retry: how persistent an operation is.
     :param timeout: seconds for connecting, and for each wait on the socket.
     :param verify: check certificates: True, False, or the path of a CA bundle.
-    :param on_secret: awaited with every token and with the Basic credentials before they are used (masking).
+    :param on_secret: awaited with every token, the Basic credentials and the application's secret as it is written
+        in forms and URLs, each before it is first used (masking).
     """
 
     def __init__(
@@ -78,14 +78,14 @@ class LogtoClient:
         retry: RetryOptions | None = None,
         timeout: float = 30.0,
         verify: bool | str = True,
-        on_secret: Callable[[str], Awaitable[None]] = _keep,
+        on_secret: Callable[[str], Awaitable[None]] = _tell_nobody,
     ) -> None:
         self.endpoint = endpoint
-        self._credentials = credentials
         self._retry = retry or RetryOptions()
         self._pacer = pacer or NoPacer()
         self._token_cache = token_cache
-        self._on_secret = on_secret
+        self._secrets = Secrets(credentials.app_secret, credentials.basic, on_secret)
+        self._context = Context(endpoint, credentials, self._secrets)
         self._skew: float | None = None
         # One request of this client waits for each connection: whoever queues behind takes no place in the schedule.
         self._slots = asyncio.Semaphore(CONNECTIONS)
@@ -101,13 +101,23 @@ class LogtoClient:
             headers={
                 "User-Agent": f"airflow-provider-logto/{__version__}",
                 "Accept": "application/json",
+                "Accept-Encoding": ACCEPT_ENCODING,
                 "Accept-Language": "en",
             },
             # Every request passes these, those for tokens and those sent again too.
-            event_hooks={"request": [self._pace], "response": [self._heed]},
+            event_hooks={"request": [self._pace], "response": [self._receive]},
         )
-        key = credentials.cache_key(endpoint)
-        self._auth = M2MAuth(TokenSource(self._fetch_token, token_cache, key, on_secret, lambda: self._skew))
+        if verify is False:
+            warn_once("verify is false: whoever is on the way to the server can read the secret; give a CA file")
+        self._auth = M2MAuth(
+            TokenSource(
+                lambda: fetch_token(self._http, self._context),
+                token_cache,
+                credentials.cache_key(endpoint),
+                self._secrets.announce,
+                lambda: self._skew,
+            )
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -146,50 +156,43 @@ class LogtoClient:
 
         :param decode: what reads the JSON of a 2xx; a ValueError from it is a lost answer.
         """
-        method = checked_method(method)
-        path = checked_path(path)
-        params, content = checked_params(query), checked_content(body)
+        call = Call.checked(method, path, query, body)
         async with self._slots:
-            return await self._persist(method, path, params, content, decode)
+            return await self._persist(call, decode)
 
-    async def _persist(
-        self, method: str, path: str, params: httpx.QueryParams | None, content: bytes | None, decode: Decode
-    ) -> Reply:
-        operation = f"{method} /api{path}"
-        patience = self._retry.patience()
-        _DEADLINE.set(time.monotonic() + patience)
+    async def _persist(self, call: Call, decode: Decode) -> Reply:
+        """Send it until it succeeds or another try cannot help."""
+        repeat = after_loss(call.method, call.path) == "repeat"
+        _DEADLINE.set(time.monotonic() + self._retry.patience())
         lost = False
+
+        async def once() -> Reply:
+            nonlocal lost
+            try:
+                return await self._send_once(call, decode)
+            except NotFound as error:
+                if call.method == "DELETE" and lost and error.code:
+                    return Reply(204, None, {})  # the try whose answer was lost did it
+                raise
+            except LogtoError as error:
+                lost = lost or failure_of(error) == "lost"
+                raise
+
         try:
-            async for attempt in self._retry.controller(method, path, self._pacer.may_retry):
-                with attempt:
-                    try:
-                        reply = await self._send_once(operation, method, path, params, content, decode)
-                    except NotFound as error:
-                        if method == "DELETE" and lost and error.code:
-                            return Reply(204, None, {})  # the try whose answer was lost did it
-                        raise
-                    except LogtoError as error:
-                        lost = lost or failure_of(error) == "lost"
-                        raise
-                    await self._pacer.succeeded()
-                    return reply
+            reply: Reply = await self._retry.controller(repeat, self._pacer.may_retry)(once)
         except LogtoError as error:
-            if failure_of(error) == "lost" and after_loss(method, path) == "read back":
-                raise OutcomeUnknown(operation, error) from error
+            if failure_of(error) == "lost" and not repeat:
+                raise OutcomeUnknown(call.operation, error) from error
             raise
-        raise RuntimeError("unreachable: the controller returns or raises")
+        await self._pacer.succeeded()
+        return reply
 
     async def iterate(self, path: str, query: Query | None = None) -> AsyncIterator[Any]:
         """Every item of a list operation, each once, whatever its pages do.
 
         :raises IncompleteList: when the pages do not add up to the server's own count.
         """
-        path = checked_path(path)
-
-        async def fetch(page_query: Query) -> Reply:
-            return await self.send("GET", path, page_query)
-
-        async for item in pagination.iterate(f"GET /api{path}", path, query, fetch):
+        async for item in pagination.iterate(self.send, path, query):
             yield item
 
     async def collect(self, path: str, query: Query | None = None) -> list[Any]:
@@ -199,7 +202,7 @@ class LogtoClient:
     async def count(self, path: str, query: Query | None = None) -> int | None:
         """How many items a list operation has by the server's count; None where it does not count."""
         reply = await self.send("GET", path, {**(query or {}), "page": 1, "page_size": 1})
-        return pagination.Page.of(f"GET /api{path}", reply).total
+        return pagination.Page.of(path, reply).total
 
     async def server_time(self) -> float:
         """The server's clock in epoch seconds, by the ``Date`` of its latest answer (asks once if there was none)."""
@@ -207,49 +210,35 @@ class LogtoClient:
             await self.send("GET", "/status")
         return time.time() + (self._skew or 0.0)
 
-    async def _send_once(
-        self,
-        operation: str,
-        method: str,
-        path: str,
-        params: httpx.QueryParams | None,
-        content: bytes | None,
-        decode: Decode,
-    ) -> Reply:
+    async def _send_once(self, call: Call, decode: Decode) -> Reply:
         request = self._http.build_request(
-            method,
-            f"{self.endpoint.api_url}{path}",
-            params=params,
-            content=content,
-            headers={"Content-Type": "application/json"} if content is not None else None,
+            call.method,
+            f"{self.endpoint.api_url}{call.path}",
+            params=call.params,
+            content=call.content,
+            headers={"Content-Type": "application/json"} if call.content is not None else None,
         )
         # httpx bounds each wait on the socket; a server that drips bytes is bounded here.
         limit = max(0.0, _DEADLINE.get() - time.monotonic()) + self._timeout
         try:
             async with asyncio.timeout(limit):
                 # /status is anonymous, and asking for a token there would hide what it is asked for.
-                response = await self._http.send(request, auth=None if path == "/status" else self._auth)
+                response = await self._http.send(request, auth=None if call.path == "/status" else self._auth)
         except httpx.HTTPError as error:
-            raise connection_failed(operation, error) from error
+            raise connection_failed(call.operation, error, self._context) from error
         except TimeoutError as error:
-            raise ConnectionFailed(operation, f"no full answer within {limit:.0f} s") from error
-        return Reply.of(operation, response, hint=lambda reply: bearer_hint(reply, self.endpoint), decode=decode)
-
-    async def _fetch_token(self) -> Token:
-        await self._on_secret(self._credentials.basic)
-        return await fetch_token(self._http, self.endpoint, self._credentials)
+            reason = f"no full answer within {limit:.0f} s"
+            raise ConnectionFailed(call.operation, reason, server=self.endpoint.address) from error
+        return Reply.of(call.operation, response, self._context, decode)
 
     async def _pace(self, request: httpx.Request) -> None:
         seconds = await self._pacer.wait(max(0.0, _DEADLINE.get() - time.monotonic()))
         if seconds > 0:
-            raise RateLimited(
-                f"{request.method} {request.url.path}",
-                429,
-                message=f"not sent: the tenant's pace leaves no place for {seconds:.0f} s, longer than this may wait",
-                retry_after=seconds,
-            )
+            raise PaceExceeded(_operation(request), seconds)
 
-    async def _heed(self, response: httpx.Response) -> None:
+    async def _receive(self, response: httpx.Response) -> None:
+        request = response.request
+        bound(response, _operation(request), small=str(request.url) == self.endpoint.token_url)
         server = http_date(response.headers.get("date"))
         if server is not None and response.status_code < 500:
             # The header is cut to whole seconds: half a second is the best guess for the rest.
@@ -257,8 +246,12 @@ class LogtoClient:
         if response.status_code == 429:
             await response.aread()
             reply = Reply.peek(response)
-            if is_rate_limit(reply):
+            if is_rate_limit(reply.status, reply.data):
                 await self._pacer.throttled(reply.retry_after)
+
+
+def _operation(request: httpx.Request) -> str:
+    return f"{request.method} {request.url.raw_path.partition(b'?')[0].decode('ascii')}"
 
 
 @lru_cache(maxsize=8)

@@ -47,6 +47,12 @@ class Endpoint:
     def port(self) -> int | None:
         return urlsplit(self.base_url).port
 
+    @property
+    def address(self) -> str:
+        """Host and port, for messages."""
+        parts = urlsplit(self.base_url)
+        return parts.netloc if parts.port else f"{parts.netloc}:{443 if parts.scheme == 'https' else 80}"
+
     @classmethod
     def parse(
         cls,

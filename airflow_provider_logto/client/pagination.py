@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_logto.client.replies import Reply
-from airflow_provider_logto.exceptions import IncompleteList, InvalidInput, UnreadableAnswer
+from airflow_provider_logto.client.arguments import checked_path
+from airflow_provider_logto.client.replies import Reply, unreadable
+from airflow_provider_logto.exceptions import IncompleteList, InvalidInput
 
 log = logging.getLogger(__name__)
 
@@ -22,65 +23,104 @@ log = logging.getLogger(__name__)
 PAGE_SIZE = 100
 #: Page sizes of the walks after the first: other borders show what ties hid.
 _WALKS = (PAGE_SIZE, 83, 97, 61, 71)
+#: Pages in a row without anything new after which a walk ends: rows that move cannot fill as many.
+_STALE = 3
 #: Lists whose ``Total-Number`` does not count what they show.
 _UNRELIABLE_TOTALS = frozenset({"/one-time-tokens", "/sso-connectors"})
 
-FetchPage = Callable[[Mapping[str, Any]], Awaitable[Reply]]
+#: ``send(method, path, query)``: one request.
+Send = Callable[[str, str, Mapping[str, Any]], Awaitable[Reply]]
 
 
 @dataclass(frozen=True)
 class Page:
-    """One answer of a list operation: ``items``, and ``total`` where the server counted reliably."""
+    """One answer of a list operation.
+
+    :param total: how many items the list has by the server's count; None where it does not count them to the end.
+    """
 
     items: list[Any]
     total: int | None
 
     @classmethod
-    def of(cls, operation: str, reply: Reply) -> Page:
+    def of(cls, path: str, reply: Reply) -> Page:
         """
-        :raises UnreadableAnswer: where the body holds no list.
+        :raises UnreadableAnswer: where the body holds no list, or the count is no number.
         """
-        raw, capped = reply.headers.get("total-number"), reply.headers.get("total-number-is-capped")
-        total = int(raw) if raw and raw.strip().isdigit() and not capped else None
-        return cls(_items(operation, reply), total)
+        operation = f"GET /api{path}"
+        raw = reply.headers.get("total-number", "").strip()
+        if raw and not (raw.isascii() and raw.isdigit() and len(raw) < 16):
+            raise unreadable(operation, reply, "Total-Number is not a number")
+        counted = raw and not reply.headers.get("total-number-is-capped")
+        return cls(_items(operation, reply), int(raw) if counted else None)
 
 
-async def iterate(operation: str, path: str, query: Mapping[str, Any] | None, fetch: FetchPage) -> AsyncIterator[Any]:
+async def iterate(send: Send, path: str, query: Mapping[str, Any] | None) -> AsyncIterator[Any]:
     """Yield every item of a list operation once.
 
-    :param operation: for error messages, e.g. ``GET /api/users``.
-    :param path: path of the list, without ``/api``.
+    :param send: fetches one page.
+    :param path: path of the list.
     :param query: filters; must not hold ``page`` or ``page_size``.
-    :param fetch: fetches one page for the given query.
     :raises IncompleteList: when fewer items were seen than the server counts, after several walks.
     """
+    path = checked_path(path)
     filters = dict(query or {})
     for name in ("page", "page_size"):
         if name in filters:
             raise InvalidInput(f"query.{name}", "paging is done for you; leave it out")
-    seen: set[str] = set()
-    # What was seen since rows last went away: those pull others over a page border unseen, and no longer count.
-    current = seen
-    total: int | None = None
+    tally = _Tally()
     for page_size in _WALKS:
         walk = _Walk(page_size)
         while not walk.finished:
-            page = Page.of(operation, await fetch({**filters, "page": walk.number, "page_size": page_size}))
-            keys = [_key(item) for item in page.items]
-            if page.total is not None and total is not None and page.total < total:
-                current = set()
-            current.update(key for key in keys if current is not seen)
-            total = page.total if page.total is not None else total
-            walk.turn(page, set(keys))
-            for key, item in zip(keys, page.items, strict=True):
-                if key not in seen:
-                    seen.add(key)
-                    yield item
-        if total is None or path in _UNRELIABLE_TOTALS or len(current) >= total:
+            page = Page.of(path, await send("GET", path, {**filters, "page": walk.number, "page_size": page_size}))
+            items = {_key(item): item for item in page.items}
+            walk.turn(page, items.keys())
+            for key in tally.new(items.keys(), page.total):
+                yield items[key]
+        if tally.complete or path in _UNRELIABLE_TOTALS:
             return
-    if len(seen) < (total or 0):
-        raise IncompleteList(operation, len(seen), total or 0)
-    log.warning("%s: rows kept going away while it was read; one that stayed may be missing", operation)
+    if tally.seen < tally.total:
+        raise IncompleteList(f"GET /api{path}", tally.seen, tally.total)
+    log.warning("GET /api%s: rows kept going away while it was read; one that stayed may be missing", path)
+
+
+class _Tally:
+    """What was seen in all walks together, held against the server's count."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        # What was seen since rows last went away. They pull others over a page border unseen, so that what was seen
+        # before proves nothing any more. None: no row ever went away.
+        self._seen_since: set[str] | None = None
+        self._total: int | None = None
+
+    @property
+    def seen(self) -> int:
+        """Distinct items, those that went away included."""
+        return len(self._seen)
+
+    @property
+    def total(self) -> int:
+        """The server's latest count, 0 where it does not count."""
+        return self._total or 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether as many items were seen as the server counts."""
+        counted = self._seen if self._seen_since is None else self._seen_since
+        return len(counted) >= self.total
+
+    def new(self, keys: Set[str], total: int | None) -> list[str]:
+        """Note a page; returns those of its keys that no page held before, in their order."""
+        if total is not None:
+            if total < self.total:
+                self._seen_since = set()
+            self._total = total
+        if self._seen_since is not None:
+            self._seen_since.update(keys)
+        new = [key for key in keys if key not in self._seen]
+        self._seen.update(new)
+        return new
 
 
 class _Walk:
@@ -90,16 +130,25 @@ class _Walk:
         self.number = 1
         self.finished = False
         self._page_size = page_size
-        self._previous: set[str] = set()
+        self._seen: set[str] = set()
+        self._previous: Set[str] = frozenset()
+        self._stale = 0
+        self._most_pages: int | None = None
 
-    def turn(self, page: Page, keys: set[str]) -> None:
+    def turn(self, page: Page, keys: Set[str]) -> None:
+        """Judge the page that was asked for, and go on to the next."""
+        self._stale = 0 if keys - self._seen else self._stale + 1
+        self._seen.update(keys)
         if page.total is None:
             # No trustworthy count: a page that is not exactly full is the last, and a list that repeats itself
             # ignores paging altogether.
-            self.finished = len(page.items) != self._page_size or keys == self._previous
+            self.finished = len(page.items) != self._page_size or keys == self._previous or self._stale == _STALE
         else:
+            # A list may grow while it is read, but not for ever: at most to twice its length.
+            self._most_pages = self._most_pages or 2 * (page.total // self._page_size + 1)
             # A short page before the counted end is possible (rows filtered after counting), an empty one is not.
-            self.finished = not page.items or self.number * self._page_size >= page.total
+            at_end = not page.items or self.number * self._page_size >= page.total
+            self.finished = at_end or self._stale == _STALE or self.number >= self._most_pages
         self._previous = keys
         self.number += 1
 
@@ -112,7 +161,7 @@ def _items(operation: str, reply: Reply) -> list[Any]:
         lists = [value for value in reply.data.values() if isinstance(value, list)]
         if len(lists) == 1:
             return lists[0]
-    raise UnreadableAnswer(operation, reply.status, None, "the answer holds no list", reply.request_id)
+    raise unreadable(operation, reply, "the body holds no list")
 
 
 def _key(item: Any) -> str:

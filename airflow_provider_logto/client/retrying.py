@@ -6,7 +6,7 @@ One table decides. A failure is one of:
 failure    what happened                                                   may it be sent again?
 ========== =============================================================== =================================
 unsent     the request never reached the server (refused, DNS, no token)   always
-throttled  429 of a rate limiter: not executed                             always, after the wait it asks for
+throttled  429 of a rate limiter, or no place in our own pace: not executed always, after the wait it asks for
 lost       reset, timeout, cut answer or 5xx: executed or not              as ``LOST`` says, by operation
 (other)    the server said no                                              never
 ========== =============================================================== =================================
@@ -24,16 +24,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_before_delay
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_before_delay, wait_random_exponential
 
-from airflow_provider_logto.client.auth.tokens import OPERATION as TOKEN_OPERATION
-from airflow_provider_logto.client.replies import CUT_SHORT
+from airflow_provider_logto.client.auth.token_endpoint import OPERATION as TOKEN_OPERATION
 from airflow_provider_logto.exceptions import (
+    AnswerCutShort,
     ConnectionFailed,
     LogtoApiError,
+    PaceExceeded,
     RateLimited,
     ServerFailed,
-    UnreadableAnswer,
 )
 
 log = logging.getLogger(__name__)
@@ -124,16 +124,16 @@ def after_loss(method: str, path: str) -> AfterLoss:
     return ELSE.get(method, "read back")
 
 
-def failure_of(error: BaseException) -> Failure | None:
+def failure_of(error: BaseException | None) -> Failure | None:
     """Sort an error into the table above; None when sending again cannot help."""
-    if isinstance(error, RateLimited):
+    if isinstance(error, RateLimited | PaceExceeded):
         return "throttled"
     if isinstance(error, ConnectionFailed):
         return "lost" if error.sent else "unsent"
     if isinstance(error, ServerFailed):
         # Without a token, what the caller wanted was not sent.
         return "unsent" if error.operation == TOKEN_OPERATION else "lost"
-    if isinstance(error, UnreadableAnswer) and error.message == CUT_SHORT:
+    if isinstance(error, AnswerCutShort):
         return "lost"
     return None
 
@@ -161,12 +161,12 @@ class RetryOptions:
             return self.max_wait
         return max(0.0, min(self.max_wait, self.until - time.monotonic()))
 
-    def controller(self, method: str, path: str, budget: Budget | None = None) -> AsyncRetrying:
+    def controller(self, repeat: bool, budget: Budget | None = None) -> AsyncRetrying:
         """A tenacity controller for one operation; the last error comes out as it is.
 
+        :param repeat: whether the operation may be repeated after its answer was lost, see :func:`after_loss`.
         :param budget: asked before every further try but those after a 429, which executed nothing.
         """
-        repeat = after_loss(method, path) == "repeat"
         too_late = stop_before_delay(self.patience())
 
         def worth_it(error: BaseException) -> bool:
@@ -176,7 +176,7 @@ class RetryOptions:
         async def enough(state: RetryCallState) -> bool:
             if too_late(state):
                 return True
-            if isinstance(_error(state), RateLimited):
+            if failure_of(_error(state)) == "throttled":
                 return False
             if state.attempt_number >= self.attempts:
                 return True
@@ -197,12 +197,12 @@ class RetryOptions:
         )
 
     def delay(self, state: RetryCallState) -> float:
-        """Seconds to wait: what the server asked for plus a little jitter, else full jitter."""
+        """Seconds to wait: what was asked for plus a little jitter, else full jitter."""
         error = _error(state)
-        asked = error.retry_after if isinstance(error, LogtoApiError) else None
-        if asked is not None:
-            return asked + random.uniform(0, min(1.0, self.base))  # noqa: S311
-        return random.uniform(0, min(self.cap, self.base * 2 ** min(state.attempt_number - 1, 16)))  # noqa: S311
+        asked = error.retry_after if isinstance(error, LogtoApiError | PaceExceeded) else None
+        if asked is None:
+            return wait_random_exponential(multiplier=self.base, max=self.cap)(state)
+        return asked + random.uniform(0, min(1.0, self.base))  # noqa: S311
 
 
 def _error(state: RetryCallState) -> BaseException | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_logto.client.auth.tokens import Credentials
+from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.sharing.fallback import warn_once
 from airflow_provider_logto.client.sharing.pacing import CLOUD_LIMIT

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, OutcomeUnknown
+from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Conflict, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management import fields, search
 from airflow_provider_logto.management.json_values import json_object, same_json
 from airflow_provider_logto.management.members import MemberSpec, ensure_members, resolve_members
@@ -97,7 +97,7 @@ async def ensure_organization(
         {counts}}``.
     :raises InvalidInput: before the first write: unknown users or organization roles.
     :raises Ambiguous: where more than one organization fits, or a concurrent task made a twin (both are named).
-    :raises Conflict: where an organization of that name without external id stands in the way.
+    :raises AlreadyExists: where an organization of that name without external id stands in the way.
     :raises IncompleteList: where the organizations could not all be seen, so that creating might make a twin.
     """
     plan = await resolve_members(client, members) if members is not None else None
@@ -122,7 +122,7 @@ async def find_organization(
 ) -> Organization | None:
     """The organization that a specification means, or None where it certainly does not exist.
 
-    :raises Ambiguous, Conflict, IncompleteList: see :func:`ensure_organization`.
+    :raises AlreadyExists, Ambiguous, IncompleteList: see :func:`ensure_organization`.
     """
     # ``q`` is a substring match in which % and _ are wildcards.
     query = {"q": search.literal(spec.name)}
@@ -137,10 +137,7 @@ async def find_organization(
         return _only(known, f"the external id {spec.external_id!r}", "delete all but one")
     unmarked = [one for one in namesakes if external_id_of(one) is None]
     if unmarked and not adopt_existing:
-        raise Conflict(
-            "POST /api/organizations",
-            422,
-            "organization.name_without_external_id",
+        raise AlreadyExists(
             f"an organization named {spec.name!r} exists without external id ({_ids(unmarked)})",
             hint="adopt_existing=True makes it this one, or rename it",
         )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, OutcomeUnknown
+from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Conflict, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management.references import Reference, find_users
 from airflow_provider_logto.management.user_fields import FIELD, IDENTIFIERS, User, UserSpec, merged_profile
 
@@ -41,7 +41,7 @@ async def ensure_user(
     :returns: ``{"id", "outcome": "created" | "updated" | "unchanged", "changed": [...], "username", "primaryEmail",
         "primaryPhone"}``.
     :raises Ambiguous: where the identifiers given belong to different people.
-    :raises Conflict: where the person exists and ``if_exists`` is ``fail``.
+    :raises AlreadyExists: where the person exists and ``if_exists`` is ``fail``.
     """
     if if_exists not in IF_EXISTS:
         raise InvalidInput("if_exists", f"{if_exists!r} is unknown; use one of {', '.join(IF_EXISTS)}")
@@ -84,10 +84,7 @@ async def _settle(
     if own_since is not None and not differing and await _created_since(client, user, own_since):
         return _result(user, "created")
     if if_exists == "fail":
-        raise Conflict(
-            "POST /api/users",
-            422,
-            "user.already_exists",
+        raise AlreadyExists(
             f"the user {user['id']} has one of these identifiers already",
             hint='if_exists="skip" leaves it alone, if_exists="update" brings its fields in line',
         )

@@ -36,7 +36,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
         "roles_added", "roles_removed"}, "jit_email_domains": {"added", "unchanged"}}``, the last two where given.
     :raises InvalidInput: before the first write: an unknown user or organization role, an empty list to prune by.
     :raises Ambiguous: where several organizations fit, or a concurrent task made a twin (both are named).
-    :raises Conflict: where an organization of that name without external id stands in the way.
+    :raises AlreadyExists: where an organization of that name without external id stands in the way.
 
     .. seealso:: Logto Management API, ``POST /api/organizations``.
     """

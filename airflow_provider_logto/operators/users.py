@@ -37,7 +37,7 @@ class CreateUserOperator(LogtoOperator):
         "primaryPhone"}``; it serves as a reference to the user.
     :raises InvalidInput: for a field that cannot be right, before any request.
     :raises Ambiguous: where the identifiers belong to different people.
-    :raises Conflict: where the person exists and ``if_exists`` is ``fail``.
+    :raises AlreadyExists: where the person exists and ``if_exists`` is ``fail``.
 
     .. seealso:: Logto Management API, ``POST /api/users``.
     """

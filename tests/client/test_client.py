@@ -10,13 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
-from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.client.endpoint import Endpoint
-from airflow_provider_logto.client.replies import connection_failed
+from airflow_provider_logto.client.refusals import connection_failed
 from airflow_provider_logto.client.retrying import RetryOptions
 from airflow_provider_logto.exceptions import (
+    AnswerCutShort,
     ConfigurationError,
     Conflict,
     ConnectionFailed,
@@ -28,7 +29,7 @@ from airflow_provider_logto.exceptions import (
     UnreadableAnswer,
 )
 from logto_sandbox import Sandbox
-from tests.clients import QUICK, Run, client_of
+from tests.clients import QUICK, Run, client_of, context_of
 
 from .conftest import Scripted, raw
 
@@ -54,6 +55,7 @@ def test_answers(ask: Run, answer: bytes, data: Any) -> None:
     ("answer", "kind", "words"),
     [
         (raw("200 OK", b"<html>sign in</html>", "Content-Type: text/html"), UnreadableAnswer, "web page"),
+        (raw("200 OK", b"[" * 100_000, JSON), UnreadableAnswer, "nested too deeply"),
         (raw("302 Found", b"", "Location: https://other.example/x"), UnreadableAnswer, "redirects to https://other"),
         (raw("404 Not Found", b"Not Found", "Content-Type: text/plain"), NotFound, "older Logto, or a body over 1 MB"),
         (raw("405 Method Not Allowed", b"no", "Allow: GET"), LogtoApiError, "GET"),
@@ -77,9 +79,8 @@ def test_refusals_never_crash_and_are_not_repeated(
         (raw("500 X", b'{"message":"Internal server error."}', JSON), ServerFailed),
         (raw("502 X", b"<html>gateway</html>", "Content-Type: text/html"), ServerFailed),
         (raw("408 X"), ServerFailed),
-        (raw("200 OK", b'{"id":', JSON), UnreadableAnswer),
-        (raw("200 OK", b"\xff\xfe", JSON), UnreadableAnswer),
-        (raw("200 OK", b"[" * 100_000, JSON), UnreadableAnswer),
+        (raw("200 OK", b'{"id":', JSON), AnswerCutShort),
+        (raw("200 OK", b"\xff\xfe", JSON), AnswerCutShort),
         (raw("200 OK", b'{"id":"a"', JSON, length=500), ConnectionFailed),
         (b"\x16\x03\x01 not http\r\n\r\n", ConnectionFailed),
     ],
@@ -261,7 +262,7 @@ def test_an_unreadable_ca_bundle(sandbox: Sandbox) -> None:
 def test_a_certificate_that_nobody_trusts_is_not_asked_for_twice() -> None:
     error = httpx.ConnectError("no")
     error.__cause__ = ssl.SSLCertVerificationError("self-signed certificate")
-    found = connection_failed("GET /api/users", error)
+    found = connection_failed("GET /api/users", error, context_of())
     assert isinstance(found, ConfigurationError)
     assert "verify" in str(found)
 

@@ -43,7 +43,7 @@ class Table:
         self.change, self.order = change, order
         self.calls: list[tuple[int, int]] = []
 
-    async def fetch(self, query: Mapping[str, Any]) -> Reply:
+    async def send(self, method: str, path: str, query: Mapping[str, Any]) -> Reply:
         page, size = query["page"], query["page_size"]
         self.calls.append((page, size))
         if len(self.calls) > 1:
@@ -60,7 +60,7 @@ class Table:
 
     def walk(self, path: str = "/users") -> list[str]:
         async def collect() -> list[str]:
-            return [item["id"] async for item in iterate(f"GET /api{path}", path, {}, self.fetch)]
+            return [item["id"] async for item in iterate(self.send, path, {})]
 
         return asyncio.run(collect())
 
@@ -155,33 +155,33 @@ def test_rows_that_keep_going_away_are_read_with_a_warning(caplog: pytest.LogCap
 
 
 def test_items_without_an_id_are_told_apart_by_what_they_hold() -> None:
-    async def fetch(query: Mapping[str, Any]) -> Reply:
+    async def send(method: str, path: str, query: Mapping[str, Any]) -> Reply:
         return Reply(200, [{"name": "a"}, {"name": "b"}, {"name": "a"}, "x", "x"], {})
 
     async def collect() -> list[Any]:
-        return [item async for item in iterate("GET /api/x", "/x", None, fetch)]
+        return [item async for item in iterate(send, "/x", None)]
 
     assert asyncio.run(collect()) == [{"name": "a"}, {"name": "b"}, "x"]
 
 
 @pytest.mark.parametrize(("data", "items"), [({"organizations": [1]}, [1]), ({"sessions": []}, [])])
 def test_wrapped_lists(data: Any, items: list[Any]) -> None:
-    async def fetch(query: Mapping[str, Any]) -> Reply:
+    async def send(method: str, path: str, query: Mapping[str, Any]) -> Reply:
         return Reply(200, data, {})
 
     async def collect() -> list[Any]:
-        return [item async for item in iterate("GET /api/x", "/x", None, fetch)]
+        return [item async for item in iterate(send, "/x", None)]
 
     assert asyncio.run(collect()) == items
 
 
 @pytest.mark.parametrize("data", [{"id": "a"}, "OK", None, 7, {"a": [], "b": []}])
 def test_no_list_at_all(data: Any) -> None:
-    async def fetch(query: Mapping[str, Any]) -> Reply:
+    async def send(method: str, path: str, query: Mapping[str, Any]) -> Reply:
         return Reply(200, data, {})
 
     async def collect() -> list[Any]:
-        return [item async for item in iterate("GET /api/x", "/x", None, fetch)]
+        return [item async for item in iterate(send, "/x", None)]
 
     with pytest.raises(UnreadableAnswer, match="holds no list"):
         asyncio.run(collect())

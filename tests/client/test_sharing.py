@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_logto.client.auth.tokens import Credentials
+from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.loop_client import shared_client

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache, Token
-from airflow_provider_logto.client.auth.tokens import Credentials, TokenSource, bearer_hint, token_hint
+from airflow_provider_logto.client.auth.tokens import TokenSource
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
-from airflow_provider_logto.client.replies import Reply
+from airflow_provider_logto.client.refusals import refusal
 from airflow_provider_logto.exceptions import (
     AuthFailed,
     Forbidden,
@@ -25,11 +26,16 @@ from airflow_provider_logto.exceptions import (
     ServerFailed,
 )
 from logto_sandbox import Sandbox
-from tests.clients import Run, client_of
+from tests.clients import Run, client_of, context_of
 
 
 async def look(client: LogtoClient) -> Any:
     return await client.request("GET", "/users")
+
+
+def hint_of(status: int, body: Any, **more: Any) -> str:
+    """What the error for a refusal says about fixing it."""
+    return refusal("POST /x", status, body or {}, context_of(**more)).hint
 
 
 # -- what the server refuses, over the wire
@@ -97,20 +103,18 @@ BAD = {"error": "invalid_client", "error_description": "client authentication fa
         (400, {"error": "invalid_target", "error_description": "x"}, "fix `resource`"),
         (403, {"error": "access_denied", "error_description": "no entry"}, "token script) refused: no entry"),
         (400, {"error": "unsupported_grant_type"}, "is host a Logto endpoint"),
-        (429, {"code": "auth.exceed_token_limit"}, ""),
+        (429, {"code": "auth.exceed_token_limit"}, "no quota left"),
         (500, None, ""),
     ],
 )
 def test_each_refusal_has_its_own_sentence(status: int, body: Any, words: str) -> None:
-    endpoint = Endpoint.parse("https://acme.logto.app")
-    hint = token_hint(Reply(status, body, {}), endpoint, Credentials("x", "y"))
+    hint = hint_of(status, body, token_request=True)
     assert words in hint
     assert bool(words) == bool(hint)
 
 
 def test_the_admin_port_is_named() -> None:
-    endpoint = Endpoint.parse("http://localhost:3002")
-    assert "3001" in token_hint(Reply(400, BAD, {}), endpoint, Credentials("x", "y"))
+    assert "3001" in hint_of(400, BAD, host="http://localhost:3002", token_request=True)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +136,9 @@ def test_the_admin_port_is_named() -> None:
     ],
 )
 def test_each_refusal_of_the_api_has_its_own_sentence(status: int, body: Any, words: str) -> None:
-    assert words in bearer_hint(Reply(status, body, {}), Endpoint.parse("https://acme.logto.app"))
+    hint = hint_of(status, body)
+    assert words in hint
+    assert bool(words) == bool(hint)
 
 
 @pytest.mark.parametrize(("app", "secret"), [("a:b", "c d+e%"), ("ä", "日本"), ("x", "p:q/r")])
@@ -213,7 +219,9 @@ def test_every_secret_is_announced_before_it_is_used(run: Run, sandbox: Sandbox)
 
     run(look, client={"token_cache": cache, "on_secret": tell})
     (token,) = cache._tokens.values()
-    assert told == [Credentials(sandbox.app_id, sandbox.app_secret).basic, token.value]
+    basic = Credentials(sandbox.app_id, sandbox.app_secret).basic
+    assert sorted(told[:-1]) == sorted([sandbox.app_secret, basic])
+    assert told[-1] == token.value
     told.clear()
     run(look, client={"token_cache": cache, "on_secret": tell})
     assert told == [token.value]

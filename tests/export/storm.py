@@ -18,8 +18,8 @@ from typing import Any
 
 from upath import UPath
 
+from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
-from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.replies import Reply

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, OutcomeUnknown
+from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management.references import Reference, find_users, resolve_users
 from airflow_provider_logto.management.users import UserSpec, ensure_user
 from logto_sandbox import Sandbox
@@ -59,7 +59,7 @@ def test_a_stranger_found_after_a_lost_answer_is_not_taken_for_ones_own(run: Run
         client.request = first_somebody_else
         return await ensure_user(client, SPEC)
 
-    with pytest.raises(Conflict, match="has one of these identifiers already"):
+    with pytest.raises(AlreadyExists, match="has one of these identifiers already"):
         run(race)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput
+from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, InvalidInput
 from airflow_provider_logto.operators.organizations import ProvisionOrganizationOperator
 from tests.conftest import execute
 from tests.real.conftest import Corner
@@ -69,7 +69,7 @@ def test_pruning_makes_members_and_roles_exact(corner: Corner) -> None:
 
 def test_a_namesake_is_never_taken_over_silently(corner: Corner) -> None:
     by_hand = corner.hook.request("POST", "/organizations", body={"name": corner.word})
-    with pytest.raises(Conflict, match="adopt_existing"):
+    with pytest.raises(AlreadyExists, match="adopt_existing"):
         provision(name=corner.word, external_id="1")
     adopted = provision(name=corner.word, external_id="1", adopt_existing=True)
     assert (adopted["id"], adopted["outcome"]) == (by_hand["id"], "updated")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_logto.exceptions import Ambiguous, Conflict
+from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous
 from airflow_provider_logto.management.conditions import check_user
 from airflow_provider_logto.operators.users import CreateUserOperator
 from airflow_provider_logto.sensors.users import UserSensor
@@ -85,7 +85,7 @@ def test_skip_leaves_alone_and_fail_fails(corner: Corner) -> None:
     first = create(username=corner.username("noa"), name="Noa")
     skipped = create(username=corner.username("noa"), name="Another", if_exists="skip")
     assert (skipped["id"], skipped["outcome"]) == (first["id"], "unchanged")
-    with pytest.raises(Conflict, match="identifiers already"):
+    with pytest.raises(AlreadyExists, match="identifiers already"):
         create(username=corner.username("noa"), name="Another")
     assert corner.hook.request("GET", f"/users/{first['id']}")["name"] == "Noa"
 
@@ -95,9 +95,9 @@ def test_a_user_made_since_the_run_began_is_the_runs_own(corner: Corner) -> None
     first = create(**fields)
     own = create(run_begun(timedelta(minutes=1)), **fields)
     assert (own["id"], own["outcome"]) == (first["id"], "created")
-    with pytest.raises(Conflict):
+    with pytest.raises(AlreadyExists):
         create(run_begun(timedelta(minutes=1)), **{**fields, "name": "Somebody else"})
-    with pytest.raises(Conflict):
+    with pytest.raises(AlreadyExists):
         create(run_begun(timedelta(minutes=-1)), **fields)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.auth.token_cache import PROCESS_TOKENS, TokenCache
-from airflow_provider_logto.client.auth.tokens import Credentials
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.sharing.encryption import Vault
 from airflow_provider_logto.client.sharing.fallback import FallbackPacer, FallbackTokenCache, warn_once
