@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from typing import IO, Any, Protocol
 
 import msgspec
+from msgspec.structs import astuple
 
 from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.export.records import COLUMNS, iso, record
+from airflow_provider_logto.export.records import COLUMNS, LIFTED, iso, record
 from airflow_provider_logto.management.audit_logs.rows import Row, json_bytes
 
-#: file_format -> its compressions -> how a file's name ends.
-ENDINGS = {
-    "jsonl": {"none": ".jsonl", "gzip": ".jsonl.gz", "zstd": ".jsonl.zst"},
-    "parquet": {"none": ".parquet", "gzip": ".parquet", "zstd": ".parquet"},
-}
 _GZIP_LEVEL = 6
 _ZSTD_LEVEL = 3
 #: Bytes that a compressor is given at once. Always as many: what it makes of them may depend on where they are cut.
@@ -40,28 +38,9 @@ class RecordWriter(Protocol):
         """Finish the format; the file itself stays open."""
 
 
-def preparer(file_format: str) -> Callable[[Record], Prepared]:
-    """What makes a record ready for its writer. Pure computing: in a thread it would only stand in the loop's way."""
-    return {"jsonl": json_bytes, "parquet": _flat}[file_format]
-
-
 _encode_payload = json.JSONEncoder(separators=(",", ":")).encode
-
-
-_NULL = msgspec.Raw(b"null")
-
-
-class _Lifted(msgspec.Struct, gc=False, rename="camel"):
-    """What a line repeats of its payload."""
-
-    result: msgspec.Raw = _NULL
-    user_id: msgspec.Raw = _NULL
-    application_id: msgspec.Raw = _NULL
-    ip: msgspec.Raw = _NULL
-    user_agent: msgspec.Raw = _NULL
-
-
-_Line = msgspec.defstruct("_Line", [(name, Any) for name in COLUMNS], gc=False)
+_Lifted: Any = msgspec.defstruct("_Lifted", [(name, msgspec.Raw, msgspec.Raw(b"null")) for name in LIFTED], gc=False)
+_Line: Any = msgspec.defstruct("_Line", [(name, Any) for name in COLUMNS], gc=False)
 _lift = msgspec.json.Decoder(_Lifted).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -72,52 +51,12 @@ def row_line(row: Row) -> bytes:
         lifted = _lift(row.payload)
     except msgspec.DecodeError:
         return json_bytes(record(row))  # the payload is null
-    line = _Line(
-        row.id,
-        row.created_at,
-        iso(row.created_at),
-        row.key,
-        lifted.result,
-        lifted.user_id,
-        lifted.application_id,
-        lifted.ip,
-        lifted.user_agent,
-        row.payload,
-    )
-    return _encode(line)
+    return _encode(_Line(row.id, row.created_at, iso(row.created_at), row.key, *astuple(lifted), row.payload))
 
 
 def _flat(record: Record) -> Record:
     # The payload as a JSON text: its shape differs from key to key.
     return {**record, "payload": _encode_payload(record["payload"])}
-
-
-def check_format(file_format: str, compression: str) -> None:
-    """
-    :raises InvalidInput: for an unknown format or compression, or one whose library is missing.
-    """
-    if file_format not in ENDINGS:
-        raise InvalidInput("file_format", f"{file_format!r} is unknown; use one of {', '.join(ENDINGS)}")
-    if compression not in ENDINGS[file_format]:
-        known = ", ".join(ENDINGS[file_format])
-        raise InvalidInput("compression", f"{compression!r} is unknown; use one of {known}")
-    try:
-        if file_format == "parquet":
-            import pyarrow.parquet  # noqa: F401
-        elif compression == "zstd":
-            import zstandard  # noqa: F401
-    except ImportError as error:
-        extra = "parquet" if file_format == "parquet" else "zstd"
-        field = "file_format" if file_format == "parquet" else "compression"
-        hint = f"{error}; install the extra: pip install 'airflow-provider-logto[{extra}]'"
-        raise InvalidInput(field, hint) from None
-
-
-def open_writer(file: IO[bytes], file_format: str, compression: str) -> RecordWriter:
-    """A writer for an open file; ``file_format`` and ``compression`` as :func:`check_format` accepts them."""
-    if file_format == "parquet":
-        return _ParquetWriter(file, compression)
-    return _JsonLinesWriter(file, compression)
 
 
 class _JsonLinesWriter:
@@ -179,3 +118,75 @@ class _ParquetWriter:
     def _flush(self, count: int) -> None:
         group, self._waiting = self._waiting[:count], self._waiting[count:]
         self._writer.write_table(self._table.from_pylist(group, schema=self._schema))
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """One format of exported files.
+
+    :param endings: compression -> how a file's name ends.
+    :param extras: compression -> the extra of this distribution that it needs.
+    :param prepare: makes a record ready for the writer. Pure computing: in a thread it would only hold up the loop.
+    :param prepare_row: the same for a row of which nothing is redacted.
+    :param writer: a writer for an open file and a compression.
+    """
+
+    endings: Mapping[str, str]
+    extras: Mapping[str, str]
+    prepare: Callable[[Record], Prepared]
+    prepare_row: Callable[[Row], Prepared]
+    writer: Callable[[IO[bytes], str], RecordWriter]
+
+
+#: Every format by its name.
+FORMATS: Mapping[str, FileFormat] = {
+    "jsonl": FileFormat(
+        endings={"none": ".jsonl", "gzip": ".jsonl.gz", "zstd": ".jsonl.zst"},
+        extras={"zstd": "zstd"},
+        prepare=json_bytes,
+        prepare_row=row_line,
+        writer=_JsonLinesWriter,
+    ),
+    "parquet": FileFormat(
+        endings=dict.fromkeys(("none", "gzip", "zstd"), ".parquet"),
+        extras=dict.fromkeys(("none", "gzip", "zstd"), "parquet"),
+        prepare=_flat,
+        prepare_row=lambda row: _flat(record(row)),
+        writer=_ParquetWriter,
+    ),
+}
+#: Extra of this distribution -> the module that it brings.
+_MODULES = {"parquet": "pyarrow.parquet", "zstd": "zstandard"}
+
+
+def preparer(file_format: str, hidden: frozenset[str] = frozenset()) -> Callable[[Row], Prepared]:
+    """What makes a row of the API ready for its file.
+
+    :param hidden: fields to redact, see :func:`~airflow_provider_logto.export.records.hidden_fields`.
+    """
+    known = FORMATS[file_format]
+    return (lambda row: known.prepare(record(row, hidden))) if hidden else known.prepare_row
+
+
+def check_format(file_format: str, compression: str) -> None:
+    """
+    :raises InvalidInput: for an unknown format or compression, or one whose library is missing.
+    """
+    if file_format not in FORMATS:
+        raise InvalidInput("file_format", f"{file_format!r} is unknown; use one of {', '.join(FORMATS)}")
+    known = FORMATS[file_format]
+    if compression not in known.endings:
+        raise InvalidInput("compression", f"{compression!r} is unknown; use one of {', '.join(known.endings)}")
+    extra = known.extras.get(compression)
+    if extra is None:
+        return
+    try:
+        import_module(_MODULES[extra])
+    except ImportError as error:
+        hint = f"{error}; install the extra: pip install 'airflow-provider-logto[{extra}]'"
+        raise InvalidInput("file_format" if extra == file_format else "compression", hint) from None
+
+
+def open_writer(file: IO[bytes], file_format: str, compression: str) -> RecordWriter:
+    """A writer for an open file; ``file_format`` and ``compression`` as :func:`check_format` accepts them."""
+    return FORMATS[file_format].writer(file, compression)

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_logto.export.formats import ENDINGS, Prepared, RecordWriter, open_writer, preparer, row_line
-from airflow_provider_logto.export.records import hidden_fields, iso, record
+from airflow_provider_logto.export.formats import FORMATS, Prepared, RecordWriter, open_writer, preparer
+from airflow_provider_logto.export.records import hidden_fields, iso
 from airflow_provider_logto.management.audit_logs.rows import Row
 
 #: partition_by -> the folder of a row, from the ISO form of its time.
@@ -41,16 +41,13 @@ class FilePlan:
 
     def preparer(self) -> Callable[[Row], Prepared]:
         """Makes a row of the API ready for its file."""
-        hidden, prepare = hidden_fields(self.redact), preparer(self.file_format)
-        if self.file_format == "jsonl" and not hidden:
-            return row_line
-        return lambda row: prepare(record(row, hidden))
+        return preparer(self.file_format, hidden_fields(self.redact))
 
     def folder_of(self, row: Row) -> str:
         return PARTITIONS[self.partition_by](iso(row.created_at)) if self.partition_by else ""
 
     def path(self, folder: str, number: int) -> str:
-        return f"{folder}{self.name}-{number:05d}{ENDINGS[self.file_format][self.compression]}"
+        return f"{folder}{self.name}-{number:05d}{FORMATS[self.file_format].endings[self.compression]}"
 
 
 @dataclass(frozen=True)

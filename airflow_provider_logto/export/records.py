@@ -10,19 +10,10 @@ from typing import Any
 
 from airflow_provider_logto.management.audit_logs.rows import Row
 
+#: What an exported row repeats of its payload.
+LIFTED = ("result", "userId", "applicationId", "ip", "userAgent")
 #: Columns of every export, in this order.
-COLUMNS = (
-    "id",
-    "createdAt",
-    "createdAtIso",
-    "key",
-    "result",
-    "userId",
-    "applicationId",
-    "ip",
-    "userAgent",
-    "payload",
-)
+COLUMNS = ("id", "createdAt", "createdAtIso", "key", *LIFTED, "payload")
 #: What stands in the place of a redacted value.
 REDACTED = "[redacted]"
 #: What can be redacted: name -> the fields it covers, wherever they stand in a row (``parent.field``: only there).
@@ -70,11 +61,7 @@ def record(row: Row, hidden: frozenset[str] = frozenset()) -> dict[str, Any]:
         "createdAt": row.created_at,
         "createdAtIso": iso(row.created_at),
         "key": row.key,
-        "result": payload.get("result"),
-        "userId": payload.get("userId"),
-        "applicationId": payload.get("applicationId"),
-        "ip": payload.get("ip"),
-        "userAgent": payload.get("userAgent"),
+        **{name: payload.get(name) for name in LIFTED},
         "payload": payload,
     }
 

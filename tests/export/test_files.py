@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.export.formats import ENDINGS, check_format, open_writer, preparer, row_line
+from airflow_provider_logto.export.formats import FORMATS, check_format, open_writer, row_line
 from airflow_provider_logto.export.parts import FileEntry, FilePlan, Spool
 from airflow_provider_logto.export.records import COLUMNS, REDACTED, REDACTIONS, hidden_fields, iso, record
 from airflow_provider_logto.management.audit_logs.rows import Row, decode_rows
@@ -103,7 +103,7 @@ def decode(content: bytes, file_format: str, compression: str) -> list[dict[str,
     return [json.loads(line) for line in content.decode().splitlines()]
 
 
-KINDS = [(file_format, compression) for file_format, known in ENDINGS.items() for compression in known]
+KINDS = [(file_format, compression) for file_format, known in FORMATS.items() for compression in known.endings]
 
 
 @pytest.mark.parametrize(("file_format", "compression"), KINDS)
@@ -114,7 +114,7 @@ def test_bytes_do_not_depend_on_batches(file_format: str, compression: str) -> N
         file = io.BytesIO()
         writer = open_writer(file, file_format, compression)
         for start in range(0, len(records), size):
-            writer.write([preparer(file_format)(one) for one in records[start : start + size]])
+            writer.write([FORMATS[file_format].prepare(one) for one in records[start : start + size]])
         writer.close()
         contents.append(file.getvalue())
     assert contents[0] == contents[1] == contents[2]
@@ -128,7 +128,7 @@ def test_row_groups_do_not_depend_on_batches() -> None:
     file = io.BytesIO()
     writer = open_writer(file, "parquet", "zstd")
     for start in range(0, len(records), 3000):
-        writer.write([preparer("parquet")(one) for one in records[start : start + 3000]])
+        writer.write([FORMATS["parquet"].prepare(one) for one in records[start : start + 3000]])
     writer.close()
     metadata = pq.ParquetFile(file).metadata
     assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [10_000, 500]
@@ -137,7 +137,7 @@ def test_row_groups_do_not_depend_on_batches() -> None:
 def test_text_without_utf8_form() -> None:
     file = io.BytesIO()
     writer = open_writer(file, "jsonl", "none")
-    writer.write([preparer("jsonl")({"userAgent": "\ud800 日本"})])
+    writer.write([FORMATS["jsonl"].prepare({"userAgent": "\ud800 日本"})])
     writer.close()
     assert "日本" in file.getvalue().decode()
     assert json.loads(file.getvalue()) == {"userAgent": "\ud800 日本"}
