@@ -193,6 +193,10 @@ class AlreadyExists(LogtoError):
         return f"{self.what} - {self.hint}" if self.hint else self.what
 
 
+class Refused(LogtoError):
+    """The state of an object does not allow what was asked; nothing was written. The message says why."""
+
+
 class Ambiguous(LogtoError):
     """A reference or identifier points at more than one object, or an object exists twice."""
 

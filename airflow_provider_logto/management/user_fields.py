@@ -104,17 +104,19 @@ class UserSpec:
         custom_data: Any = None,
         profile: Any = None,
         default_region: str | None = None,
+        identified: bool = True,
     ) -> UserSpec:
         """Check and normalize: e-mails in lower case, phones as digits, empty means absent.
 
         :param default_region: two letters (ISO 3166): how a phone number without ``+`` is read.
+        :param identified: whether at least one identifier must be given.
         :raises InvalidInput: naming the field and what would be right.
         """
         if default_region:
             primary_phone = fields.international("primary_phone", primary_phone, default_region)
         given = cls(username, primary_email, primary_phone, name, avatar, custom_data, profile)
         spec = replace(given, **{field.argument: field.check(field.argument, given.value(field)) for field in FIELDS})
-        if not spec.identifiers():
+        if identified and not spec.identifiers():
             raise InvalidInput(
                 "username",
                 f"missing: give at least one of {', '.join(field.argument for field in IDENTIFIERS)} "

@@ -96,3 +96,50 @@ class ProvisionOrganizationOperator(LogtoOperator):
         )
         self.log.info("Organization %s: %s; members: %s", report["id"], report["outcome"], report.get("members", "-"))
         return report
+
+
+class RemoveMembersOperator(LogtoOperator):
+    """Take people out of an organization, without listing those who stay. Who is no member is left alone.
+
+    :param organization: id or name, ``{"external_id": ...}``, or what ProvisionOrganizationOperator gave (templated).
+    :param members: references to users; any sequence will do, such as the output of a mapped task (templated).
+    :param protect: who must not be removed, besides those that the Connection protects (templated).
+    :param logto_conn_id: the Connection of type ``logto``.
+    :returns: ``{"id", "removed": [user ids], "absent": [user ids of those who were no members], "unknown": [references
+        that mean nobody]}``.
+    :raises InvalidInput: before any write: an unknown organization, or a protected person.
+    :raises Ambiguous: where a reference means more than one.
+
+    .. seealso:: Logto Management API, ``DELETE /api/organizations/{id}/users/{userId}``.
+    """
+
+    template_fields: Sequence[str] = ("organization", "members", "protect", "logto_conn_id")
+    operator_extra_links = (OrganizationLink(),)
+
+    def __init__(
+        self,
+        *,
+        organization: Any,
+        members: Any,
+        protect: Any = (),
+        logto_conn_id: str = "logto_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(logto_conn_id=logto_conn_id, **kwargs)
+        self.organization = organization
+        self.members = members
+        self.protect = protect
+
+    @fail_on_permanent_error
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_logto.management.member_removal import remove_members
+        from airflow_provider_logto.management.references import listed
+
+        # Taken out of its lazy sequence here: that resolves XComs, which must not happen on an event loop.
+        members = listed("members", self.members or ())
+        protection = self.hook.protection(self.protect)
+        result = self.hook.run(remove_members, self.organization, members, protection)
+        self.log.info("Organization %s: %d removed", result["id"], len(result["removed"]))
+        if result["unknown"]:
+            self.log.warning("%d references mean nobody in Logto", len(result["unknown"]))
+        return result

@@ -113,3 +113,192 @@ class CreateUserOperator(LogtoOperator):
         changed = f" ({', '.join(result['changed'])})" if result["changed"] else ""
         self.log.info("User %s: %s%s", result["id"], result["outcome"], changed)
         return result
+
+
+class UpdateUserOperator(LogtoOperator):
+    """Change fields of a person who exists. Sends nothing where nothing differs.
+
+    None and "" leave a field alone; ``clear`` empties it.
+
+    :param user: a reference: id, e-mail, username, phone, or what CreateUserOperator returned (templated).
+    :param username: the new username, and so on with the fields of CreateUserOperator (templated).
+    :param custom_data: JSON object (templated).
+    :param profile: OpenID standard claims (templated).
+    :param custom_data_mode: ``merge`` its top-level keys into what is there, ``deep_merge`` at every depth, or
+        ``replace`` (this package's own mark stays) (templated).
+    :param profile_mode: the same for ``profile``; ``merge`` keeps the other parts of an address (templated).
+    :param clear: fields to empty, e.g. ``["avatar"]``, and keys to remove: ``custom_data.<key>``, ``profile.<claim>``
+        (templated).
+    :param logto_conn_id: the Connection of type ``logto``.
+    :returns: ``{"id", "outcome": "updated" | "unchanged", "changed": [fields], "username", "primaryEmail",
+        "primaryPhone"}``; it serves as a reference to the user.
+    :raises InvalidInput: before any write: a wrong field, nobody meant, nothing left to know the person by.
+    :raises Ambiguous: where more than one is meant.
+    :raises Conflict: where somebody else has one of the identifiers.
+
+    .. seealso:: Logto Management API, ``PATCH /api/users/{id}``.
+    """
+
+    template_fields: Sequence[str] = (
+        "user",
+        "username",
+        "primary_email",
+        "primary_phone",
+        "name",
+        "avatar",
+        "custom_data",
+        "profile",
+        "custom_data_mode",
+        "profile_mode",
+        "clear_fields",
+        "logto_conn_id",
+    )
+    operator_extra_links = (UserLink(),)
+    template_fields_renderers = {"custom_data": "json", "profile": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        user: Any,
+        username: str | None = None,
+        primary_email: str | None = None,
+        primary_phone: str | None = None,
+        name: str | None = None,
+        avatar: str | None = None,
+        custom_data: Mapping[str, Any] | None = None,
+        profile: Mapping[str, Any] | None = None,
+        custom_data_mode: Literal["merge", "deep_merge", "replace"] = "merge",
+        profile_mode: Literal["merge", "deep_merge", "replace"] = "merge",
+        clear_fields: Sequence[str] = (),
+        logto_conn_id: str = "logto_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(logto_conn_id=logto_conn_id, **kwargs)
+        self.user = user
+        self.username = username
+        self.primary_email = primary_email
+        self.primary_phone = primary_phone
+        self.name = name
+        self.avatar = avatar
+        self.custom_data = custom_data
+        self.profile = profile
+        self.custom_data_mode = custom_data_mode
+        self.profile_mode = profile_mode
+        self.clear_fields = clear_fields
+
+    @fail_on_permanent_error
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_logto.management.user_changes import UserChanges, change_user
+        from airflow_provider_logto.management.user_fields import UserSpec
+
+        spec = UserSpec.checked(
+            username=self.username,
+            primary_email=self.primary_email,
+            primary_phone=self.primary_phone,
+            name=self.name,
+            avatar=self.avatar,
+            custom_data=self.custom_data,
+            profile=self.profile,
+            identified=False,
+        )
+        changes = UserChanges.checked(spec, self.custom_data_mode, self.profile_mode, self.clear_fields)
+        result = self.hook.run(change_user, self.user, changes)
+        self.log.info("User %s: %s (%s)", result["id"], result["outcome"], ", ".join(result["changed"]) or "nothing")
+        return result
+
+
+class SuspendUserOperator(LogtoOperator):
+    """Suspend a person, or bring them back.
+
+    A suspension ends sessions and refresh tokens. It touches neither personal access tokens nor access tokens already
+    issued: to end all access, use OffboardUserOperator.
+
+    :param user: a reference to the person (templated).
+    :param suspended: False brings them back.
+    :param protect: who must not be suspended, besides those that the Connection protects (templated).
+    :param if_absent: ``fail``, or ``skip`` where there is no such person (templated).
+    :param logto_conn_id: the Connection of type ``logto``.
+    :returns: ``{"id", "outcome": "suspended" | "reinstated" | "unchanged" | "absent"}``.
+    :raises InvalidInput: before any write: nobody meant, or somebody protected.
+
+    .. seealso:: Logto Management API, ``PATCH /api/users/{id}/is-suspended``.
+    """
+
+    template_fields: Sequence[str] = ("user", "protect", "if_absent", "logto_conn_id")
+    operator_extra_links = (UserLink(),)
+
+    def __init__(
+        self,
+        *,
+        user: Any,
+        suspended: bool = True,
+        protect: Any = (),
+        if_absent: Literal["fail", "skip"] = "fail",
+        logto_conn_id: str = "logto_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(logto_conn_id=logto_conn_id, **kwargs)
+        self.user = user
+        self.suspended = suspended
+        self.protect = protect
+        self.if_absent = if_absent
+
+    @fail_on_permanent_error
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_logto.management.removal import suspend_user
+
+        protection = self.hook.protection(self.protect)
+        result = self.hook.run(suspend_user, self.user, self.suspended, protection, self.if_absent)
+        self.log.info("User %s: %s", result["id"], result["outcome"])
+        return result
+
+
+class DeleteUserOperator(LogtoOperator):
+    """Delete a person with everything that hangs on them. This cannot be undone.
+
+    Refuses without ``confirm=True`` or a condition; looks at the person again right before it deletes.
+
+    :param user: a reference to the person (templated).
+    :param confirm: True deletes whoever is meant.
+    :param suspended_for: days; deletes only who is suspended for that long, as this package wrote it down when it
+        suspended or offboarded them (templated).
+    :param protect: who must not be deleted, besides those that the Connection protects (templated).
+    :param if_absent: ``fail``, or ``skip`` where there is no such person (templated).
+    :param logto_conn_id: the Connection of type ``logto``.
+    :returns: ``{"id", "outcome": "deleted" | "absent"}``.
+    :raises InvalidInput: before any write: not confirmed, nobody meant, or somebody protected.
+    :raises Refused: where the condition does not hold, or its date cannot be trusted.
+
+    .. seealso:: Logto Management API, ``DELETE /api/users/{id}``.
+    """
+
+    template_fields: Sequence[str] = ("user", "suspended_for", "protect", "if_absent", "logto_conn_id")
+
+    def __init__(
+        self,
+        *,
+        user: Any,
+        confirm: bool = False,
+        suspended_for: float | None = None,
+        protect: Any = (),
+        if_absent: Literal["fail", "skip"] = "fail",
+        logto_conn_id: str = "logto_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(logto_conn_id=logto_conn_id, **kwargs)
+        self.user = user
+        self.confirm = confirm
+        self.suspended_for = suspended_for
+        self.protect = protect
+        self.if_absent = if_absent
+
+    @fail_on_permanent_error
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_logto.management.removal import check_deletion, days_of, delete_user
+
+        days = days_of(self.suspended_for)
+        check_deletion(self.confirm, days)
+        protection = self.hook.protection(self.protect)
+        result = self.hook.run(delete_user, self.user, protection, self.confirm, days, self.if_absent)
+        self.log.info("User %s: %s", result["id"], result["outcome"])
+        return result

@@ -1,0 +1,176 @@
+"""Suspending a person, bringing them back, deleting them: looked at again before each act, and only where allowed.
+
+Source: Logto Management API, ``PATCH /api/users/{id}/is-suspended``, ``DELETE /api/users/{id}``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.exceptions import InvalidInput, NotFound, Refused
+from airflow_provider_logto.management.marks import Mark, end_users_may_edit, moment_of, stamp, write_mark
+from airflow_provider_logto.management.presence import delete
+from airflow_provider_logto.management.protection import Protection
+from airflow_provider_logto.management.references import Reference, find_user
+from airflow_provider_logto.management.user_fields import User
+
+IfAbsent = Literal["fail", "skip"]
+
+#: Key in customData: since when a person is suspended by :func:`suspend_user`. Not in a roster's mark: a roster takes
+#: back the suspensions that are its own.
+SUSPENDED_AT = "airflowSuspendedAt"
+
+
+def check_if_absent(if_absent: Any) -> None:
+    """
+    :raises InvalidInput: for an unknown value.
+    """
+    if if_absent not in ("fail", "skip"):
+        raise InvalidInput("if_absent", f"{if_absent!r} is unknown; use fail or skip")
+
+
+async def find_for_removal(client: LogtoClient, user: Any, protection: Protection, if_absent: str) -> User | None:
+    """The person meant; None where there is none and that is fine.
+
+    :raises InvalidInput: where there is none and ``if_absent`` is ``fail``, or where they are protected.
+    """
+    check_if_absent(if_absent)
+    reference = Reference.parse(user)
+    found = await find_user(client, reference)
+    if found is None:
+        if if_absent == "fail":
+            raise InvalidInput("user", f'no user {reference.given} in Logto; if_absent="skip" accepts that')
+        return None
+    await protection.refuse(client, [found])
+    return found
+
+
+async def suspend_user(
+    client: LogtoClient, user: Any, suspended: bool, protection: Protection, if_absent: IfAbsent = "fail"
+) -> dict[str, Any]:
+    """Suspend a person, or bring them back.
+
+    The server sets the flag before it ends sessions, so the flag alone proves nothing: the date that is written after
+    its answer does. Without one, the suspension is sent again, which ends sessions again.
+
+    :returns: ``{"id", "outcome": "suspended" | "reinstated" | "unchanged" | "absent"}``.
+    """
+    if not isinstance(suspended, bool):
+        raise InvalidInput("suspended", f"must be True or False; got {suspended!r}")
+    found = await find_for_removal(client, user, protection if suspended else Protection({}), if_absent)
+    if found is None:
+        return {"id": None, "outcome": "absent"}
+    if found["isSuspended"] == suspended and (suspended_since(found) is not None or not suspended):
+        return {"id": found["id"], "outcome": "unchanged"}
+    path = path_of("/users/{}", found["id"])
+    if suspended:
+        await client.request("PATCH", f"{path}/is-suspended", body={"isSuspended": True})
+        await _write_date(client, found, stamp(datetime.now(UTC)))
+        return {"id": found["id"], "outcome": "suspended"}
+    mark = Mark.of(found)
+    ended = mark.with_(suspended_at=None, offboarded_at=None, gone_at=None)
+    if ended != mark:
+        await write_mark(client, found["id"], ended)
+    await _write_date(client, found, None)
+    await client.request("PATCH", f"{path}/is-suspended", body={"isSuspended": False})
+    return {"id": found["id"], "outcome": "reinstated"}
+
+
+def suspended_since(user: User) -> datetime | None:
+    """Since when a suspended person is suspended, as this package wrote it down; None where it did not.
+
+    Of several dates the latest counts.
+    """
+    if not user["isSuspended"]:
+        return None
+    mark = Mark.of(user)
+    own = (user.get("customData") or {}).get(SUSPENDED_AT)
+    texts = (mark.suspended_at, mark.offboarded_at, own if isinstance(own, str) else None)
+    return max((moment for text in texts if (moment := moment_of(text)) is not None), default=None)
+
+
+async def delete_user(
+    client: LogtoClient,
+    user: Any,
+    protection: Protection,
+    confirm: bool = False,
+    suspended_for: float | None = None,
+    if_absent: IfAbsent = "fail",
+) -> dict[str, Any]:
+    """Delete a person with everything that hangs on them. This cannot be undone.
+
+    :param confirm: True deletes whoever is meant.
+    :param suspended_for: days; deletes only who is suspended for that long, as this package wrote it down.
+    :returns: ``{"id", "outcome": "deleted" | "absent"}``.
+    :raises InvalidInput: before any request where neither is given; where nobody is meant, or they are protected.
+    :raises Refused: where the condition does not hold.
+    """
+    check_deletion(confirm, suspended_for)
+    found = await find_for_removal(client, user, protection, if_absent)
+    if found is None:
+        return {"id": None, "outcome": "absent"}
+    path = path_of("/users/{}", found["id"])
+    if suspended_for is not None:
+        if await end_users_may_edit(client):
+            raise Refused(
+                "end users may edit customData, so the date of a suspension proves nothing; forbid it in the account "
+                "center, or delete with confirm=True"
+            )
+        try:
+            # Read again: meanwhile somebody may have brought them back.
+            found = await client.request("GET", path)
+        except NotFound:
+            return {"id": found["id"], "outcome": "absent"}
+        _refuse_early(found, suspended_for)
+    there = await delete(client, path)
+    return {"id": found["id"], "outcome": "deleted" if there else "absent"}
+
+
+def days_of(suspended_for: Any) -> Any:
+    """A number of days, which a template gives as text; None and "" mean that it is not given."""
+    if suspended_for == "":
+        return None
+    try:
+        return float(suspended_for) if isinstance(suspended_for, str) else suspended_for
+    except ValueError:
+        raise InvalidInput("suspended_for", f"must be a number of days; got {suspended_for!r}") from None
+
+
+def check_deletion(confirm: Any, suspended_for: Any) -> None:
+    """
+    :raises InvalidInput: where a deletion is neither confirmed nor bound to a condition.
+    """
+    if not isinstance(confirm, bool):
+        raise InvalidInput("confirm", f"must be True or False; got {confirm!r}")
+    if suspended_for is None:
+        if not confirm:
+            raise InvalidInput("confirm", "deleting cannot be undone: say confirm=True, or suspended_for=30 (days)")
+    elif isinstance(suspended_for, bool) or not isinstance(suspended_for, int | float) or not suspended_for >= 0:
+        raise InvalidInput("suspended_for", f"must be a number of days; got {suspended_for!r}")
+    elif confirm:
+        raise InvalidInput("confirm", "give either confirm=True or suspended_for; one of them has no effect")
+
+
+def _refuse_early(user: User, days: float) -> None:
+    if not user["isSuspended"]:
+        raise Refused(f"the user {user['id']} is not suspended; nothing was deleted")
+    since = suspended_since(user)
+    if since is None:
+        raise Refused(
+            f"the user {user['id']} is suspended, but not by this package, so it is not known since when; delete with "
+            "confirm=True"
+        )
+    gone = (datetime.now(UTC) - since).total_seconds() / 86400
+    if gone < days:
+        raise Refused(
+            f"the user {user['id']} is suspended for {gone:.1f} days, less than {days:g}; nothing was deleted"
+        )
+
+
+async def _write_date(client: LogtoClient, user: User, date: str | None) -> None:
+    # The server merges, and cannot remove a key: null stands for none.
+    if date is not None or (user.get("customData") or {}).get(SUSPENDED_AT) is not None:
+        body = {"customData": {SUSPENDED_AT: date}}
+        await client.request("PATCH", path_of("/users/{}/custom-data", user["id"]), body=body)

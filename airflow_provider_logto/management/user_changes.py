@@ -1,0 +1,148 @@
+"""Changing a person who exists: fields, with clearing said explicitly, and nothing sent where nothing differs.
+
+Source: Logto Management API, ``PATCH /api/users/{id}`` (replaces customData and profile whole), ``/custom-data`` and
+``/profile`` (merge their top-level keys on the server, so that a concurrent change of another key survives).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.management import marks
+from airflow_provider_logto.management.references import Reference, find_user, listed
+from airflow_provider_logto.management.user_fields import FIELD, FIELDS, IDENTIFIERS, User, UserSpec, merged_profile
+
+MergeMode = Literal["merge", "deep_merge", "replace"]
+MERGE_MODES: tuple[MergeMode, ...] = get_args(MergeMode)
+
+#: Field -> the endpoint that merges it.
+_MERGED_AT = {"custom_data": "custom-data", "profile": "profile"}
+
+
+@dataclass(frozen=True)
+class UserChanges:
+    """What to change in a person. Make one with :meth:`checked`.
+
+    :param spec: the fields given.
+    :param modes: ``custom_data`` and ``profile`` -> how each is brought together with what is there.
+    :param clear: fields to empty, and keys to remove: ``custom_data.key``, ``profile.claim``.
+    """
+
+    spec: UserSpec
+    modes: Mapping[str, MergeMode]
+    clear: frozenset[str]
+
+    @classmethod
+    def checked(
+        cls, spec: UserSpec, custom_data_mode: Any = "merge", profile_mode: Any = "merge", clear: Any = ()
+    ) -> UserChanges:
+        """
+        :raises InvalidInput: for an unknown mode or field, and for a field that is given and cleared.
+        """
+        modes: dict[str, MergeMode] = {"custom_data": custom_data_mode, "profile": profile_mode}
+        for name, mode in modes.items():
+            if mode not in MERGE_MODES:
+                raise InvalidInput(f"{name}_mode", f"{mode!r} is unknown; use one of {', '.join(MERGE_MODES)}")
+        names = listed("clear_fields", clear) if clear else []
+        for at, name in enumerate(names):
+            _check_cleared(f"clear_fields[{at}]", name, spec)
+        if marks.KEY in (spec.custom_data or {}) or f"custom_data.{marks.KEY}" in names:
+            raise InvalidInput("custom_data", f"the key {marks.KEY} is this package's own; leave it out")
+        return cls(spec, modes, frozenset(names))
+
+    def wanted(self, field: str, user: User) -> Any:
+        """What one field of a user should be."""
+        current = user.get(FIELD[field].name)
+        given = self.spec.value(FIELD[field])
+        if FIELD[field].kind != "merged":
+            if field in self.clear:
+                return None
+            return current if given is None or FIELD[field].holds(current, given) else given
+        return self._wanted_object(field, dict(current or {}), given)
+
+    def _wanted_object(self, field: str, current: dict[str, Any], given: Mapping[str, Any] | None) -> dict[str, Any]:
+        if field in self.clear:
+            wanted: dict[str, Any] = {}
+        elif given is None:
+            wanted = current
+        elif self.modes[field] == "replace":
+            wanted = dict(given)
+        elif self.modes[field] == "deep_merge":
+            wanted = deep_merged(current, given)
+        else:
+            wanted = merged_profile(current, given) if field == "profile" else {**current, **given}
+        removed = {name.partition(".")[2] for name in self.clear if name.startswith(f"{field}.")}
+        kept = {marks.KEY: current[marks.KEY]} if field == "custom_data" and marks.KEY in current else {}
+        return {**{key: value for key, value in wanted.items() if key not in removed}, **kept}
+
+
+def deep_merged(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects merged at every depth; anything else, lists too, is replaced."""
+    result = dict(current)
+    for key, value in wanted.items():
+        below = result.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        result[key] = deep_merged(below, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+async def change_user(client: LogtoClient, user: Any, changes: UserChanges) -> dict[str, Any]:
+    """Bring a person's fields in line.
+
+    :param user: a reference to the person.
+    :returns: ``{"id", "outcome": "updated" | "unchanged", "changed": [fields], "username", "primaryEmail",
+        "primaryPhone"}``.
+    :raises InvalidInput: before any write: where nobody is meant, or nothing would be left to know them by.
+    :raises Ambiguous: where more than one is meant.
+    :raises Conflict: where somebody else has one of the identifiers.
+    """
+    reference = Reference.parse(user)
+    found = await find_user(client, reference)
+    if found is None:
+        raise InvalidInput("user", f"no user {reference.given} in Logto; create it first")
+    wanted = {field.argument: changes.wanted(field.argument, found) for field in FIELDS}
+    changed = [name for name, value in wanted.items() if value != _current(found, name)]
+    if changes.clear and not any(wanted[field.argument] for field in IDENTIFIERS):
+        raise InvalidInput(
+            "clear_fields", "would leave the user without username, e-mail and phone: nobody finds them then"
+        )
+    if changed:
+        await _send(client, found, {name: wanted[name] for name in changed})
+    identifiers = {field.name: wanted[field.argument] for field in IDENTIFIERS}
+    return {"id": found["id"], "outcome": "updated" if changed else "unchanged", "changed": changed, **identifiers}
+
+
+async def _send(client: LogtoClient, user: User, changed: Mapping[str, Any]) -> None:
+    path = path_of("/users/{}", user["id"])
+    whole: dict[str, Any] = {}
+    merged: dict[str, dict[str, Any]] = {}
+    for name, value in changed.items():
+        current = _current(user, name)
+        # Merging on the server cannot remove a key.
+        if name not in _MERGED_AT or set(current) - set(value):
+            whole[FIELD[name].name] = value
+        else:
+            merged[name] = {key: one for key, one in value.items() if key not in current or current[key] != one}
+    if whole:
+        await client.request("PATCH", path, body=whole)
+    for name, value in merged.items():
+        await client.request("PATCH", f"{path}/{_MERGED_AT[name]}", body={FIELD[name].name: value})
+
+
+def _current(user: User, name: str) -> Any:
+    value = user.get(FIELD[name].name)
+    return dict(value or {}) if FIELD[name].kind == "merged" else value
+
+
+def _check_cleared(field: str, name: Any, spec: UserSpec) -> None:
+    top, _, key = name.partition(".") if isinstance(name, str) else ("", "", "")
+    if top not in FIELD or (key and FIELD[top].kind != "merged") or (isinstance(name, str) and name.endswith(".")):
+        known = ", ".join(one.argument for one in FIELDS)
+        raise InvalidInput(field, f"{name!r} cannot be cleared; use {known}, custom_data.<key> or profile.<claim>")
+    given = spec.value(FIELD[top])
+    if given is not None and (not key or key in given):
+        raise InvalidInput(field, f"{name} is given a value and cleared; do one of both")

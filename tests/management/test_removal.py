@@ -1,0 +1,224 @@
+"""Suspending, bringing back and deleting people; taking them out of organizations."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_logto.exceptions import InvalidInput, LogtoError, Refused
+from airflow_provider_logto.management.marks import KEY, Mark, stamp
+from airflow_provider_logto.management.member_removal import remove_members
+from airflow_provider_logto.management.protection import Protection
+from airflow_provider_logto.management.removal import (
+    SUSPENDED_AT,
+    days_of,
+    delete_user,
+    suspend_user,
+    suspended_since,
+)
+from logto_sandbox import Sandbox
+from tests.clients import Run
+
+NOBODY = Protection({})
+NOW = datetime.now(UTC)
+
+
+def seed(sandbox: Sandbox, **fields: Any) -> str:
+    sandbox.seed({"users": [{"username": "mika", "primaryEmail": "mika@example.com", **fields}]})
+    sandbox.reset_stats()
+    return str(sandbox.state()["users"][0]["id"])
+
+
+def users(sandbox: Sandbox) -> list[dict[str, Any]]:
+    return list(sandbox.state()["users"])
+
+
+def ago(days: float) -> str:
+    return stamp(NOW - timedelta(days=days))
+
+
+def test_a_suspension_and_back(run: Run, sandbox: Sandbox) -> None:
+    mika = seed(sandbox, customData={"x": 1})
+    assert run(suspend_user, "mika", True, NOBODY) == {"id": mika, "outcome": "suspended"}
+    (user,) = users(sandbox)
+    assert user["isSuspended"]
+    assert user["customData"]["x"] == 1
+    since = suspended_since(user)
+    assert since is not None
+    assert abs(since - datetime.now(UTC)) < timedelta(minutes=1)
+    sandbox.reset_stats()
+    assert run(suspend_user, "mika", True, NOBODY)["outcome"] == "unchanged"
+    assert sandbox.stats()["writes"] == 0
+    assert run(suspend_user, "mika", False, NOBODY)["outcome"] == "reinstated"
+    (user,) = users(sandbox)
+    assert (user["isSuspended"], user["customData"][SUSPENDED_AT], suspended_since(user)) == (False, None, None)
+    assert run(suspend_user, "mika", False, NOBODY)["outcome"] == "unchanged"
+
+
+def test_a_suspension_that_failed_after_the_flag_is_sent_again(run: Run, sandbox: Sandbox) -> None:
+    mika = seed(sandbox)
+    body = {"name": "P", "type": "SPA", "oidcClientMetadata": {"redirectUris": [], "postLogoutRedirectUris": []}}
+    sandbox.seed({"applications": [body]})
+    portal = sandbox.state()["applications"][-1]["id"]
+    sandbox.sign_in(mika, portal)
+    sandbox.tenant.sign_out_failures = 100
+    with pytest.raises(LogtoError):
+        run(suspend_user, "mika", True, NOBODY)
+    assert users(sandbox)[0]["isSuspended"]
+    assert len(sandbox.state()["sessions"]) == 1
+    sandbox.tenant.sign_out_failures = 0
+    assert run(suspend_user, "mika", True, NOBODY)["outcome"] == "suspended"
+    assert sandbox.state()["sessions"] == []
+
+
+def test_a_suspension_of_ours_is_no_rosters(run: Run, sandbox: Sandbox) -> None:
+    seed(sandbox, customData=Mark("hr", "e1").custom_data())
+    run(suspend_user, "mika", True, NOBODY)
+    assert Mark.of(users(sandbox)[0]) == Mark("hr", "e1")
+
+
+def test_bringing_back_ends_the_dates_of_a_roster_too(run: Run, sandbox: Sandbox) -> None:
+    seed(sandbox, isSuspended=True, customData=Mark("hr", "e1", ago(5), ago(4)).custom_data())
+    run(suspend_user, "mika", False, NOBODY)
+    assert Mark.of(users(sandbox)[0]) == Mark("hr", "e1")
+
+
+def test_nobody_meant(run: Run, sandbox: Sandbox) -> None:
+    for function, arguments in ((suspend_user, (True, NOBODY)), (delete_user, (NOBODY, True))):
+        with pytest.raises(InvalidInput, match="no user nobody"):
+            run(function, "nobody", *arguments)
+        assert run(function, "nobody", *arguments, if_absent="skip") == {"id": None, "outcome": "absent"}
+        with pytest.raises(InvalidInput, match=r"^if_absent"):
+            run(function, "nobody", *arguments, if_absent="ignore")
+    assert sandbox.stats()["writes"] == 0
+
+
+@pytest.mark.parametrize("entry", ["mika@example.com", "mika", "*@example.com", {"role": "manager"}])
+def test_the_protected_are_left_alone(run: Run, sandbox: Sandbox, entry: Any) -> None:
+    seed(sandbox, roles=["manager"], isSuspended=True, customData={SUSPENDED_AT: ago(90)})
+    protection = Protection.checked([entry])
+    for function, arguments in (
+        (suspend_user, (True, protection)),
+        (delete_user, (protection, True)),
+        (delete_user, (protection, False, 30)),
+    ):
+        with pytest.raises(InvalidInput, match="protected by"):
+            run(function, "mika", *arguments)
+    assert sandbox.stats()["writes"] == 0
+    # Whoever is protected may still be brought back.
+    assert run(suspend_user, "mika", False, protection)["outcome"] == "reinstated"
+
+
+def test_a_deletion_is_confirmed_or_bound_to_a_condition(run: Run, sandbox: Sandbox) -> None:
+    seed(sandbox)
+    for confirm, days in ((False, None), (True, 30), ("yes", None), (False, -1), (False, True), (False, float("nan"))):
+        with pytest.raises(InvalidInput, match=r"^(confirm|suspended_for)"):
+            run(delete_user, "mika", NOBODY, confirm, days)
+    assert sandbox.stats()["requests"] == 0
+    assert run(delete_user, "mika", NOBODY, True)["outcome"] == "deleted"
+    assert users(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"customData": {SUSPENDED_AT: ago(90)}}, "not suspended"),
+        ({"isSuspended": True}, "not known since when"),
+        ({"isSuspended": True, "customData": {SUSPENDED_AT: "long ago"}}, "not known since when"),
+        ({"isSuspended": True, "customData": {SUSPENDED_AT: ago(29.9)}}, "29.9 days, less than 30"),
+        # Of several dates the latest counts.
+        ({"isSuspended": True, "customData": {SUSPENDED_AT: ago(90), KEY: {"suspendedAt": ago(3)}}}, "3.0 days"),
+        ({"isSuspended": True, "customData": {KEY: {"suspendedAt": ago(90), "offboardedAt": ago(2)}}}, "2.0 days"),
+    ],
+)
+def test_too_early(run: Run, sandbox: Sandbox, fields: Any, reason: str) -> None:
+    seed(sandbox, **fields)
+    with pytest.raises(Refused, match=reason):
+        run(delete_user, "mika", NOBODY, suspended_for=30)
+    assert len(users(sandbox)) == 1
+
+
+@pytest.mark.parametrize(
+    "data", [{SUSPENDED_AT: ago(30.1)}, {KEY: {"suspendedAt": ago(31)}}, {KEY: {"offboardedAt": ago(40)}}]
+)
+def test_due(run: Run, sandbox: Sandbox, data: Any) -> None:
+    mika = seed(sandbox, isSuspended=True, customData=data)
+    assert run(delete_user, "mika", NOBODY, suspended_for=30) == {"id": mika, "outcome": "deleted"}
+    assert users(sandbox) == []
+
+
+def test_a_date_that_end_users_can_write_proves_nothing(run: Run, sandbox: Sandbox) -> None:
+    seed(sandbox, isSuspended=True, customData={SUSPENDED_AT: ago(90)})
+
+    async def open_it(client: Any) -> None:
+        body = {"enabled": True, "fields": {"customData": "Edit"}}
+        await client.request("PATCH", "/account-center", body=body)
+
+    run(open_it)
+    with pytest.raises(Refused, match="account center"):
+        run(delete_user, "mika", NOBODY, suspended_for=30)
+
+
+def test_brought_back_in_the_last_moment(run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    mika = seed(sandbox, isSuspended=True, customData={SUSPENDED_AT: ago(90)})
+
+    async def meanwhile(client: Any) -> bool:
+        await client.request("PATCH", f"/users/{mika}/is-suspended", body={"isSuspended": False})
+        return False
+
+    monkeypatch.setattr("airflow_provider_logto.management.removal.end_users_may_edit", meanwhile)
+    with pytest.raises(Refused, match="not suspended"):
+        run(delete_user, "mika", NOBODY, suspended_for=30)
+    assert len(users(sandbox)) == 1
+
+
+def test_a_lost_answer_is_no_failure(run: Run, sandbox: Sandbox) -> None:
+    seed(sandbox)
+    sandbox.add_fault(kind="lost_answer", method="DELETE", path="/api/users/{id}")
+    assert run(delete_user, "mika", NOBODY, True)["outcome"] == "deleted"
+
+
+def test_days_as_templates_give_them() -> None:
+    assert [days_of(value) for value in (None, "", "30", 30, "1.5")] == [None, None, 30, 30, 1.5]
+    with pytest.raises(InvalidInput, match="suspended_for"):
+        days_of("a month")
+
+
+def test_members_leave_and_the_others_stay(run: Run, sandbox: Sandbox) -> None:
+    names = ["u1", "u2", "u3", "u4"]
+    sandbox.seed(
+        {
+            "users": [{"username": name} for name in names],
+            "organizations": [{"name": "Acme", "members": [{"user": name, "roles": ["member"]} for name in names[:3]]}],
+        }
+    )
+    ids = {user["username"]: user["id"] for user in users(sandbox)}
+    result = run(remove_members, "Acme", ["u1", {"username": "u2"}, "u4", "nobody", "u1"], NOBODY)
+    assert result["removed"] == [ids["u1"], ids["u2"]]
+    assert (result["absent"], result["unknown"]) == ([ids["u4"]], ["nobody"])
+    relations = sandbox.state()["relations"]
+    assert [user for _, user in relations["organization_users"]] == [ids["u3"]]
+    again = run(remove_members, {"id": result["id"]}, ["u1", "u2"], NOBODY)
+    assert (again["removed"], len(again["absent"])) == ([], 2)
+    with pytest.raises(InvalidInput, match="protected by"):
+        run(remove_members, "Acme", ["u3"], Protection.checked(["u3"]))
+    with pytest.raises(InvalidInput, match="organization"):
+        run(remove_members, "Other", ["u3"], NOBODY)
+    assert len(sandbox.state()["relations"]["organization_users"]) == 1
+
+
+def test_one_failure_does_not_keep_the_others_in(run: Run, sandbox: Sandbox) -> None:
+    names = [f"u{at}" for at in range(5)]
+    sandbox.seed(
+        {"users": [{"username": name} for name in names], "organizations": [{"name": "Acme", "members": names}]}
+    )
+    user = users(sandbox)[2]["id"]
+    organization = sandbox.state()["organizations"][0]["id"]
+    path = f"/api/organizations/{organization}/users/{user}"
+    sandbox.add_fault(kind="error", status=403, method="DELETE", path=path)
+    with pytest.raises(LogtoError):
+        run(remove_members, "Acme", names, NOBODY)
+    assert [one for _, one in sandbox.state()["relations"]["organization_users"]] == [user]
+    assert run(remove_members, "Acme", names, NOBODY)["removed"] == [user]
