@@ -117,6 +117,8 @@ class App:
             if call.page is not None:
                 headers = page_headers(call.origin, call.path.removeprefix("/api"), call.query, call.page, result)
             result = result.rows
+        if self.tenant.unreadable:
+            _refuse_unreadable(result, self.tenant.unreadable)
         return self._json(HTTPStatus.NO_CONTENT if result is None else route.status, result, request, headers)
 
     def _json(self, status: int, body: Any, request: Request, headers: Sequence[tuple[str, str]] = ()) -> Response:
@@ -140,6 +142,20 @@ class App:
             _log.exception("%s %s failed", request.method, path)
         bare = error if isinstance(error, BareError) else BareError()
         return json_response(bare.status, to_json(bare.body()), request)
+
+
+def _refuse_unreadable(value: Any, unreadable: set[str]) -> None:
+    """What an answer shows of a user is checked once more, and more strictly than when it was written.
+
+    :raises BareError: for a list or object that shows the name or avatar of such a user
+    """
+    if isinstance(value, dict):
+        if value.get("id") in unreadable and "name" in value:
+            raise BareError
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            _refuse_unreadable(item, unreadable)
 
 
 def collapsed(query: Sequence[tuple[str, str]]) -> dict[str, Any]:

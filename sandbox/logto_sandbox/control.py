@@ -6,6 +6,7 @@ import ipaddress
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -91,8 +92,8 @@ class Control:
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
-        if not _is_loopback(request):
-            return _error(403, "the control plane answers this machine only")
+        if refusal := _refusal(request):
+            return _error(403, f"the control plane answers this machine only: {refusal}")
         name = request.url.path.removeprefix(PREFIX).rstrip("/")
         allowed = sorted(method for method, known in ACTIONS if known == name)
         if not allowed:
@@ -117,9 +118,39 @@ def _error(status: int, message: str, headers: dict[str, str] | None = None) -> 
     return JSONResponse({"error": message}, status, headers)
 
 
-def _is_loopback(request: Request) -> bool:
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+
+
+def _refusal(request: Request) -> str | None:
+    """Why a request may not come from this machine's user; None when it may.
+
+    A page in a browser here can send requests too: its name resolved to this machine (``Host``), or it sends across
+    origins (``Origin``). Behind a proxy on this machine everybody seems to be local.
+    """
+    if request.client is None or not _is_loopback(request.client.host):
+        return "not from a loopback address"
+    if any(name in request.headers for name in _FORWARDED):
+        return "it came through a proxy"
+    host = request.headers.get("host", "")
+    if not _is_loopback(_name(host)):
+        return f"{host!r} as Host"
+    origin = request.headers.get("origin")
+    if origin is not None and origin != f"{request.url.scheme}://{host}":
+        return f"{origin!r} as Origin"
+    return None
+
+
+def _name(host: str) -> str:
+    """A Host header without its port, "" where it is none."""
     try:
-        return request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 

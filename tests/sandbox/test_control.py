@@ -127,10 +127,49 @@ def test_the_control_plane_answers_this_machine_only(client: str, status: int) -
 
     async def ask() -> list[int]:
         transport = httpx.ASGITransport(app, client=(client, 1))
-        async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             return [(await http.get(path)).status_code for path in ("/sandbox/stats", "/api/status")]
 
     assert asyncio.run(ask()) == [status, 204]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "localhost:{port}"}, 204),
+        ({"Host": "[::1]:{port}"}, 204),
+        ({"Host": "127.0.0.2"}, 204),
+        ({"Origin": "http://127.0.0.1:{port}"}, 204),
+        ({"Host": "attacker.example"}, 403),
+        ({"Host": "localhost.attacker.example:{port}"}, 403),
+        ({"Host": "[bad"}, 403),
+        ({"Host": ""}, 403),
+        ({"Origin": "https://attacker.example"}, 403),
+        ({"Origin": "http://localhost:8080"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"X-Forwarded-For": "127.0.0.1"}, 403),
+        ({"Forwarded": "for=127.0.0.1"}, 403),
+        ({"X-Real-IP": "127.0.0.1"}, 403),
+    ],
+)
+def test_no_page_and_no_proxy_reaches_the_control_plane(
+    logto_sandbox: Sandbox, headers: dict[str, str], status: int
+) -> None:
+    filled = {name: value.format(port=logto_sandbox.port) for name, value in headers.items()}
+    assert httpx.post(f"{logto_sandbox.url}/sandbox/reset", headers=filled).status_code == status
+
+
+def test_forwarded_headers_do_not_change_whom_a_request_is_from(
+    logto_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    with Sandbox() as sandbox:
+        forged = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+        form = {"grant_type": "client_credentials", "resource": sandbox.resource}
+        answer = httpx.post(f"{sandbox.url}/oidc/token", data=form, auth=(sandbox.app_id, "wrong"), headers=forged)
+        assert answer.status_code == 401
+        (row,) = sandbox.state()["logs"]
+        assert row["payload"]["ip"] == "127.0.0.1"
 
 
 @pytest.mark.logto_sandbox(seed=SEED)

@@ -119,8 +119,8 @@ def _wants_hash(call: Call) -> bool:
 
 
 def with_hash(tenant: Tenant, row: Row) -> Row:
-    """A user with ``passwordDigest`` and ``passwordAlgorithm`` when it has a password."""
-    return row | tenant.passwords.get(row["id"], {})
+    """A user with ``passwordDigest`` and ``passwordAlgorithm``, null where there is no password."""
+    return row | {"passwordDigest": None, "passwordAlgorithm": None} | tenant.passwords.get(row["id"], {})
 
 
 @routes.post(body=CREATE)
@@ -153,7 +153,7 @@ def _password(body: Row) -> dict[str, str] | None:
     if digest and not algorithm:
         raise ApiError(400, "user.password_algorithm_required", "A digest needs its algorithm.")
     if algorithm == "Legacy":
-        passwords.check_legacy(digest)
+        passwords.parse_legacy(digest)
     if password:
         return passwords.hashed(password)
     return {"passwordDigest": digest, "passwordAlgorithm": algorithm} if digest else None
@@ -258,6 +258,8 @@ def verify_password(call: Call) -> Reply:
     kept = call.tenant.passwords.get(row["id"])
     if kept is None or not passwords.matches(kept, call.body["password"]):
         raise ApiError(422, "session.invalid_credentials")
+    if kept["passwordAlgorithm"] != "Argon2i":
+        call.tenant.passwords[row["id"]] = passwords.hashed(call.body["password"])
     return NO_CONTENT
 
 

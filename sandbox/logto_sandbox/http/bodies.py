@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import zlib
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -13,6 +15,7 @@ from logto_sandbox.errors import BareError, MalformedJsonError, PlainNotFoundErr
 
 JSON_LIMIT = 1024 * 1024
 FORM_LIMIT = 56 * 1024
+_WHOLE_BELOW = 1e21
 
 
 def parse_body(raw: bytes, headers: Mapping[str, str]) -> Any:
@@ -54,9 +57,20 @@ def _parse_json(text: str) -> Any:
     if text.lstrip()[0] not in "[{":
         raise MalformedJsonError("only objects and arrays are taken as JSON")
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_int=_number, parse_float=_number)
     except (ValueError, RecursionError) as error:
         raise MalformedJsonError(f"the body is no JSON: {error}") from error
+
+
+def _number(text: str) -> float | int | None:
+    """A number as JavaScript keeps it: a double, so integers beyond 2^53 are rounded, and infinity becomes null."""
+    number = float(text)
+    if math.isinf(number):
+        return None
+    if abs(number) < _WHOLE_BELOW and number.is_integer():
+        # Written with the fewest digits that mean this double, and zeros.
+        return int(number) if abs(number) <= 2**53 else int(Decimal(repr(number)))
+    return number
 
 
 def _refuse_constant(name: str) -> None:

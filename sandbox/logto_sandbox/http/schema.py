@@ -94,7 +94,8 @@ class Number(Schema):
 
 
 class Text(Schema):
-    """A string; ``least`` and ``most`` bound its length; ``column`` is the width the database enforces.
+    """A string; ``least`` and ``most`` bound its length in UTF-16 units; ``column`` is the width the database
+    enforces, in characters.
 
     Of ``kind`` ``url`` (or ``custom``, the same told in another way) it is a URL.
     """
@@ -119,7 +120,7 @@ class Text(Schema):
     def inside(self, value: str, path: Path, issues: list[Issue]) -> Any:
         if self.empty and value == "":
             return value
-        _bounds("string", len(value), self.least, self.most, path, issues)
+        _bounds("string", utf16_length(value), self.least, self.most, path, issues)
         good = self.pattern.search(value) if self.pattern else self.kind == "regex" or _is_url(value)
         if not good:
             issues.append({**self._issue(), "path": list(path)})
@@ -133,6 +134,11 @@ class Text(Schema):
             return {"code": "custom", "message": "Invalid input"}
         message = "Invalid" if self.kind == "regex" else f"Invalid {self.kind}"
         return {"validation": self.kind, "code": "invalid_string", "message": message}
+
+
+def utf16_length(text: str) -> int:
+    """The length of a text as JavaScript counts it: characters beyond the basic plane count twice."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _is_url(value: str) -> bool:

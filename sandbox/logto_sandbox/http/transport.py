@@ -53,7 +53,16 @@ async def serve(app: Any, listener: socket.socket, stop: asyncio.Event) -> None:
 
     uvicorn's own server is not used: it handles signals and waits in steps of 100 ms, too slow for one server a test.
     """
-    config = Config(app, lifespan="off", log_config=None, access_log=False, ws="none", timeout_keep_alive=5)
+    # No header changes whom a request is from.
+    config = Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        ws="none",
+        timeout_keep_alive=5,
+        proxy_headers=False,
+    )
     config.load()
     state = ServerState()
 

@@ -33,6 +33,8 @@ TABLES = (
     "connectors",
     "sso_connectors",
 )
+# Columns whose width is checked in characters when a row is written, and in UTF-16 units when it is read.
+READ_WIDTHS = {"name": 128, "primaryEmail": 128, "avatar": 2048}
 # Objects of which a tenant has one.
 DOCUMENTS = ("account_center", "sign_in_experience")
 # table -> rows of other tables that go with it: (table, column)
@@ -63,7 +65,7 @@ class State:
     Attributes: ``tables`` and ``relations`` by name, ``documents`` (see :data:`DOCUMENTS`), ``logs``, ``messages``
     (what would have been sent), ``codes`` (verification codes by recipient), and what the API does not show of a
     user: ``passwords`` (``passwordDigest``, ``passwordAlgorithm``) and ``private`` (``mfaVerifications``,
-    ``logtoConfig``), by the user's id.
+    ``logtoConfig``), by the user's id. ``unreadable`` holds the ids of users that no answer can show.
     """
 
     def __init__(self) -> None:
@@ -79,6 +81,7 @@ class State:
         self.messages: list[dict[str, Any]] = []
         self.codes: dict[str, str] = {}
         self.logs = LogStore(TENANT_ID)
+        self.unreadable: set[str] = set()
         self._identifiers: dict[tuple[str, str], dict[str, None]] = {}
 
     def rows_of(self, table: str, column: str, value: str) -> list[Row]:
@@ -143,7 +146,10 @@ class State:
             self.logs.append_row(row)
 
     def index_user(self, row: Row, *, remove: bool = False) -> None:
-        """Keeps the identifiers of a user findable without a scan."""
+        """Keeps the identifiers of a user findable without a scan, and in mind whether the row can be read back."""
+        self.unreadable.discard(row["id"])
+        if not remove and any(row[field] and _units(row[field]) > width for field, width in READ_WIDTHS.items()):
+            self.unreadable.add(row["id"])
         for field in IDENTIFIERS:
             if row[field] is None:
                 continue
@@ -159,3 +165,7 @@ class State:
             row = self.tables["users"].get(value.lower())
             return [row] if row else []
         return [self.tables["users"][user_id] for user_id in self._identifiers.get((field, value.lower()), ())]
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2

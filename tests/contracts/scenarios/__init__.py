@@ -19,6 +19,8 @@ SCENARIOS = {
     "resources": people.RESOURCES,
     "hooks": people.HOOKS,
     "guards": people.GUARDS,
+    "digests": people.DIGESTS,
+    "unreadable": people.UNREADABLE,
     "template": organizations.TEMPLATE,
     "organizations": organizations.ORGANIZATIONS,
     "machines": organizations.MACHINES,

@@ -165,3 +165,79 @@ GUARDS = [
     Step("GET /oidc/nothing", auth="none"),
     Step("GET /api/users", auth="Bearer eyJhbGciOiJub25lIn0.e30."),
 ]
+
+_EMOJI = "\U0001f600"
+_DIGESTS = {
+    "md5": ("5F4DCC3B5AA765D61D8327DEB882CF99", "MD5"),
+    "bcrypt": ("garbage", "Bcrypt"),
+    "argon": ("garbage", "Argon2i"),
+    "numbers": ('["pbkdf2", ["salt", 1000, 32, "sha256", "@"], "00"]', "Legacy"),
+    "nobody": ('["sha256", ["salt"], "00"]', "Legacy"),
+    "salted": ('["md5", ["salt", "@"], "67a1e09bb1f83f5007dc119c14d663aa"]', "Legacy"),
+    "derived": (
+        '["pbkdf2", ["hex:73616c74", "1000", "32", "sha256", "@"], '
+        '"632c2812e46d4604102ba7618e9d6d7d2f8128f6266b4a03264d2a0460b7dcb3"]',
+        "Legacy",
+    ),
+    "odd": ('["pbkdf2", ["hex:7", "1000", "32", "sha256", "@"], "00"]', "Legacy"),
+}
+
+
+def _digest(alias: str) -> list[Step]:
+    digest, algorithm = _DIGESTS[alias]
+    body = {"username": f"<run>_{alias}", "passwordDigest": digest, "passwordAlgorithm": algorithm}
+    if alias in ("numbers", "nobody", "odd"):
+        return [Step("POST /api/users", body)]
+    return [
+        Step("POST /api/users", body, keep={alias: "id"}),
+        Step(f"POST /api/users/<{alias}>/password/verify", {"password": "password"}),
+        Step(f"GET /api/users/<{alias}>?includePasswordHash=true"),
+        Step(f"DELETE /api/users/<{alias}>"),
+    ]
+
+
+DIGESTS = [step for alias in _DIGESTS for step in _digest(alias)]
+
+# One row too long, by another count than the database's, and no list that holds it can be read.
+UNREADABLE = [
+    user("ann", password="password"),
+    made("roles", "reader", description="reads"),
+    made("organizations", "acme"),
+    Step("POST /api/users/<ann>/roles", {"roleIds": ["<reader>"]}),
+    Step("POST /api/organizations/<acme>/users", {"userIds": ["<ann>"]}),
+    Step("PATCH /api/users/<ann>", {"name": _EMOJI * 64}),
+    Step("PATCH /api/users/<ann>", {"name": _EMOJI * 65}),
+    Step("GET /api/users/<ann>"),
+    Step("GET /api/users?search.id=<ann>&mode.id=exact"),
+    Step("GET /api/users?search.username=<run>_bob"),
+    Step("GET /api/roles/<reader>/users"),
+    Step("GET /api/roles?search.name=<run>%25"),
+    Step("GET /api/organizations/<acme>/users"),
+    Step("GET /api/organizations?q=<run>&showFeatured=1"),
+    Step("GET /api/organizations?q=<run>"),
+    Step("GET /api/users/<ann>/roles"),
+    Step("GET /api/users/<ann>/custom-data"),
+    Step("PATCH /api/users/<ann>/custom-data", {"customData": {"a": 1}}),
+    Step("PATCH /api/users/<ann>/profile", {"profile": {"givenName": "Ann"}}),
+    Step("PATCH /api/users/<ann>/is-suspended", {"isSuspended": True}),
+    Step("GET /api/users/<ann>/has-password"),
+    Step("GET /api/users/<ann>/all-identities"),
+    Step("POST /api/users/<ann>/password/verify", {"password": "password"}),
+    Step("PATCH /api/users/<ann>", {"name": "Ann"}),
+    Step("GET /api/users/<ann>"),
+    Step("PATCH /api/users/<ann>", {"avatar": f"https://example.com/{_EMOJI * 1020}"}),
+    Step("PATCH /api/users/<ann>", {"avatar": ""}),
+    Step("PATCH /api/users/<ann>", {"primaryEmail": f"{_EMOJI * 65}@<run>.example"}),
+    Step("PATCH /api/users/<ann>", {"primaryEmail": ""}),
+    Step("PATCH /api/users/<ann>", {"name": "a" * 129}),
+    Step("PATCH /api/users/<ann>/custom-data", {"customData": {"a\x00": 1}}),
+    Step("PATCH /api/users/<ann>/custom-data", {"customData": {"a": [{"b": "\x00"}]}}),
+    Step(
+        "PATCH /api/users/<ann>/custom-data",
+        raw='{"customData": {"big": 12345678901234567890, "odd": 9007199254740993, "whole": 1.0, "endless": 1e400}}',
+        headers={"Content-Type": "application/json"},
+    ),
+    Step("POST /api/roles", {"name": _EMOJI * 65, "description": "x"}),
+    Step("POST /api/organizations", {"name": _EMOJI * 65}),
+    *gone("users/<ann>", "roles/<reader>", "organizations/<acme>"),
+]
