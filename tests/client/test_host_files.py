@@ -191,6 +191,27 @@ def test_other_places_that_are_refused(tmp_path: Path, monkeypatch: pytest.Monke
         prepare_directory(tmp_path / "target")
 
 
+def test_a_file_with_a_second_link_is_not_used(directory: Path) -> None:
+    """Another user could keep a link to it, or have made it lead here."""
+    token = Token("t", time.time(), time.time() + 3600)
+
+    async def use() -> None:
+        cache = HostTokenCache(directory, Vault("s"))
+        await cache.put("k", token)
+        assert await cache.get("k") == token
+        os.link(directory / Vault("s").name("k"), directory / "second")
+        assert await cache.get("k") is None
+        (directory / "second").unlink()
+        assert await cache.get("k") == token
+        cell = FileCell(directory / "s")
+        await cell.update(lambda kept, now: (Schedule(), None))
+        os.link(directory / "s", directory / "third")
+        with pytest.raises(SharedStateUnavailable, match="not this user's own file"):
+            await cell.update(lambda kept, now: (Schedule(), None))
+
+    asyncio.run(use())
+
+
 # -- many processes
 
 
@@ -298,11 +319,11 @@ def test_neither_a_restart_nor_a_clock_that_jumped_stalls_the_fleet(directory: P
         return made
 
     async def seen(now: float, boot: int) -> float:
-        return await cell(now, boot).update(lambda kept, now: (None, kept.held_until))
+        return await cell(now, boot).update(lambda kept, now: (None, schedule.sane(kept, now).held_until))
 
     async def use() -> None:
-        await cell(50_000.0, 1).update(lambda kept, now: (schedule.cut(kept, now, 100.0), None))
-        assert await seen(50_050.0, 1) == 50_100.0
+        await cell(50_000.0, 1).update(lambda kept, now: (schedule.cut(kept, now, 55.0), None))
+        assert await seen(50_050.0, 1) == 50_055.0
         assert await seen(50_050.0, 2) == Schedule().held_until  # after a restart
         assert await seen(20.0, 1) == Schedule().held_until  # where no boot id tells of it
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
 import shutil
 import socket
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from airflow_provider_logto.client.auth.token_cache import Token
 from airflow_provider_logto.client.sharing import schedule
 from airflow_provider_logto.client.sharing.encryption import Vault
+from airflow_provider_logto.client.sharing.factory import schedule_name
 from airflow_provider_logto.client.sharing.redis_server import RedisPacer, RedisServer, RedisStore, RedisTokenCache
 from airflow_provider_logto.client.sharing.schedule import Schedule
 from airflow_provider_logto.exceptions import SharedStateUnavailable
@@ -142,30 +144,58 @@ def test_the_script_computes_what_python_computes(
     server: RedisServer, prefix: str, actions: list[tuple[str, float, float | None]], step: float
 ) -> None:
     async def use(store: RedisStore) -> None:
-        pacer = RedisPacer(store, uuid.uuid4().hex, 200, 1.0)
+        pacer = RedisPacer(store, uuid.uuid4().hex, schedule.WINDOW / (step * schedule.UTILISATION), 1.0)
         plan, now = Schedule(), 1000.0
         for action, pause, number in actions:
             now += pause
+            plan = schedule.sane(plan, now, step)
             if action == "place":
                 patience = 900.0 if number is None else number
                 taken, expected = schedule.place(plan, now, step, patience)
                 plan = taken or plan
-                answer, epoch = await pacer.run("place", step, patience, now)
+                answer, epoch = await pacer.run("place", patience, now)
             elif action == "cut":
                 plan, expected = schedule.cut(plan, now, number), 0.0
-                answer, epoch = await pacer.run("cut", "" if number is None else number, "", now)
+                answer, epoch = await pacer.run("cut", number, now)
             elif action == "withdraw":
                 spent, granted = schedule.withdraw(plan, now)
                 plan, expected = spent or plan, float(granted)
-                answer, epoch = await pacer.run("withdraw", "", "", now)
+                answer, epoch = await pacer.run("withdraw", now=now)
             else:
                 plan, full = schedule.deposit(plan, now)
                 expected = float(full)
-                answer, epoch = await pacer.run("deposit", "", "", now)
+                answer, epoch = await pacer.run("deposit", now=now)
             assert answer == pytest.approx(expected, abs=1e-6)
             assert epoch == plan.epoch
 
     with_store(server, prefix, use)
+
+
+def test_a_poisoned_schedule_stalls_nobody_longer_than_a_minute(server: RedisServer, prefix: str) -> None:
+    async def use(store: RedisStore) -> None:
+        pacer = RedisPacer(store, "t", 200, 1.0)
+        poison = {"arrival": 1059.9, "held_until": 1059.9, "strikes": 16, "ceiling": 1e-9, "cut_at": 1001, "epoch": 1}
+        await store.ask(
+            lambda redis: redis.hset(f"{prefix}schedule:t", mapping={**poison, "credit": 0, "credit_at": 1001})
+        )
+        delay, _ = await pacer.run("place", 1000.0, now=1000.0)
+        assert 55 < delay <= 60
+        for field, value in (("arrival", 1061), ("held_until", 1061), ("strikes", 1e300), ("epoch", 1e300)):
+            await store.ask(lambda redis, f=field, v=value: redis.hset(f"{prefix}schedule:t", mapping={**poison, f: v}))
+            assert (await pacer.run("place", 1000.0, now=1000.0))[0] == 0.0
+
+    with_store(server, prefix, use)
+
+
+def test_the_name_of_a_schedule_does_not_tell_the_tenant() -> None:
+    name = schedule_name("https://acme.logto.app", "pw")
+    assert name == schedule_name("https://acme.logto.app", "pw")
+    assert (
+        len({name, schedule_name("https://acme.logto.app", "other"), schedule_name("https://b.logto.app", "pw")}) == 3
+    )
+    plain = "https://acme.logto.app"
+    for digest in (hashlib.sha256, hashlib.sha512, hashlib.md5, hashlib.sha1):
+        assert not digest(plain.encode()).hexdigest().startswith(name[:16])
 
 
 @pytest.mark.parametrize("value", ["garbage", "nan", "1e300", "-inf"])

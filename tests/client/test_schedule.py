@@ -102,12 +102,13 @@ def test_holds_grow_while_429s_follow_each_other_and_shrink_after() -> None:
 
 def test_nobody_leaves_before_the_server_said() -> None:
     plan = schedule.cut(Schedule(), 100.0, 30.0)
+    assert plan.held_until == 130.0
     for moment in (100.0, 110.0, 129.9):
         taken, delay = schedule.place(plan, moment, 0.05, math.inf)
         assert moment + delay >= 130.0
         assert taken is not None
-    longer = schedule.cut(plan, 101.0, 60.0)
-    assert longer.held_until == 161.0
+    longer = schedule.cut(plan, 101.0, 45.0)
+    assert longer.held_until == 146.0
     assert longer.epoch == plan.epoch + 1  # whoever waits for 130 must look again
     assert schedule.cut(plan, 101.0, 10.0) == plan
 
@@ -139,15 +140,53 @@ def test_no_window_holds_more_than_rate_and_burst(pauses: list[float]) -> None:
     TIMES,
 )
 def test_one_bad_record_stalls_nobody(plan: Schedule, now: float) -> None:
-    healed = schedule.sane(plan, now)
+    healed = schedule.sane(plan, now, 0.05)
     _, delay = schedule.place(healed, now, 0.05, math.inf)
-    assert 0 <= delay <= schedule.HORIZON
+    assert 0 <= delay <= 60.0
     assert all(math.isfinite(value) for value in astuple(healed))
+    for retry_after in (None, 1e300):
+        assert schedule.cut(healed, now, retry_after).held_until <= now + 60.0
 
 
-@pytest.mark.parametrize("field", ["arrival", "held_until", "cut_at", "credit_at"])
-def test_times_too_far_ahead_are_damage(field: str) -> None:
-    assert schedule.sane(replace(Schedule(), **{field: 5000.0}), 100.0) == Schedule()
+@pytest.mark.parametrize(
+    ("field", "possible", "damage"),
+    [
+        ("arrival", 160.0, 160.1),
+        ("held_until", 160.0, 160.1),
+        ("cut_at", 101.0, 101.1),
+        ("credit_at", 101.0, 101.1),
+        ("ceiling", 1.0, 1.1),
+        ("ceiling", 0.01, 0.0),
+        ("strikes", 16.0, 17.0),
+        ("strikes", 0.0, -1.0),
+        ("epoch", 2.0**52, 2.0**53),
+        ("epoch", 0.0, -1.0),
+        ("credit", 50.0, 50.1),
+        ("credit", 0.0, -0.1),
+    ],
+)
+def test_what_cannot_be_is_damage(field: str, possible: float, damage: float) -> None:
+    fine = replace(Schedule(), **{field: possible})
+    assert schedule.sane(fine, 100.0) == fine
+    assert schedule.sane(replace(Schedule(), **{field: damage}), 100.0) == Schedule()
+
+
+def test_places_of_a_very_low_rate_are_no_damage() -> None:
+    """One request in 10 s, at a twentieth of the rate: two places lie more than a minute apart."""
+    step = schedule.interval(1, 1.0)
+    plan = replace(Schedule(), ceiling=schedule.FLOOR, cut_at=100.0)
+    for _ in range(schedule.BURST):
+        plan = schedule.place(plan, 100.0, step, schedule.QUEUE)[0] or plan
+    assert plan.arrival > 160.0
+    assert schedule.sane(plan, 100.0, step) == plan
+
+
+@given(st.integers(1, 400), st.integers(1, 2000))
+def test_a_full_queue_is_never_taken_for_damage(limit: int, askers: int) -> None:
+    plan, step = Schedule(), schedule.interval(limit, 1.0)
+    for _ in range(askers):
+        plan = schedule.place(plan, 100.0, step, schedule.QUEUE)[0] or plan
+        assert schedule.sane(plan, 100.0, step) == plan
 
 
 def test_retries_are_spent_earned_and_refilled() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -49,7 +50,7 @@ def token_cache_and_pacer(
         store = RedisStore(mode)
         return (
             FallbackTokenCache(RedisTokenCache(store, vault), PROCESS_TOKENS),
-            FallbackPacer(RedisPacer(store, tenant, rate_limit, share), alone),
+            FallbackPacer(RedisPacer(store, schedule_name(endpoint.base_url, mode.password), rate_limit, share), alone),
         )
     directory = _first_safe(directories) if mode == "host" else None
     if directory is None:
@@ -61,6 +62,17 @@ def token_cache_and_pacer(
             alone,
         ),
     )
+
+
+@lru_cache(maxsize=64)
+def schedule_name(base_url: str, password: str | None) -> str:
+    """Names a tenant's schedule in Redis, for everybody who has the same Redis password.
+
+    Slow to compute on purpose (tens of milliseconds, once a process), so that whoever sees the keys can neither read
+    the tenant's address from them nor try all that there may be; without a password a single guess can be checked.
+    """
+    salt = (password or "").encode()
+    return hashlib.scrypt(base_url.encode(), salt=salt, n=2**14, r=8, p=1, dklen=16).hex()
 
 
 async def check_mode(mode: Mode, directories: Sequence[Path] = ()) -> None:

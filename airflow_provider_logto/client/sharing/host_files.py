@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from airflow_provider_logto.client.auth.token_cache import LOCK_PATIENCE, Token, poll
 from airflow_provider_logto.client.sharing.encryption import Vault
-from airflow_provider_logto.client.sharing.schedule import Schedule, sane
+from airflow_provider_logto.client.sharing.schedule import Schedule
 from airflow_provider_logto.exceptions import SharedStateUnavailable
 
 T = TypeVar("T")
@@ -129,7 +129,7 @@ class FileCell:
                 raise SharedStateUnavailable(f"{self._path} stays locked")
             with _unavailable():
                 now = self._clock()
-                changed, result = change(sane(self._decode(os.pread(handle, 256, 0)), now), now)
+                changed, result = change(self._decode(os.pread(handle, 256, 0)), now)
                 if changed is not None:
                     os.pwrite(handle, self._encode(changed), 0)
                 return result
@@ -183,7 +183,9 @@ def _read_private(path: Path) -> bytes | None:
 
 def _is_private(handle: int) -> bool:
     status = os.fstat(handle)
-    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
+    # A second link may lead here from a place that others control; none at all means that it was just replaced.
+    own = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink <= 1
+    return own and not status.st_mode & 0o077
 
 
 def _boot_id() -> bytes:

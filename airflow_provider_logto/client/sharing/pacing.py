@@ -2,13 +2,14 @@
 
 Counting ("200, then wait") trips sliding and fixed windows alike; an even pace with a burst of two passes every kind of
 limiter. One schedule is shared by everything that talks to the same tenant: within the process here, within the host
-through a file (``host_files``), between hosts through Redis (``redis_state``).
+through a file (``host_files``), between hosts through Redis (``redis_server``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import random
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -112,16 +113,16 @@ class CellPacer:
         return await wait_for_place(self._take, self._epoch, patience)
 
     async def throttled(self, retry_after: float | None) -> None:
-        await self._cell.update(lambda kept, now: (schedule.cut(kept, now, retry_after), None))
+        await self._update(lambda kept, now: (schedule.cut(kept, now, retry_after), None))
 
     async def may_retry(self) -> bool:
         self._spent = True
-        return await self._cell.update(schedule.withdraw)
+        return await self._update(schedule.withdraw)
 
     async def succeeded(self) -> None:
         # Only who has spent gives back: the usual case, where nothing fails, costs nothing.
         if self._spent:
-            self._spent = not await self._cell.update(schedule.deposit)
+            self._spent = not await self._update(schedule.deposit)
 
     async def close(self) -> None:
         return None
@@ -131,16 +132,20 @@ class CellPacer:
             changed, delay = schedule.place(kept, now, self._step or 0.0, patience)
             return changed, (delay, kept.epoch)
 
-        return await self._cell.update(take)
+        return await self._update(take)
 
     async def _epoch(self) -> float:
-        return await self._cell.update(lambda kept, now: (None, kept.epoch))
+        return await self._update(lambda kept, now: (None, kept.epoch))
+
+    async def _update(self, change: Callable[[Schedule, float], tuple[Schedule | None, T]]) -> T:
+        step = self._step or 0.0
+        return await self._cell.update(lambda kept, now: change(schedule.sane(kept, now, step), now))
 
 
 async def wait_for_place(
     take: Callable[[float], Awaitable[tuple[float, float]]], epoch: Callable[[], Awaitable[float]], patience: float
 ) -> float:
-    """Take a place, sleep until it, and take another one if it was voided or slept over.
+    """Take a place, sleep until it, and take another one if it was withdrawn or slept over.
 
     :param take: ``take(patience)`` returns (seconds until the place, epoch); takes none when that exceeds patience.
     :param epoch: the epoch now.
@@ -150,9 +155,12 @@ async def wait_for_place(
     late = 0
     while True:
         left = max(0.0, end - time.monotonic())
-        delay, taken_in = await take(left)
+        delay, taken_in = await take(min(left, schedule.QUEUE))
         if delay > left:
             return delay
+        if delay > schedule.QUEUE:
+            await asyncio.sleep(random.uniform(1.0, 10.0))  # noqa: S311
+            continue
         if delay <= 0:
             return 0.0
         due = time.monotonic() + delay

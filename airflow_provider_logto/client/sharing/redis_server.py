@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import math
-import secrets
 import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_logto.client.auth.token_cache import LOCK_PATIENCE, Token
@@ -33,67 +34,25 @@ TIMEOUT = 2.0
 #: Seconds after which a lock is free although its holder never said so.
 LOCK_LIFE = 60.0
 #: Milliseconds an unused schedule is kept: longer than anything in it matters.
-_SCHEDULE_LIFE = int(schedule.HORIZON * 1000)
-
-_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
-
-_SCRIPT = f"""
-local names = {{'arrival', 'held_until', 'cut_at', 'ceiling', 'strikes', 'epoch', 'credit', 'credit_at'}}
-local fresh = {{-1e6, -1e6, -1e6, 1, 0, 0, {schedule.CREDIT}, -1e6}}
-local t = redis.call('TIME')
-local now = tonumber(t[1]) + tonumber(t[2]) / 1e6
-if ARGV[4] ~= '' then now = tonumber(ARGV[4]) end
-local kept = redis.call('HMGET', KEYS[1], unpack(names))
-local s = {{}}
-local sane = true
-for i, name in ipairs(names) do
-  s[name] = tonumber(kept[i] or '')
-  if not s[name] or s[name] ~= s[name] then sane = false end
-end
-if sane then
-  sane = math.max(s.arrival, s.held_until) <= now + {schedule.HORIZON}
-    and math.max(s.cut_at, s.credit_at) <= now + 1 and s.ceiling > 0 and s.ceiling <= 1
-end
-if not sane then
-  for i, name in ipairs(names) do s[name] = fresh[i] end
-end
-local plateau = (s.ceiling * (1 - {schedule.CUT}) / {schedule.CLIMB}) ^ (1 / 3)
-local climbed = s.ceiling + {schedule.CLIMB} * (math.min({schedule.HORIZON}, now - s.cut_at) - plateau) ^ 3
-local factor = math.min(1, math.max({schedule.FLOOR}, climbed))
-local credit = math.min({schedule.CREDIT}, s.credit + (now - s.credit_at) * {schedule.CREDIT / schedule.REFILL})
-local changed, answer = false, 0
-if ARGV[1] == 'place' then
-  local step = tonumber(ARGV[2]) / factor
-  local arrival = math.max(s.arrival, now)
-  answer = math.max(0, arrival - {schedule.BURST - 1} * step - now, s.held_until - now)
-  if answer <= tonumber(ARGV[3]) then
-    s.arrival, changed = arrival + step, true
-  end
-elseif ARGV[1] == 'cut' then
-  local asked = now
-  if ARGV[2] ~= '' then asked = now + math.min(tonumber(ARGV[2]), {schedule.HORIZON / 3}) end
-  if now < s.held_until then
-    if asked > s.held_until then
-      s.held_until, s.arrival, s.epoch, changed = asked, asked, s.epoch + 1, true
-    end
-  else
-    if now - s.held_until < {schedule.CALM} then s.strikes = s.strikes + 1 else s.strikes = 0 end
-    local till = math.max(asked, now + math.min({schedule.LONGEST_HOLD}, {schedule.HOLD} * 2 ^ s.strikes))
-    s.arrival, s.held_until, s.ceiling, s.cut_at, s.epoch = till, till, factor, now, s.epoch + 1
-    changed = true
-  end
-elseif ARGV[1] == 'withdraw' then
-  if credit >= 1 then s.credit, s.credit_at, changed, answer = credit - 1, now, true, 1 end
-elseif ARGV[1] == 'deposit' then
-  s.credit, s.credit_at, changed = math.min({schedule.CREDIT}, credit + {schedule.REFUND}), now, true
-  if s.credit >= {schedule.CREDIT} then answer = 1 end
-end
-if changed then
-  for _, name in ipairs(names) do redis.call('HSET', KEYS[1], name, string.format('%.17g', s[name])) end
-  redis.call('PEXPIRE', KEYS[1], {_SCHEDULE_LIFE})
-end
-return {{string.format('%.17g', answer), string.format('%.17g', s.epoch)}}
-"""
+_SCHEDULE_LIFE = int(1.5 * schedule.REFILL * 1000)
+#: What ``schedule.lua`` is given of :mod:`~airflow_provider_logto.client.sharing.schedule`, in its order.
+CONSTANTS = (
+    schedule.CREDIT,
+    schedule.REFUND,
+    schedule.REFILL,
+    schedule.CUT,
+    schedule.CLIMB,
+    schedule.FLOOR,
+    schedule.BURST,
+    schedule.HOLD,
+    schedule.LONGEST_HOLD,
+    schedule.CALM,
+    schedule.HORIZON,
+    schedule.QUEUE,
+    schedule.MOST_STRIKES,
+    schedule.MOST_EPOCHS,
+    _SCHEDULE_LIFE,
+)
 
 
 @dataclass(frozen=True)
@@ -205,22 +164,27 @@ class RedisTokenCache:
 
     @asynccontextmanager
     async def lock(self, key: str, patience: float = LOCK_PATIENCE) -> AsyncIterator[bool]:
-        place, mark = self._store.key("lock", self._vault.name(key)), secrets.token_hex(8)
-        end = time.monotonic() + patience
-        while True:
-            held = bool(await self._store.ask(lambda redis: redis.set(place, mark, nx=True, px=int(LOCK_LIFE * 1000))))
-            if held or time.monotonic() >= end:
-                break
-            await asyncio.sleep(0.02)
+        name = self._store.key("lock", self._vault.name(key))
+        held, lock = await self._store.ask(lambda redis: _acquired(redis, name, patience))
         try:
             yield held
         finally:
             if held:
                 with suppress(SharedStateUnavailable):  # it frees itself in time
-                    await self._store.ask(lambda redis: redis.eval(_RELEASE, 1, place, mark))
+                    await self._store.ask(lambda redis: lock.release())
 
     async def close(self) -> None:
         await self._store.close()
+
+
+async def _acquired(redis: Redis, name: str, patience: float) -> tuple[bool, Any]:
+    lock = redis.lock(name, timeout=LOCK_LIFE, sleep=0.02, blocking_timeout=patience, thread_local=False)
+    return await lock.acquire(), lock
+
+
+@lru_cache(maxsize=1)
+def _script() -> str:
+    return Path(__file__).with_name("schedule.lua").read_text(encoding="utf-8")
 
 
 class RedisPacer:
@@ -243,7 +207,7 @@ class RedisPacer:
         return await wait_for_place(self._take, self._epoch, patience)
 
     async def throttled(self, retry_after: float | None) -> None:
-        await self.run("cut", "" if retry_after is None else retry_after)
+        await self.run("cut", retry_after)
 
     async def may_retry(self) -> bool:
         self._spent = True
@@ -256,22 +220,21 @@ class RedisPacer:
     async def close(self) -> None:
         await self._store.close()
 
-    async def run(
-        self, action: str, first: float | str = "", second: float | str = "", now: float | str = ""
-    ) -> tuple[float, float]:
+    async def run(self, action: str, argument: float | None = None, now: float | None = None) -> tuple[float, float]:
         """Run the script.
 
-        :param now: the time to go by instead of the server's, for tests.
+        :param argument: of the action, see ``schedule.lua``.
+        :param now: the time to go by instead of Redis' own, for tests.
         :returns: its answer, and the epoch.
         """
-        arguments = (action, *(repr(float(value)) if value != "" else "" for value in (first, second, now)))
+        numbers = ("" if value is None else repr(float(value)) for value in (argument, self._step, now, *CONSTANTS))
         answer, epoch = await self._store.ask(
-            lambda redis: redis.register_script(_SCRIPT)(keys=[self._key], args=arguments)
+            lambda redis: redis.register_script(_script())(keys=[self._key], args=[action, *numbers])
         )
         return float(answer), float(epoch)
 
     async def _take(self, patience: float) -> tuple[float, float]:
-        return await self.run("place", self._step or 0.0, min(patience, schedule.HORIZON))
+        return await self.run("place", patience)
 
     async def _epoch(self) -> float:
         return (await self.run("look"))[1]

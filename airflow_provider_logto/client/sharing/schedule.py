@@ -25,8 +25,14 @@ FLOOR = 0.05
 HOLD = 0.5
 LONGEST_HOLD = 8.0
 CALM = 10.0
-#: Seconds. A stored time further ahead than this is damage, not a schedule.
-HORIZON = 900.0
+#: Seconds that nobody is held up longer by what is stored, whoever wrote it and whatever a server asked for: a time
+#: further ahead is damage, not a schedule.
+HORIZON = 60.0
+#: Seconds ahead that places are given out; whoever would have to wait longer asks again later.
+QUEUE = 50.0
+#: More than these are damage as well.
+MOST_STRIKES = 16.0
+MOST_EPOCHS = 2.0**52
 #: Retries that may be spent without a success in between, what one success gives back, and seconds until full again.
 CREDIT = 50.0
 REFUND = 0.5
@@ -44,7 +50,7 @@ class Schedule:
     :param cut_at: when the rate was last cut.
     :param ceiling: part of the full rate that was refused then, in (0, 1].
     :param strikes: 429s in a row without calm in between.
-    :param epoch: counts cuts, so that who waits notices that its place is void.
+    :param epoch: counts cuts, so that who waits notices that its place is no longer valid.
     :param credit: retries left.
     :param credit_at: when ``credit`` was written.
     """
@@ -68,15 +74,24 @@ def interval(limit: float, share: float) -> float:
     return WINDOW / (limit * share * UTILISATION)
 
 
-def sane(schedule: Schedule, now: float) -> Schedule:
-    """The schedule, or a new one when a value in it cannot be: one bad write must not stall a fleet."""
+def sane(schedule: Schedule, now: float, step: float = 0.0) -> Schedule:
+    """The schedule, or a new one when a value in it cannot be: one bad write must not stall a fleet.
+
+    :param step: seconds between requests at full rate, see :func:`interval`; 0 without a limit.
+    """
     values = [getattr(schedule, field.name) for field in fields(schedule)]
-    times = (schedule.arrival, schedule.held_until)
-    if not all(math.isfinite(value) for value in values) or max(times) > now + HORIZON:
-        return Schedule()
-    if max(schedule.cut_at, schedule.credit_at) > now + 1.0 or not 0 < schedule.ceiling <= 1:
-        return Schedule()
-    return schedule
+    possible = (
+        all(math.isfinite(value) for value in values)
+        # Places of a very low rate lie further apart than the horizon.
+        and schedule.arrival <= now + max(HORIZON, QUEUE + BURST * step / FLOOR)
+        and schedule.held_until <= now + HORIZON
+        and max(schedule.cut_at, schedule.credit_at) <= now + 1.0
+        and 0 < schedule.ceiling <= 1
+        and 0 <= schedule.strikes <= MOST_STRIKES
+        and 0 <= schedule.epoch <= MOST_EPOCHS
+        and 0 <= schedule.credit <= CREDIT
+    )
+    return schedule if possible else Schedule()
 
 
 def factor(schedule: Schedule, now: float) -> float:
@@ -104,17 +119,18 @@ def place(schedule: Schedule, now: float, step: float, patience: float) -> tuple
 def cut(schedule: Schedule, now: float, retry_after: float | None) -> Schedule:
     """Lower the rate after a 429.
 
-    :param retry_after: seconds that the server asked for, if it did.
+    :param retry_after: seconds that the server asked for, if it did. All wait for that, but no longer than
+        :data:`HORIZON`; then a few ask again, and are told again.
     """
-    asked = now + min(retry_after, HORIZON / 3) if retry_after is not None else now
+    asked = now + min(retry_after, HORIZON) if retry_after is not None else now
     if now < schedule.held_until:
         # Sent before the others heard of the 429: the same event.
         if asked <= schedule.held_until:
             return schedule
         return replace(schedule, held_until=asked, arrival=asked, epoch=schedule.epoch + 1)
-    strikes = schedule.strikes + 1 if now - schedule.held_until < CALM else 0.0
+    strikes = min(MOST_STRIKES, schedule.strikes + 1) if now - schedule.held_until < CALM else 0.0
     until = max(asked, now + min(LONGEST_HOLD, HOLD * 2**strikes))
-    # Every place given out is void: whoever waits sees the new epoch and takes another one, at the new rate.
+    # No place given out is valid any more: whoever waits sees the new epoch and takes another one, at the new rate.
     return replace(
         schedule,
         arrival=until,
