@@ -92,9 +92,17 @@ class LogtoHook(BaseHook):
         self._refuse_running_loop("request")
         return self.run(LogtoClient.request, method, path, query, body)
 
-    def iterate(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Any]:
-        """Every item of a list operation, each once, fetched page by page as they are taken."""
+    def iterate(self, path: str, query: Mapping[str, Any] | None = None, where: Any = None) -> Iterator[Any]:
+        """Every item of a list operation, each once, fetched page by page as they are taken.
+
+        :param where: a search as a plain dict, e.g. ``{"primaryEmail": {"like": "%@acme.example"}}``; see
+            :func:`~airflow_provider_logto.management.where.search_query`.
+        """
         self._refuse_running_loop("iterate")
+        if where is not None:
+            from airflow_provider_logto.management.where import search_query
+
+            query = {**(query or {}), **search_query(where, path.removeprefix("/api"))}
         settings = self._settings()
         mode = self._mode(settings)
         with asyncio.Runner() as runner:

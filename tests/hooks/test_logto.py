@@ -204,3 +204,11 @@ def test_airflow_reads_the_form() -> None:
     assert form.standard_fields.login is not None
     assert form.standard_fields.login.title == "App ID"
     assert set(form.extra_fields or {}) == set(EXTRA_FIELDS)
+
+
+def test_iterate_takes_a_search_as_a_plain_dict(sandbox: Sandbox, connect: Connect) -> None:
+    sandbox.seed({"users": [{"username": f"u{at}"} for at in range(3)]})
+    found = connect().iterate("/api/users", where={"username": ["u0", "u2"]})
+    assert sorted(user["username"] for user in found) == ["u0", "u2"]
+    with pytest.raises(InvalidInput, match=r"where\.username: cannot be searched"):
+        next(connect().iterate("/roles", where={"username": "a"}))
