@@ -271,3 +271,51 @@ class IncompleteList(LogtoError):
 
 class WebhookRejected(LogtoError):
     """A webhook delivery is not genuine, too old, or no event; answer it with 401 and do nothing."""
+
+
+class InvalidSource(InvalidInput):
+    """A source holds rows that cannot be right; nothing of it was applied.
+
+    :param problems: what is wrong, each with its line.
+    :param more: how many further problems are not listed.
+    """
+
+    def __init__(self, field: str, problems: list[str], more: int = 0) -> None:
+        shown = "; ".join(problems) + (f"; and {more} more" if more else "")
+        super().__init__(field, shown)
+        self.problems = problems
+        self.more = more
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.field, self.problems, self.more)
+
+
+class PlanRefused(LogtoError):
+    """A stored plan cannot be applied: it was edited, cut, made by somebody else, or the situation has changed."""
+
+
+class BrakeHeld(LogtoError):
+    """A brake holds: the plan would do more than is allowed without approval. Nothing was released by itself.
+
+    :param message: the brakes, their figures and limits, the plan's id and address.
+    """
+
+
+class OutOfSync(LogtoError):
+    """Mode ``check``: the plan is not empty."""
+
+
+class RunInProgress(LogtoError):
+    """Another run of the same roster or configuration holds the lock."""
+
+    transient = True
+
+
+class ChangesFailed(LogtoError):
+    """Some changes of a plan failed; the others were made. A retry plans again and makes what is left."""
+
+    transient = True
+
+
+class ApplyStopped(LogtoError):
+    """An apply stopped before its end: too much failed, or the tenant refuses everything."""

@@ -42,6 +42,8 @@ FLOORS: dict[str, set[str]] = {
     "client": {"exceptions"},
     "management": {"client", "exceptions", "task_state"},
     "export": {"client", "exceptions", "management", "task_state"},
+    "plans": {"client", "exceptions", "export"},
+    "roster": {"client", "exceptions", "management", "plans"},
     "hooks": {"client", "compat", "connection_fields", "exceptions", "get_provider_info", "management"},
     "operators": {
         "client",
@@ -53,6 +55,8 @@ FLOORS: dict[str, set[str]] = {
         "hooks",
         "links",
         "management",
+        "plans",
+        "roster",
         "triggers",
     },
     "sensors": {"client", "compat", "exceptions", "failures", "hooks", "links", "management", "triggers"},

@@ -1,0 +1,230 @@
+"""The one loop that makes changes, dry and real alike.
+
+What a change means is told by a table of operations: kind and action -> phase, and the function that writes. Phases run
+one after another, steps within a phase too; what is in one step runs concurrently. The caller puts what takes access
+away behind what gives it, so that nobody is without it in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from airflow_provider_logto.exceptions import (
+    ApplyStopped,
+    AuthFailed,
+    ConfigurationError,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    LogtoApiError,
+    LogtoError,
+    NotFound,
+    QuotaExhausted,
+)
+from airflow_provider_logto.plans.changes import Change
+from airflow_provider_logto.plans.journal import Journal, Outcome
+
+#: Writes a batch of changes of one operation and target; one outcome a change.
+Write = Callable[[Sequence[Change]], Awaitable[Sequence[Outcome]]]
+
+#: After these nothing can succeed any more.
+_HOPELESS = (AuthFailed, Forbidden, QuotaExhausted, ConfigurationError)
+#: A batch that is refused with these is split until the bad row is alone.
+_REFUSED = (Conflict, NotFound, InvalidInput)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """How one kind of change is made.
+
+    :param phase: when, relative to other operations.
+    :param write: makes a batch.
+    :param size: changes of one target that one request can make.
+    """
+
+    phase: int
+    write: Write
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to stop.
+
+    :param errors: after so many failed changes.
+    :param share: after so large a share of at least ``sample`` changes.
+    """
+
+    errors: int = 50
+    share: float = 0.4
+    sample: int = 50
+
+
+@dataclass
+class Report:
+    """What came of the changes: statuses counted, and the changes that failed."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    done: Counter[str] = field(default_factory=Counter)
+    failed: list[tuple[Change, Outcome]] = field(default_factory=list)
+    ids: dict[str, str] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+
+    def add(self, change: Change, outcome: Outcome) -> None:
+        self.statuses[outcome.status] += 1
+        if outcome.status == "success":
+            self.done[change.name] += 1
+            if outcome.id:
+                self.ids[change.key] = outcome.id
+            if change.action == "delete" and change.id:
+                self.deleted.append(change.id)
+        elif outcome.status == "failed":
+            self.failed.append((change, outcome))
+
+
+class Applier:
+    """Makes changes.
+
+    :param operations: ``(kind, action)`` -> how.
+    :param journal: where each is reported; None in a dry run.
+    :param concurrency: batches under way at once.
+    :param stopped: asked between batches; True ends the apply.
+    """
+
+    def __init__(
+        self,
+        operations: Mapping[tuple[str, str], Operation],
+        journal: Journal | None = None,
+        limits: Limits | None = None,
+        concurrency: int = 20,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.report = Report()
+        self._operations = operations
+        self._journal = journal
+        self._limits = limits or Limits()
+        self._concurrency = concurrency
+        self._stopped = stopped
+        self._broken: set[str] = set()
+        self._halt: LogtoError | None = None
+
+    async def run(self, changes: Sequence[Change]) -> Report:
+        """Make all changes.
+
+        :returns: what came of them; failed ones are in it.
+        :raises ApplyStopped: when it stopped before the end; :attr:`report` says how far it came.
+        """
+        try:
+            for group in self._groups(changes):
+                await self._together(group)
+                if self._halt is not None:
+                    raise self._halt
+        finally:
+            if self._journal is not None:
+                await self._journal.flush(last=True)
+        return self.report
+
+    def settle(self, changes: Sequence[Change], outcome: Outcome) -> None:
+        """Report changes that are not made."""
+        for change in changes:
+            self._note(change, outcome)
+
+    def _groups(self, changes: Sequence[Change]) -> Iterator[list[list[Change]]]:
+        """Batches that may run at the same time, group after group."""
+
+        def moment(change: Change) -> tuple[int, int]:
+            return self._operations[change.kind, change.action].phase, change.step
+
+        def batch(change: Change) -> tuple[str, str, str]:
+            return change.kind, change.action, change.target or ""
+
+        for _, together in groupby(sorted(changes, key=moment), key=moment):
+            batches = []
+            for (kind, action, _), members in groupby(sorted(together, key=batch), key=batch):
+                of_one, size = list(members), self._operations[kind, action].size
+                batches += [of_one[at : at + size] for at in range(0, len(of_one), size)]
+            yield batches
+
+    async def _together(self, batches: list[list[Change]]) -> None:
+        waiting = iter(batches)
+
+        async def work() -> None:
+            for batch in waiting:
+                if self._halt is None and self._stopped():
+                    self._halt = ApplyStopped("the task was told to stop; a retry goes on where this try stopped")
+                if self._halt is not None:
+                    return
+                await self._batch(batch)
+                if self._journal is not None:
+                    await self._journal.flush()
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._concurrency, len(batches))):
+                group.create_task(work())
+
+    async def _batch(self, batch: Sequence[Change]) -> None:
+        broken = [change for change in batch if change.key in self._broken]
+        self.settle(broken, Outcome("skipped", "an earlier change of this row failed"))
+        batch = [change for change in batch if change.key not in self._broken]
+        if not batch:
+            return
+        try:
+            outcomes = await self._operations[batch[0].kind, batch[0].action].write(batch)
+        except _REFUSED as error:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._batch(batch[:middle])
+                if self._halt is None:
+                    await self._batch(batch[middle:])
+                return
+            self._fail(batch, error)
+        except LogtoError as error:
+            self._fail(batch, error)
+        else:
+            for change, outcome in zip(batch, outcomes, strict=True):
+                self._note(change, outcome)
+
+    def _fail(self, batch: Sequence[Change], error: LogtoError) -> None:
+        request_id = error.request_id if isinstance(error, LogtoApiError) else None
+        for change in batch:
+            self._note(change, Outcome("failed", reason_of(error), request_id=request_id))
+        if isinstance(error, _HOPELESS):
+            self._stop(f"Logto refuses everything: {error}")
+
+    def _note(self, change: Change, outcome: Outcome) -> None:
+        if outcome.status in ("failed", "conflict"):
+            self._broken.add(change.key)
+        self.report.add(change, outcome)
+        if self._journal is not None:
+            self._journal.add(change, outcome)
+        failed, tried = len(self.report.failed), sum(self.report.statuses.values())
+        limits = self._limits
+        if failed >= limits.errors or (tried >= limits.sample and failed >= limits.share * tried):
+            self._stop(f"{failed} of {tried} changes failed")
+
+    def _stop(self, why: str) -> None:
+        if self._halt is None:
+            last = self.report.failed[-1][1].reason if self.report.failed else ""
+            self._halt = ApplyStopped(f"{why}; the rest was not tried. The last failure: {last}")
+
+
+def dry(operations: Mapping[tuple[str, str], Operation]) -> dict[tuple[str, str], Operation]:
+    """The same operations, writing nothing."""
+
+    async def nothing(batch: Sequence[Change]) -> Sequence[Outcome]:
+        return [Outcome() for _ in batch]
+
+    return {name: Operation(one.phase, nothing, one.size) for name, one in operations.items()}
+
+
+def reason_of(error: LogtoError) -> str:
+    """An error in words without personal data: what a server says may repeat what it was sent."""
+    if isinstance(error, LogtoApiError):
+        return " ".join(filter(None, (type(error).__name__, str(error.status), error.code)))
+    if isinstance(error, InvalidInput):
+        return f"{error.field}: {error.hint}"
+    return f"{type(error).__name__}"

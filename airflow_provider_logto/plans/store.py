@@ -1,0 +1,70 @@
+"""Where plans and journals lie: a folder on any file system; where it is local, its files are their owner's alone."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.export.folder import Folder
+
+
+class Store(Folder):
+    """A folder of plans and journals. All methods block; files are small or written in small pieces.
+
+    :param path: the folder, e.g. an ObjectStoragePath.
+    """
+
+    @property
+    def is_local(self) -> bool:
+        """Whether lines can be appended to a file; an object store only takes whole files."""
+        return "file" in self._protocols
+
+    def local_path(self, name: str) -> Path:
+        """A file of a local folder; its folder is made."""
+        path = Path(self._at(name))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole, mode 0600 where local.
+
+        :raises InvalidInput: when the folder cannot be written.
+        """
+        try:
+            if not self.is_local:
+                super().write(name, content)
+                return
+            path = self.local_path(name)
+            unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+            handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except Exception as error:  # fsspec file systems raise whatever their library raises
+            reason = f"{type(error).__name__}: {error}"
+            raise InvalidInput("folder", f"{self.uri(name)} cannot be written ({reason})") from error
+
+    def read(self, name: str) -> bytes | None:
+        """A file's content; None when it is not there."""
+        try:
+            content: bytes = self._fs.cat_file(self._at(name))
+        except FileNotFoundError:
+            return None
+        return content
+
+    def names(self, under: str) -> list[str]:
+        """Every file below a folder of it, sorted, as names in this store."""
+        root = self._at(under)
+        with suppress(AttributeError):
+            self._fs.invalidate_cache()
+        try:
+            found: list[Any] = self._fs.find(root)
+        except FileNotFoundError:
+            return []
+        top = self._at("").rstrip("/")
+        return sorted(str(path).removeprefix(top).lstrip("/") for path in found)

@@ -1,0 +1,1 @@
+"""People, their roles and organizations as a desired state."""

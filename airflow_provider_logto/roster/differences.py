@@ -1,0 +1,365 @@
+"""What has to change so that people are as their rows want them: a generator of changes, with what is left alone.
+
+Nothing here asks Logto. People come from a state that was read, the moment is the plan's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from airflow_provider_logto.management.marks import Mark, date_of
+from airflow_provider_logto.management.user_fields import FIELD
+from airflow_provider_logto.plans.changes import Change
+from airflow_provider_logto.roster.job import SUSPENDING, RosterJob
+from airflow_provider_logto.roster.matching import Matches, Notice
+from airflow_provider_logto.roster.people import TEXTS, Person
+from airflow_provider_logto.roster.state import Directory, Known, State
+
+_HOLDS = {FIELD[argument].name: FIELD[argument].holds for argument in TEXTS}
+
+_NO_MARK = 'has no mark of a roster; adopt="matched" takes over people whom a row matches'
+
+
+@dataclass
+class Differences:
+    """Compares rows with what is there.
+
+    :param directory: names of roles and organizations -> ids.
+    :param protected: ids of people who must not be touched -> why.
+    :param as_of: the moment that dates are compared with.
+    """
+
+    job: RosterJob
+    directory: Directory
+    state: State
+    protected: Mapping[str, str]
+    as_of: datetime
+    notices: list[Notice] = field(default_factory=list)
+    _today: date = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._today = self.job.today(self.as_of)
+        exact = self.job.exact or {}
+        self._exact_roles = {self.directory.roles[name] for name in exact.get("roles", ())}
+        self._exact_organizations = {self.directory.organizations[name] for name in exact.get("organizations", ())}
+
+    def managed(self) -> list[Known]:
+        """Everybody who belongs to the roster by their mark."""
+        return [user for user in self.state.users.values() if user.mark.roster == self.job.roster]
+
+    def changes(self, matches: Matches) -> Iterator[Change]:
+        """Every change, in no particular order; :attr:`notices` tells about who is left alone."""
+        self.notices.extend(matches.conflicts)
+        for person in matches.new:
+            yield from self._joiner(person)
+        for person, user in matches.found:
+            yield from self._present(person, user)
+        for user in self.managed():
+            if user.id not in matches.touched:
+                yield from self._missing(user)
+
+    # -- rows
+
+    def _joiner(self, person: Person) -> Iterator[Change]:
+        if self._is_over(person, None) or self._is_early(person) or person.suspended:
+            return
+        identifiers = [name for name in ("username", "primaryEmail", "primaryPhone") if person.texts.get(name)]
+        if not identifiers:
+            self._leave_alone(person, None, "conflict", "nobody fits, and a new user needs a username, e-mail or phone")
+            return
+        after: dict[str, Any] = {name: value for name, value in person.texts.items() if value is not None}
+        after |= {f"profile.{name}": value for name, value in person.profile.items() if value is not None}
+        if "custom_data" in self.job.manage:
+            after |= {f"customData.{name}": value for name, value in person.custom_data.items() if value is not None}
+        yield Change(
+            kind="user",
+            action="create",
+            key=person.key,
+            after={**after, "mark": Mark(self.job.roster, person.external_id).json()},
+            reason="new in the source",
+            row=person.row,
+        )
+        yield from self._relations(person, None)
+
+    def _present(self, person: Person, user: Known) -> Iterator[Change]:
+        mark = user.mark
+        if reason := self._not_ours(person, user):
+            self._leave_alone(person, user, "conflict", reason)
+        elif user.id in self.protected:
+            self._leave_alone(person, user, "held", self.protected[user.id])
+        elif mark.roster == self.job.roster and self._is_over(person, mark):
+            yield from self._leaver(user, person.key, person.row, "the last day of access is over", ended=True)
+        elif reason := self._stays_out(person, user):
+            self._leave_alone(person, user, "held", reason)
+        elif user.suspended and self.job.manages_suspension and self._is_early(person):
+            return
+        else:
+            yield from self._ownership(person, user)
+            yield from self._suspension(person, user)
+            yield from self._fields(person, user)
+            yield from self._relations(person, user)
+
+    def _not_ours(self, person: Person, user: Known) -> str | None:
+        mark = user.mark
+        if mark.roster and mark.roster != self.job.roster:
+            return f"{user.id} belongs to another roster"
+        if mark.external_id and person.external_id and mark.external_id != person.external_id:
+            return f"{user.id} is marked with another external id: a recycled address, or a wrong row"
+        if not mark.roster and self.job.adopt == "none":
+            return f"{user.id} {_NO_MARK}"
+        return None
+
+    def _stays_out(self, person: Person, user: Known) -> str | None:
+        """Why somebody whom the source shows is not brought back."""
+        mark = user.mark
+        if mark.offboarded_at:
+            offboarded = date_of(mark.offboarded_at)
+            start = date_of(person.start_date)
+            back = bool(mark.gone_at and start and offboarded and start > offboarded)
+            return (
+                None if back else "was offboarded; a rehire event, or a later start_date after being gone, brings back"
+            )
+        if user.suspended and self.job.manages_suspension and not mark.suspended_at:
+            return "was suspended by somebody else"
+        return None
+
+    def _ownership(self, person: Person, user: Known) -> Iterator[Change]:
+        """The mark comes before anything else, and before any right to take something away."""
+        mark = user.mark
+        wanted = mark.with_(roster=self.job.roster, external_id=person.external_id or mark.external_id)
+        if wanted != mark:
+            adopt = mark.roster is None
+            yield Change(
+                kind="user",
+                action="adopt" if adopt else "mark",
+                key=person.key,
+                id=user.id,
+                before={"mark": _owner(mark)},
+                after={"mark": _owner(wanted)},
+                reason="matched by a row" if adopt else "its external id is known now",
+                row=person.row,
+            )
+
+    def _suspension(self, person: Person, user: Known) -> Iterator[Change]:
+        if not self.job.manages_suspension:
+            return
+        mark = user.mark
+        wanted = bool(person.suspended) and "suspension" in self.job.manage
+        if wanted and not user.suspended and mark.roster == self.job.roster:
+            yield self._suspend(user, person.key, person.row, "the source says so")
+        elif not wanted and (mark.suspended_at or mark.offboarded_at):
+            yield Change(
+                kind="user",
+                action="reactivate",
+                key=person.key,
+                id=user.id,
+                before={"suspended": user.suspended, "offboarded": bool(mark.offboarded_at)},
+                after={"suspended": False, "offboarded": False},
+                reason="is in the source again",
+                row=person.row,
+            )
+
+    def _fields(self, person: Person, user: Known) -> Iterator[Change]:
+        before: dict[str, Any] = {}
+        after: dict[str, Any] = {}
+
+        def compare(name: str, current: Any, wanted: Any, same: bool) -> None:
+            if not same:
+                before[name], after[name] = current, wanted
+
+        if "profile" in self.job.manage:
+            for name, value in person.texts.items():
+                current = user.texts[name] or None
+                compare(name, current, value, current is None if value is None else _HOLDS[name](current, value))
+            for name, value in person.profile.items():
+                current = claim(user.profile, name)
+                compare(f"profile.{name}", current, value, current == value)
+        if "custom_data" in self.job.manage:
+            for name, value in person.custom_data.items():
+                current = user.custom_data.get(name)
+                compare(
+                    f"customData.{name}", current, value, current == value and (name in user.custom_data or not value)
+                )
+        if after:
+            yield Change(
+                kind="user",
+                action="update",
+                key=person.key,
+                id=user.id,
+                before=before,
+                after=after,
+                reason="differs from the source",
+                row=person.row,
+            )
+
+    # -- roles and memberships
+
+    def _relations(self, person: Person, user: Known | None) -> Iterator[Change]:
+        job, directory = self.job, self.directory
+        owned = user is not None and user.mark.roster == job.roster
+        user_id = user.id if user else None
+        kind, name = job.population or ("", "")
+
+        roles = {directory.roles[one] for one in person.roles or ()} if "roles" in job.manage else set()
+        keep = roles | ({directory.roles[name]} if kind == "role" else set())
+        for role_id in sorted(keep):
+            if user_id not in self.state.holders.get(role_id, ()):
+                yield self._relation("role", "add", person, user_id, role_id)
+        if owned and person.roles is not None and "roles" in job.manage:
+            for role_id in sorted(self._exact_roles - keep):
+                if user_id in self.state.holders.get(role_id, ()):
+                    yield self._relation("role", "remove", person, user_id, role_id)
+        yield from self._memberships(person, user_id, owned)
+
+    def _memberships(self, person: Person, user_id: str | None, owned: bool) -> Iterator[Change]:
+        job = self.job
+        wanted = self._wanted_members(person)
+        for organization_id, roles in wanted.items():
+            held = self.state.members.get(organization_id, {}).get(user_id or "")
+            if held is None:
+                yield self._relation("member", "add", person, user_id, organization_id)
+            for role_id in sorted(roles - (held or frozenset())):
+                yield self._relation("organization_role", "add", person, user_id, f"{organization_id}/{role_id}")
+        for organization_id in sorted(self._exact_organizations) if owned else ():
+            held = self.state.members.get(organization_id, {}).get(user_id or "")
+            if held is None:
+                continue
+            if organization_id not in wanted and person.organizations is not None:
+                yield self._relation("member", "remove", person, user_id, organization_id)
+            elif "organization_roles" in job.manage and person.organization_roles is not None:
+                for role_id in sorted(held - wanted.get(organization_id, set())):
+                    yield self._relation("organization_role", "remove", person, user_id, f"{organization_id}/{role_id}")
+
+    def _wanted_members(self, person: Person) -> dict[str, set[str]]:
+        """Organization id -> ids of organization roles that a row wants."""
+        job, directory = self.job, self.directory
+        wanted: dict[str, set[str]] = {}
+        if job.population is not None and job.population[0] == "organization":
+            wanted[directory.organizations[job.population[1]]] = set()
+        for name in (person.organizations or ()) if "organizations" in job.manage else ():
+            wanted.setdefault(directory.organizations[name], set())
+        for name, roles in (person.organization_roles or {}).items() if "organization_roles" in job.manage else ():
+            ids = {directory.organization_roles[one] for one in roles}
+            wanted.setdefault(directory.organizations[name], set()).update(ids)
+        return wanted
+
+    def _relation(self, kind: str, action: str, person: Person, user_id: str | None, target: str) -> Change:
+        return _relation(kind, action, person.key, user_id, target, person.row, "differs from the source")
+
+    # -- who leaves
+
+    def _missing(self, user: Known) -> Iterator[Change]:
+        key = f"external_id:{user.mark.external_id}" if user.mark.external_id else f"id:{user.id}"
+        if self.job.on_missing != "ignore":
+            self.notices.append(Notice(key, "report", "is missing from the source", None, user.id))
+        if user.id in self.protected:
+            if self.job.on_missing not in ("ignore", "report"):
+                self.notices.append(Notice(key, "held", self.protected[user.id], None, user.id))
+            return
+        yield from self._leaver(user, key, None, "is missing from the source", ended=False)
+
+    def _leaver(self, user: Known, key: str, row: int | None, reason: str, ended: bool) -> Iterator[Change]:
+        """The ladder: nobody is deleted who was not suspended by this roster long enough ago."""
+        level = self.job.on_missing
+        if ended and level in ("ignore", "report"):
+            level = "suspend"
+        mark = user.mark
+        if level == "drop_access":
+            yield from self._drop_access(user, key, row, reason)
+        if level == "offboard" and not mark.offboarded_at:
+            yield self._suspend(user, key, row, reason, action="offboard")
+        elif level in SUSPENDING and not user.suspended:
+            yield self._suspend(user, key, row, reason)
+        elif level == "delete" and self._is_due(mark):
+            yield Change(
+                kind="user",
+                action="delete",
+                key=key,
+                id=user.id,
+                before={"suspended": True},
+                reason=f"{reason}, suspended for {self.job.delete_after_days:g} days",
+                destructive=True,
+                row=row,
+            )
+        if mark.offboarded_at and not mark.gone_at:
+            yield Change(
+                kind="user",
+                action="mark",
+                key=key,
+                id=user.id,
+                before={"gone": False},
+                after={"gone": True},
+                reason=reason,
+                row=row,
+            )
+
+    def _drop_access(self, user: Known, key: str, row: int | None, reason: str) -> Iterator[Change]:
+        for role_id in sorted(self._exact_roles):
+            if user.id in self.state.holders.get(role_id, ()):
+                yield _relation("role", "remove", key, user.id, role_id, row, reason)
+        for organization_id in sorted(self._exact_organizations):
+            if user.id in self.state.members.get(organization_id, {}):
+                yield _relation("member", "remove", key, user.id, organization_id, row, reason)
+
+    def _suspend(self, user: Known, key: str, row: int | None, reason: str, action: str = "suspend") -> Change:
+        return Change(
+            kind="user",
+            action=action,
+            key=key,
+            id=user.id,
+            before={"suspended": user.suspended},
+            after={"suspended": True},
+            reason=reason,
+            destructive=True,
+            row=row,
+        )
+
+    def _is_due(self, mark: Mark) -> bool:
+        days = mark.suspended_days(self.as_of)
+        return days is not None and days >= self.job.delete_after_days
+
+    def _is_over(self, person: Person, mark: Mark | None) -> bool:
+        start = date_of(person.start_date)
+        ends = (date_of(person.end_date), date_of(mark.end_date) if mark else None)
+        # An end before the first day belongs to an earlier employment.
+        return any(end is not None and end < self._today and (start is None or start <= end) for end in ends)
+
+    def _is_early(self, person: Person) -> bool:
+        start = date_of(person.start_date)
+        return start is not None and start - timedelta(days=self.job.lead_days) > self._today
+
+    def _leave_alone(self, person: Person, user: Known | None, status: str, reason: str) -> None:
+        self.notices.append(Notice(person.key, status, reason, person.row, user.id if user else None))
+
+
+def claim(profile: Mapping[str, Any], name: str) -> Any:
+    """A claim of a profile; ``address.country`` is one inside the address."""
+    outer, _, inner = name.partition(".")
+    value = profile.get(outer)
+    return (value.get(inner) if isinstance(value, Mapping) else None) if inner else value
+
+
+def _owner(mark: Mark) -> dict[str, str]:
+    """What of a mark says whose somebody is: dates are written when they happen."""
+    return Mark(mark.roster, mark.external_id).json()
+
+
+def _relation(
+    kind: str, action: str, key: str, user_id: str | None, target: str, row: int | None, reason: str
+) -> Change:
+    held = action == "remove"
+    return Change(
+        kind=kind,
+        action=action,
+        key=key,
+        id=user_id,
+        target=target,
+        before={"held": held},
+        after={"held": not held},
+        reason=reason,
+        destructive=held,
+        row=row,
+    )

@@ -1,0 +1,146 @@
+"""Which row means which person. Whatever is ambiguous is a conflict, never a first hit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from airflow_provider_logto.roster.people import Person
+from airflow_provider_logto.roster.state import Known, State, Value, identifiers_of
+
+#: Keys that mean one person whatever else a row says.
+_STRONG = ("id", "external_id")
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A row, or a person without one, that is left alone, and why.
+
+    :param status: ``conflict``, ``held`` or ``report``.
+    """
+
+    key: str
+    status: str
+    reason: str
+    row: int | None = None
+    id: str | None = None
+
+
+@dataclass
+class Matches:
+    """Rows by what was found.
+
+    :param found: row -> the person it means.
+    :param new: rows that nobody fits.
+    :param conflicts: rows that fit more than one person, or share one with another row.
+    :param touched: ids of everybody whom some row may mean: nobody of them is missing from the source.
+    """
+
+    found: list[tuple[Person, Known]] = field(default_factory=list)
+    new: list[Person] = field(default_factory=list)
+    conflicts: list[Notice] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+
+
+def match(people: Sequence[Person], state: State, keys: Iterable[str], roster: str) -> Matches:
+    """Match every row.
+
+    A row that an id or an external id already ties to somebody may want an identifier that somebody else still has:
+    that counts as a second person only where the other's own row does not give it up.
+    """
+    keys = tuple(keys)
+    index, marked = state.index(), _marked(state, roster)
+    matches = Matches()
+    doubled = _doubled(people)
+    strong = {id(person): found for person in people if (found := _strong(person, keys, state, marked))}
+    claimed = {user_id: person for person in people for user_id in strong.get(id(person), ())}
+    for person in people:
+        reason = doubled.get(id(person))
+        tied = strong.get(id(person), set())
+        candidates = set(tied)
+        for name, value in identifiers_of(person, [key for key in keys if key != "id"]):
+            holders = index.get((name, value), [])
+            candidates |= {one for one in holders if one in tied or not _gives_up(claimed.get(one), name, value)}
+        similar = set() if candidates else _without_zeros(person, marked)
+        matches.touched |= candidates | similar
+        if reason is None and len(candidates) > 1:
+            reason = f"its keys mean different people: {', '.join(sorted(candidates))}"
+        if reason is None and "id" in keys and person.id and person.id not in candidates:
+            reason = f"there is no user with the id {person.id}"
+        if reason is None and similar:
+            reason = "its external id is a known one without the leading zeros; format the column as text"
+        if reason is not None:
+            matches.conflicts.append(Notice(person.key, "conflict", reason, person.row))
+        elif candidates:
+            matches.found.append((person, state.users[next(iter(candidates))]))
+        else:
+            matches.new.append(person)
+    return _each_once(matches)
+
+
+def _marked(state: State, roster: str) -> Mapping[str, list[str]]:
+    """External id -> ids of the users whose mark says so."""
+    found: dict[str, list[str]] = {}
+    for user in state.users.values():
+        if user.mark.roster == roster and user.mark.external_id:
+            found.setdefault(user.mark.external_id, []).append(user.id)
+    return found
+
+
+def _strong(person: Person, keys: Iterable[str], state: State, marked: Mapping[str, list[str]]) -> set[str]:
+    found: set[str] = set()
+    for key in keys:
+        if key == "id" and person.id in state.users:
+            found.add(str(person.id))
+        if key == "external_id" and person.external_id:
+            found.update(marked.get(person.external_id, ()))
+    return found
+
+
+def _gives_up(owner: Person | None, name: str, value: str) -> bool:
+    """Whether a row sets this identifier to something else."""
+    if owner is None or name not in owner.texts:
+        return False
+    return (name, value) not in set(identifiers_of(owner, _KEY_OF[name]))
+
+
+_KEY_OF = {"username": ("username",), "primaryEmail": ("primary_email",), "primaryPhone": ("primary_phone",)}
+
+
+def _doubled(people: Sequence[Person]) -> dict[int, str]:
+    """Rows that share a key with another row -> why that is a conflict."""
+    counted: Counter[Value] = Counter()
+    for person in people:
+        counted.update(_all_keys(person))
+    doubled = {}
+    for person in people:
+        for name, value in _all_keys(person):
+            if counted[name, value] > 1:
+                doubled[id(person)] = f"{counted[name, value]} rows have the same {name}"
+    return doubled
+
+
+def _all_keys(person: Person) -> set[Value]:
+    found = set(identifiers_of(person, ("id", "username", "primary_email", "primary_phone")))
+    return found | ({("external id", person.external_id)} if person.external_id else set())
+
+
+def _without_zeros(person: Person, marked: Mapping[str, list[str]]) -> set[str]:
+    """Whom the external id would mean if a spreadsheet had not taken its leading zeros away."""
+    external_id = person.external_id or ""
+    if not external_id.isdigit():
+        return set()
+    longer = (external_id.zfill(len(external_id) + zeros) for zeros in range(1, 7))
+    return {user_id for one in longer for user_id in marked.get(one, ())}
+
+
+def _each_once(matches: Matches) -> Matches:
+    """Two rows that found one person are two conflicts."""
+    counted = Counter(user.id for _, user in matches.found)
+    for person, user in matches.found:
+        if counted[user.id] > 1:
+            reason = f"{counted[user.id]} rows mean the same person, {user.id}"
+            matches.conflicts.append(Notice(person.key, "conflict", reason, person.row, user.id))
+    matches.found = [(person, user) for person, user in matches.found if counted[user.id] == 1]
+    return matches

@@ -1,0 +1,354 @@
+"""Rows -> people as they should be, checked and in canonical form.
+
+A blank cell leaves a field alone, unless its column is one of ``clear_blank``; an empty JSON list means none. What a
+spreadsheet has damaged is named, not repaired.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+
+from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.management import fields as checks
+from airflow_provider_logto.management.marks import KEY
+from airflow_provider_logto.management.user_fields import FIELD
+from airflow_provider_logto.plans.changes import digest_of, encoded
+from airflow_provider_logto.roster.presets import PRESETS
+from airflow_provider_logto.roster.sources import Problems, Row
+
+#: What people may be matched by, in the order of the default.
+KEYS = ("id", "external_id", "username", "primary_email", "primary_phone")
+#: Column -> field of a user in Logto; blank ones can be cleared.
+TEXTS = {one.argument: one.name for one in FIELD.values() if one.kind != "merged"}
+LISTS = ("roles", "organizations", "organization_roles")
+_DATES = ("start_date", "end_date")
+_OBJECTS = ("custom_data", "profile")
+#: Only imports take these.
+SECRETS = ("password", "password_digest", "password_algorithm", "identities")
+COLUMNS = (*KEYS, *(name for name in TEXTS if name not in KEYS), *_OBJECTS, *LISTS, *_DATES, "suspended")
+_PREFIXES = ("custom_data.", "profile.")
+
+_ERROR_CELL = re.compile(r"#(REF!|N/A|VALUE!|NAME\?|DIV/0!|NULL!|NUM!|SPILL!|CALC!|#+)|n/a|N/A|NaN|#+")
+_FLOAT = re.compile(r"\d+(\.\d+)?[eE]\+?\d+|\d{3,}\.0+")
+_TRUE, _FALSE = ("true", "1", "yes", "y"), ("false", "0", "no", "n")
+
+
+class Person(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """A person as a row wants them. None in ``roles`` and the like leaves them alone; None among values clears.
+
+    :param row: number of the row.
+    :param key: what names the row in plans and journals, e.g. ``external_id:E1``.
+    :param texts: field of the user in Logto -> value.
+    :param profile: claim, or ``address.`` and its part -> value.
+    :param custom_data: top-level key -> value.
+    :param organization_roles: organization -> its roles.
+    :param start_date: first day of access, ISO.
+    :param end_date: last day of access, ISO.
+    """
+
+    row: int = 0
+    key: str = ""
+    id: str | None = None
+    external_id: str | None = None
+    texts: dict[str, str | None] = msgspec.field(default_factory=dict)
+    profile: dict[str, str | None] = msgspec.field(default_factory=dict)
+    custom_data: dict[str, Any] = msgspec.field(default_factory=dict)
+    roles: list[str] | None = None
+    organizations: list[str] | None = None
+    organization_roles: dict[str, list[str]] | None = None
+    suspended: bool | None = None
+    start_date: str | None = None
+    end_date: str | None = None
+    secrets: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def value(self, key: str) -> str | None:
+        """The value of one of :data:`KEYS`."""
+        return getattr(self, key) if key in ("id", "external_id") else self.texts.get(TEXTS[key])
+
+    def canonical(self) -> bytes:
+        """What counts for the digest of the rows: everything but the number, and no password."""
+        entry = msgspec.to_builtins(self)
+        return encoded({name: value for name, value in entry.items() if name not in ("row", "secrets")})
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How cells become people.
+
+    :param mapping: standard column -> column of the source.
+    :param preset: reads a known system's rows instead.
+    :param transform: changes a row first, or leaves it out (None).
+    :param clear_blank: standard columns whose blanks clear.
+    :param date_format: of dates, as ``strptime`` takes it; None: ISO.
+    :param list_separator: between the entries of a list in one cell.
+    :param secrets: whether passwords and identities are read.
+    """
+
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    preset: str | None = None
+    transform: Callable[[dict[str, Any]], Any] | None = None
+    clear_blank: frozenset[str] = frozenset()
+    date_format: str | None = None
+    list_separator: str = ";"
+    secrets: bool = False
+
+    @classmethod
+    def checked(
+        cls,
+        mapping: Any = None,
+        transform: Any = None,
+        clear_blank: Any = (),
+        date_format: Any = None,
+        list_separator: Any = ";",
+        secrets: bool = False,
+    ) -> Columns:
+        """
+        :raises InvalidInput: naming the argument and what would be right.
+        """
+        preset = mapping if isinstance(mapping, str) and mapping else None
+        if preset is not None and preset not in PRESETS:
+            raise InvalidInput("mapping", f"{preset!r} is unknown; use one of {', '.join(PRESETS)}, or a dict")
+        pairs = {} if mapping is None or preset else mapping
+        if not isinstance(pairs, Mapping):
+            raise InvalidInput("mapping", f"must map standard columns to columns of the source, not {mapping!r}")
+        for name, column in pairs.items():
+            _check_column(f"mapping.{name}", name, secrets)
+            if not isinstance(column, str) or not column:
+                raise InvalidInput(f"mapping.{name}", f"{column!r} is no name of a column")
+        if transform is not None and not callable(transform):
+            raise InvalidInput("transform", f"{transform!r} is no function of a row")
+        blanks = (clear_blank,) if isinstance(clear_blank, str) else tuple(clear_blank or ())
+        for name in blanks:
+            _check_column("clear_blank", name, secrets)
+            if name in ("id", "external_id", *_DATES, *_OBJECTS, "suspended", *SECRETS):
+                raise InvalidInput("clear_blank", f"{name} cannot be cleared by a blank")
+        if date_format is not None and (not isinstance(date_format, str) or "%" not in date_format):
+            raise InvalidInput("date_format", f"{date_format!r} is no format; write e.g. %d.%m.%Y")
+        if not isinstance(list_separator, str) or not list_separator.strip():
+            raise InvalidInput("list_separator", f"{list_separator!r} separates nothing")
+        return cls(pairs, preset, transform, frozenset(blanks), date_format, list_separator, secrets)
+
+    def standard(self, cells: Mapping[str, Any]) -> dict[str, Any] | None:
+        """A row under the standard names; None where ``transform`` leaves it out.
+
+        :raises InvalidInput: where the row cannot be read.
+        """
+        if self.transform is not None:
+            try:
+                cells = self.transform(dict(cells))
+            except Exception as error:  # the DAG author's own code
+                raise InvalidInput("transform", f"failed: {type(error).__name__}: {error}") from error
+            if cells is None:
+                return None
+            if not isinstance(cells, Mapping):
+                raise InvalidInput("transform", f"must return a dict or None, not {type(cells).__name__}")
+        if self.preset is not None:
+            try:
+                return PRESETS[self.preset](cells)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                if isinstance(error, InvalidInput):
+                    raise
+                raise InvalidInput("row", f"is no user of {self.preset} ({type(error).__name__}: {error})") from error
+        if not self.mapping:
+            return dict(cells)
+        mapped = set(self.mapping.values())
+        found = {name: value for name, value in cells.items() if name not in mapped and _is_column(name, self.secrets)}
+        for name, column in self.mapping.items():
+            value = _at(cells, column)
+            if value is not _ABSENT:
+                found[name] = value
+        return found
+
+
+_ABSENT = object()
+
+
+def read_people(rows: Iterable[Row], columns: Columns, keys: Sequence[str], problems: Problems) -> list[Person]:
+    """Check every row.
+
+    :param keys: what people are matched by, in order: the first that a row has names it.
+    :param problems: collects what is wrong with rows.
+    """
+    people: list[Person] = []
+    seen: set[str] = set()
+    unknown: set[str] = set()
+    for row in rows:
+        try:
+            cells = columns.standard(row.cells)
+            if cells is None:
+                continue
+            unknown.update(name for name in cells if name not in seen and not _is_column(name, columns.secrets))
+            seen.update(row.cells if columns.mapping else cells)
+            people.append(_person(row.number, cells, columns, keys))
+        except InvalidInput as error:
+            problems.add(f"row {row.number}", error)
+    for name in sorted(unknown):
+        problems.add("columns", f"{name!r} is no standard column; use {', '.join(COLUMNS)}, or a mapping")
+    for name, column in columns.mapping.items() if people or seen else ():
+        if column not in seen and column.partition(".")[0] not in seen:
+            problems.add("mapping", f"{name}: there is no column {column!r}; there are {', '.join(sorted(seen))}")
+    return people
+
+
+def digest_of_people(people: Iterable[Person]) -> str:
+    """Digest of canonical rows, whatever their order."""
+    return digest_of(sorted(person.canonical() for person in people))
+
+
+def _person(number: int, cells: Mapping[str, Any], columns: Columns, keys: Sequence[str]) -> Person:
+    person = Person(row=number)
+    for name, raw in cells.items():
+        value = raw.strip() if isinstance(raw, str) else raw
+        if isinstance(value, str):
+            _refuse_damage(name, value)
+        if value is None or value == "":
+            if name in columns.clear_blank:
+                _clear(person, name)
+        else:
+            _set(person, name, value, columns)
+    named = ((key, person.value(key)) for key in keys)
+    person.key = next((f"{key}:{value}" for key, value in named if value), "")
+    if not person.key:
+        raise InvalidInput("row", f"has none of {', '.join(keys)}: nobody can be found by it")
+    return person
+
+
+def _set(person: Person, name: str, value: Any, columns: Columns) -> None:
+    if name in TEXTS:
+        person.texts[TEXTS[name]] = FIELD[name].check(name, _number_text(name, value))
+    elif name in ("id", "external_id"):
+        setattr(person, name, checks.text(name, _number_text(name, value)))
+    elif name in _DATES:
+        setattr(person, name, _date(name, value, columns.date_format))
+    elif name == "suspended":
+        person.suspended = _boolean(name, value)
+    elif name == "organization_roles":
+        person.organization_roles = _organization_roles(name, value, columns.list_separator)
+    elif name in LISTS:
+        setattr(person, name, _texts(name, value, columns.list_separator))
+    elif name.startswith("profile.") or name == "profile":
+        person.profile |= _claims(name, value)
+    elif name.startswith("custom_data.") or name == "custom_data":
+        person.custom_data |= _data(name, value)
+    elif name in SECRETS and columns.secrets:
+        person.secrets[name] = value
+
+
+def _clear(person: Person, name: str) -> None:
+    if name in TEXTS:
+        person.texts[TEXTS[name]] = None
+    elif name == "organization_roles":
+        person.organization_roles = {}
+    elif name in LISTS:
+        setattr(person, name, [])
+    elif name.startswith("profile."):
+        person.profile[name.removeprefix("profile.")] = None
+    elif name.startswith("custom_data."):
+        person.custom_data[name.removeprefix("custom_data.")] = None
+
+
+def _refuse_damage(name: str, value: str) -> None:
+    if _ERROR_CELL.fullmatch(value):
+        raise InvalidInput(name, f"{value!r} is what a spreadsheet writes for a missing value; correct the source")
+    if name in (*KEYS, *_DATES) and _FLOAT.fullmatch(value):
+        raise InvalidInput(name, f"{value!r} is a number that a spreadsheet has rewritten; format the column as text")
+
+
+def _number_text(name: str, value: Any) -> Any:
+    """JSON may hold a number where a text is meant; a float has lost digits."""
+    if isinstance(value, float):
+        raise InvalidInput(name, f"{value!r} is a number with a decimal point; write it as text")
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _date(name: str, value: Any, date_format: str | None) -> str:
+    if isinstance(value, datetime):
+        return value.date().isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    hint = f"{value!r} is no date; write " + (
+        f"it as {date_format}" if date_format else "2026-01-31, or give date_format"
+    )
+    if not isinstance(value, str):
+        raise InvalidInput(name, hint)
+    try:
+        if date_format:
+            return datetime.strptime(value, date_format).date().isoformat()
+        return date.fromisoformat(value).isoformat()
+    except ValueError:
+        raise InvalidInput(name, hint) from None
+
+
+def _boolean(name: str, value: Any) -> bool:
+    text = str(value).strip().lower()
+    if isinstance(value, bool) or text in (*_TRUE, *_FALSE):
+        return text in _TRUE
+    raise InvalidInput(name, f"{value!r} is neither true nor false")
+
+
+def _texts(name: str, value: Any, separator: str) -> list[str]:
+    entries = value.split(separator) if isinstance(value, str) else value
+    if not isinstance(entries, Sequence) or not all(isinstance(one, str) for one in entries):
+        raise InvalidInput(name, f"{value!r} is no list of names")
+    return sorted({one.strip() for one in entries if one.strip()})
+
+
+def _organization_roles(name: str, value: Any, separator: str) -> dict[str, list[str]]:
+    if isinstance(value, Mapping):
+        return {
+            organization: _texts(f"{name}.{organization}", roles, separator) for organization, roles in value.items()
+        }
+    found: dict[str, list[str]] = {}
+    for entry in _texts(name, value, separator):
+        organization, colon, role = entry.rpartition(":")
+        if not colon or not organization.strip() or not role.strip():
+            raise InvalidInput(name, f"{entry!r} is no organization:role")
+        found.setdefault(organization.strip(), []).append(role.strip())
+    return found
+
+
+def _claims(name: str, value: Any) -> dict[str, str | None]:
+    parts = name.split(".")[1:]
+    nested: Any = value
+    for part in reversed(parts):
+        nested = {part: nested}
+    claims: Mapping[str, Any] = checks.profile("profile", nested) or {}
+    flat = {claim: text for claim, text in claims.items() if claim != "address"}
+    return {**flat, **{f"address.{part}": text for part, text in claims.get("address", {}).items()}}
+
+
+def _data(name: str, value: Any) -> dict[str, Any]:
+    entries = {name.removeprefix("custom_data."): value} if name != "custom_data" else value
+    data = checks.json_object("custom_data", entries) or {}
+    if KEY in data:
+        raise InvalidInput(f"custom_data.{KEY}", "is kept by the provider; leave it out")
+    return data
+
+
+def _check_column(where: str, name: Any, secrets: bool) -> None:
+    if not isinstance(name, str) or not _is_column(name, secrets):
+        raise InvalidInput(
+            where, f"{name!r} is no standard column; use {', '.join(COLUMNS)}, custom_data.KEY, profile.CLAIM"
+        )
+
+
+def _is_column(name: str, secrets: bool) -> bool:
+    return name in COLUMNS or (secrets and name in SECRETS) or (name.startswith(_PREFIXES) and not name.endswith("."))
+
+
+def _at(cells: Mapping[str, Any], column: str) -> Any:
+    """A cell by its column, or by a path through nested objects."""
+    if column in cells:
+        return cells[column]
+    found: Any = cells
+    for part in column.split("."):
+        if not isinstance(found, Mapping) or part not in found:
+            return _ABSENT
+        found = found[part]
+    return found
