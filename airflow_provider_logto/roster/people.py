@@ -223,7 +223,7 @@ def _set(person: Person, name: str, value: Any, columns: Columns) -> None:
     if name in TEXTS:
         person.texts[TEXTS[name]] = FIELD[name].check(name, _number_text(name, value))
     elif name in ("id", "external_id"):
-        setattr(person, name, checks.text(name, _number_text(name, value)))
+        setattr(person, name, checks.identifier(name, _number_text(name, value)))
     elif name in _DATES:
         setattr(person, name, _date(name, value, columns.date_format))
     elif name == "suspended":
