@@ -20,7 +20,7 @@ def folder_at(destination: Any, field: str = "destination") -> Folder:
     """
     from airflow_provider_logto.export.folder import Folder
 
-    path = _path(destination, field)
+    path = path_at(destination, field)
     try:
         return Folder(path)
     except Exception as error:  # file systems raise whatever their library raises
@@ -39,11 +39,15 @@ def file_at(destination: Any, field: str = "destination") -> tuple[Folder, str]:
     return folder_at(place, field), name
 
 
-def _path(destination: Any, field: str) -> Any:
+def path_at(destination: Any, field: str = "destination") -> Any:
+    """A file or folder as a path object.
+
+    :raises InvalidInput: where the text is no address.
+    """
     from airflow_provider_logto.compat import ObjectStoragePath
 
     if not isinstance(destination, str) or not destination.strip():
-        raise InvalidInput(field, f"{destination!r} is no folder; name one, e.g. s3://bucket/logs")
+        raise InvalidInput(field, f"{destination!r} is no address; write one, e.g. s3://bucket/logs")
     try:
         return ObjectStoragePath(destination.strip())
     except Exception as error:  # the path library raises whatever it likes for an address it does not know

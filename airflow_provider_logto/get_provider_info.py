@@ -30,6 +30,7 @@ def get_provider_info() -> dict[str, object]:
                     "airflow_provider_logto.operators.management_api",
                     "airflow_provider_logto.operators.organizations",
                     "airflow_provider_logto.operators.roles",
+                    "airflow_provider_logto.operators.roster",
                     "airflow_provider_logto.operators.users",
                 ],
             }

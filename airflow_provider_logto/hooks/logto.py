@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
@@ -14,6 +15,7 @@ from airflow_provider_logto.client.retrying import RetryOptions
 from airflow_provider_logto.client.sharing.factory import Mode, check_mode, token_cache_and_pacer
 from airflow_provider_logto.client.sharing.fallback import warn_once
 from airflow_provider_logto.client.sharing.pacing import NoPacer
+from airflow_provider_logto.client.sharing.redis_server import RedisServer
 from airflow_provider_logto.compat import (
     BaseHook,
     get_async_connection,
@@ -146,6 +148,11 @@ class LogtoHook(BaseHook):
         settings = self._settings(tolerant=False)
         users = asyncio.run(self._probe(settings, shared_state.resolve(settings.shared_state, self.get_connection)))
         return {"endpoint": settings.endpoint.base_url, "app_id": settings.credentials.app_id, "users": users}
+
+    def lock_place(self) -> RedisServer | list[Path]:
+        """Where runs that must not overlap keep each other out: the Connection's Redis, or this host's directories."""
+        mode = self._mode(self._settings())
+        return mode if isinstance(mode, RedisServer) else shared_state.state_directories()
 
     def test_connection(self) -> tuple[bool, str]:
         """:meth:`check`, as the form's button wants it.

@@ -17,6 +17,7 @@ import msgspec
 
 from airflow_provider_logto.exceptions import PlanRefused
 from airflow_provider_logto.plans.changes import Change, digest_line, digest_of, encoded, in_order
+from airflow_provider_logto.plans.retention import is_applied, unmark_applied
 from airflow_provider_logto.plans.store import Store
 
 _VERSION = 1
@@ -104,11 +105,11 @@ def write_plan(store: Store, plan: Plan) -> str:
     """
     name = f"{plan.name}.plan.jsonl"
     kept = store.read(name)
-    applied = store.read(f"{plan.name}.applied.json") is not None
+    applied = is_applied(store, plan.name)
     if kept is None or applied or not _is_same(kept, plan):
         store.write(name, plan.content())
     if applied:  # the same situation has come up again
-        store.remove(f"{plan.name}.applied.json")
+        unmark_applied(store, plan.name)
     return store.uri(name)
 
 

@@ -22,6 +22,16 @@ def mark_applied(store: Store, name: str, counts: dict[str, int]) -> None:
     store.write(f"{name}{_APPLIED}", json.dumps(content).encode())
 
 
+def is_applied(store: Store, name: str) -> bool:
+    """Whether a plan was applied to its end."""
+    return store.read(f"{name}{_APPLIED}") is not None
+
+
+def unmark_applied(store: Store, name: str) -> None:
+    """A plan waits again: its situation has come up once more."""
+    store.remove(f"{name}{_APPLIED}")
+
+
 def remove_old(store: Store, owner: str, keep_days: float, now: datetime | None = None) -> int:
     """Remove plans and journals that were applied long ago.
 

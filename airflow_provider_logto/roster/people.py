@@ -16,6 +16,7 @@ import msgspec
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields as checks
+from airflow_provider_logto.management.json_values import json_object
 from airflow_provider_logto.management.marks import KEY
 from airflow_provider_logto.management.user_fields import FIELD
 from airflow_provider_logto.plans.changes import digest_of, encoded
@@ -325,7 +326,7 @@ def _claims(name: str, value: Any) -> dict[str, str | None]:
 
 def _data(name: str, value: Any) -> dict[str, Any]:
     entries = {name.removeprefix("custom_data."): value} if name != "custom_data" else value
-    data = checks.json_object("custom_data", entries) or {}
+    data = json_object("custom_data", entries) or {}
     if KEY in data:
         raise InvalidInput(f"custom_data.{KEY}", "is kept by the provider; leave it out")
     return data

@@ -1,0 +1,60 @@
+"""What of a stored plan may still be done: compared with a plan made in this moment, of the same rows and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from airflow_provider_logto.plans.changes import Change
+
+
+def agreed(
+    planned: Sequence[Change], now: Sequence[Change], left_alone: Collection[str] = ()
+) -> tuple[list[Change], list[Change], list[Change]]:
+    """Sort a stored plan's changes.
+
+    A change that is not due any more was made by an earlier try, or by somebody else. Where a field is not as it was
+    when the plan was made, nothing of that key is done: somebody has changed it since, and approved was something else.
+    What is due now but was not planned is not done either.
+
+    :param left_alone: keys that are a conflict or held now.
+    :returns: changes to make, changes that are not due any more, changes whose key has drifted.
+    """
+    if planned is now:
+        return list(planned), [], []
+    current = {_identity(change): change for change in now}
+    passing = {(change.key, name) for change in planned if change.action == "release" for name in change.after}
+    due: list[Change] = []
+    done: list[Change] = []
+    drifted_keys = set(left_alone)
+    for change in planned:
+        found = current.get(_identity(change))
+        if found is None:
+            done.append(change)
+            continue
+        both = set(change.after) & set(found.after) | set(change.before) & set(found.before)
+        for name in both:
+            before, after = change.before.get(name), change.after.get(name)
+            # Between two tries an identifier may be null: it changes hands.
+            on_its_way = (change.key, name) in passing and found.before.get(name) is None
+            if found.after.get(name) != after or (found.before.get(name) != before and not on_its_way):
+                drifted_keys.add(change.key)
+        due.append(
+            msgspec.structs.replace(
+                found,
+                before={name: value for name, value in found.before.items() if name in both},
+                after={name: value for name, value in found.after.items() if name in both},
+            )
+        )
+    drifted = [change for change in (*due, *done) if change.key in drifted_keys]
+    return (
+        [change for change in due if change.key not in drifted_keys],
+        [change for change in done if change.key not in drifted_keys],
+        drifted,
+    )
+
+
+def _identity(change: Change) -> tuple[str, str, str, str]:
+    """Without the id: a planned creation may have happened since."""
+    return change.kind, change.action, change.key, change.target or ""

@@ -1,0 +1,302 @@
+"""One run of a roster: observe, plan, brake, apply, report."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_logto.client.client import LogtoClient
+from airflow_provider_logto.exceptions import BrakeHeld, ChangesFailed, LogtoError, OutOfSync, PlanRefused
+from airflow_provider_logto.management.protection import Protection
+from airflow_provider_logto.plans.apply import Applier, Report, dry
+from airflow_provider_logto.plans.brakes import Held, holding
+from airflow_provider_logto.plans.changes import Change
+from airflow_provider_logto.plans.drift import agreed
+from airflow_provider_logto.plans.journal import Journal, Outcome, Run
+from airflow_provider_logto.plans.lock import Place, only_run
+from airflow_provider_logto.plans.plan import Plan, make_plan, read_plan, write_plan
+from airflow_provider_logto.plans.retention import forget, is_applied, mark_applied, remove_old
+from airflow_provider_logto.plans.store import Store
+from airflow_provider_logto.roster.job import RosterJob, count_missing_rows
+from airflow_provider_logto.roster.matching import Notice
+from airflow_provider_logto.roster.observe import Found, observe
+from airflow_provider_logto.roster.people import KEYS, Person, digest_of_people
+from airflow_provider_logto.roster.writer import RosterWriter
+
+log = logging.getLogger(__name__)
+
+#: Change -> the brake that counts it.
+_BRAKE_OF = {
+    "user.suspend": "disables",
+    "user.offboard": "disables",
+    "role.remove": "role_removals",
+    "organization_role.remove": "role_removals",
+    "member.remove": "member_removals",
+    "user.delete": "deletes",
+    "user.create": "creates",
+}
+#: Rows that a result names; the journal names all.
+_NAMED = 1000
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run goes about its work; decides over no change.
+
+    :param store: where plans and journals lie.
+    :param plan: id or address of the stored plan to apply.
+    :param approve_plan: id of the plan whose brakes are released.
+    :param journal_values: whether the journal holds values before and after.
+    :param keep_days: days that plans and journals stay after they were applied.
+    :param place: where runs are kept apart.
+    :param stopped: True when the task is told to stop.
+    """
+
+    store: Store
+    protection: Protection = field(default_factory=Protection.checked)
+    plan: str | None = None
+    approve_plan: str | None = None
+    journal_values: bool = False
+    keep_days: float = 90
+    place: Place = ()
+    run: Run = field(default_factory=Run)
+    stopped: Callable[[], bool] = lambda: False
+    now: datetime | None = None
+
+
+class FailedRun(Exception):
+    """A run that ends badly, with what it did: for the operator, which hands both on.
+
+    :param result: as :func:`sync_roster` returns it.
+    :param error: why.
+    """
+
+    def __init__(self, result: dict[str, Any], error: LogtoError) -> None:
+        super().__init__(str(error))
+        self.result = result
+        self.error = error
+
+
+async def sync_roster(
+    client: LogtoClient, job: RosterJob, people: Sequence[Person], options: Options
+) -> dict[str, Any]:
+    """Plan, check or apply.
+
+    :param people: from :func:`read_people`; nothing of a source with bad rows comes here.
+    :returns: ``{"plan", "plan_id", "journal", "counts", "held", "failed", "applied"}``.
+    :raises FailedRun: a brake holds, changes failed, or mode ``check`` found some.
+    :raises LogtoError: before any write.
+    """
+    tenant = client.endpoint.base_url
+    async with only_run(options.place, f"roster/{job.roster}", tenant):
+        stored = _stored(job, people, options, tenant)
+        as_of = datetime.fromisoformat(stored.as_of) if stored else options.now or datetime.now(UTC)
+        found = await observe(client, job, people, options.protection, as_of)
+        plan = _plan(job, people, found, tenant, as_of)
+        run = _Run(client, job, people, options, found)
+        remove_old(options.store, plan.owner, options.keep_days)
+        return await run.carry_out(stored or plan, plan)
+
+
+def _plan(job: RosterJob, people: Sequence[Person], found: Found, tenant: str, as_of: datetime) -> Plan:
+    statuses = Counter(notice.status for notice in found.notices)
+    return make_plan(
+        owner=f"roster/{job.roster}",
+        tenant=tenant,
+        changes=found.changes,
+        source=digest_of_people(people),
+        settings=job.settings(),
+        as_of=as_of.isoformat(timespec="seconds"),
+        base=found.base,
+        info={
+            "rows": len(people),
+            **dict(sorted(statuses.items())),
+            "left_alone": [_described(notice) for notice in found.notices[:_NAMED]],
+        },
+    )
+
+
+def _stored(job: RosterJob, people: Sequence[Person], options: Options, tenant: str) -> Plan | None:
+    """The stored plan to apply: the one named, or an approved one that a try before this one began to apply.
+
+    :raises PlanRefused: as a whole where rows or settings differ from those it was made of.
+    """
+    if job.mode != "apply":
+        return None
+    owner = f"roster/{job.roster}"
+    if options.plan:
+        return _fitting(read_plan(options.store, options.plan, owner, tenant), job, people)
+    try:
+        plan = read_plan(options.store, options.approve_plan, owner, tenant) if options.approve_plan else None
+        # One that was applied to its end approves nothing any more.
+        return None if plan is None or is_applied(options.store, plan.name) else _fitting(plan, job, people)
+    except PlanRefused as error:
+        log.warning("approve_plan is of no use any more: %s", error)
+        return None
+
+
+def _fitting(plan: Plan, job: RosterJob, people: Sequence[Person]) -> Plan:
+    if plan.source != digest_of_people(people):
+        raise PlanRefused(f"plan {plan.id} was made of other rows than the source holds now; make a new plan")
+    if dict(plan.settings) != job.settings():
+        differing = sorted(name for name, value in job.settings().items() if plan.settings.get(name) != value)
+        raise PlanRefused(f"plan {plan.id} was made with other settings ({', '.join(differing)}); make a new plan")
+    return plan
+
+
+def _described(notice: Notice) -> dict[str, Any]:
+    return {"row": notice.row, "key": notice.key, "id": notice.id, "status": notice.status, "reason": notice.reason}
+
+
+class _Run:
+    """What follows once the changes are known."""
+
+    def __init__(
+        self, client: LogtoClient, job: RosterJob, people: Sequence[Person], options: Options, found: Found
+    ) -> None:
+        self._job = job
+        self._people = people
+        self._options = options
+        self._found = found
+        writer = RosterWriter(client, job.roster, found.users, job.delete_after_days, found.protected)
+        self._operations = writer.operations()
+
+    async def carry_out(self, plan: Plan, now: Plan) -> dict[str, Any]:
+        """
+        :param plan: what is to be done.
+        :param now: what a plan made in this moment says.
+        """
+        store = self._options.store
+        address = write_plan(store, plan) if plan is now else store.uri(f"{plan.name}.plan.jsonl")
+        held = self._holding(plan)
+        result: dict[str, Any] = {
+            "plan": address,
+            "plan_id": plan.id,
+            "journal": None,
+            "counts": {
+                **{key: value for key, value in plan.info.items() if key != "left_alone"},
+                **plan.counts(),
+                **{f"brake.{one.brake}": one.figure for one in held},
+            },
+            "held": self._rows(("held", "conflict")),
+            "failed": [],
+            "applied": False,
+        }
+        await Applier(dry(self._operations)).run(plan.changes)
+        for line in (*plan.table(), *(f"HELD  {one}" for one in held)):
+            log.info("%s", line)
+        if self._job.mode == "check" and plan.changes:
+            raise FailedRun(result, OutOfSync(f"{len(plan.changes)} changes are due, see {address} ({plan.id})"))
+        if self._job.mode != "apply":
+            return result
+        if self._options.approve_plan == plan.id:
+            held = []
+        if held and self._job.on_brake == "fail":
+            raise FailedRun(result, self._brake_error(held, plan, address))
+        report = await self._apply(plan, now, held, result)
+        return self._finish(plan, report, held, result)
+
+    async def _apply(self, plan: Plan, now: Plan, held: Sequence[Held], result: dict[str, Any]) -> Report:
+        store = self._options.store
+        journal = Journal(store, plan.name, self._options.run, self._options.journal_values)
+        result["journal"] = journal.uri
+        applier = Applier(self._operations, journal, stopped=self._options.stopped)
+        try:
+            changes = self._settle(applier, plan, now, held)
+            self._note_left_alone(journal)
+            await applier.run(changes)
+        except LogtoError as error:
+            self._tell(applier.report, result)
+            raise FailedRun(result, error) from error
+        finally:
+            journal.close()
+            forget(store, plan.owner, applier.report.deleted)
+        return applier.report
+
+    def _settle(self, applier: Applier, plan: Plan, now: Plan, held: Sequence[Held]) -> list[Change]:
+        """What is left to do after drift and brakes; the rest is reported."""
+        left_alone = {notice.key for notice in self._found.notices if notice.status in ("held", "conflict")}
+        due, done, drifted = agreed(plan.changes, now.changes, left_alone)
+        applier.settle(done, Outcome("skipped", "is as planned already, or not needed any more"))
+        applier.settle(drifted, Outcome("skipped", "drifted: what it depends on is not as it was planned"))
+        brakes = {one.brake for one in held}
+        stopped = [change for change in due if held and (change.destructive or _brake_of(change) in brakes)]
+        # Whoever is held waits as a whole: a role for somebody who is not created makes no sense.
+        keys = {change.key for change in stopped if change.name == "user.create"}
+        stopped_ids = {id(change) for change in stopped} | {id(change) for change in due if change.key in keys}
+        applier.settle([one for one in due if id(one) in stopped_ids], Outcome("held", "a brake holds"))
+        return [change for change in due if id(change) not in stopped_ids]
+
+    def _note_left_alone(self, journal: Journal) -> None:
+        for notice in self._found.notices:
+            if notice.status in ("held", "conflict"):
+                change = Change(kind="row", action="apply", key=notice.key, id=notice.id, row=notice.row)
+                journal.add(change, Outcome(notice.status, notice.reason))  # type: ignore[arg-type]
+
+    def _finish(self, plan: Plan, report: Report, held: Sequence[Held], result: dict[str, Any]) -> dict[str, Any]:
+        self._tell(report, result)
+        if report.failed:
+            raise FailedRun(
+                result,
+                ChangesFailed(
+                    f"{len(report.failed)} changes failed, in rows {_short(result['failed'])}; the others were made. "
+                    f"The journal says why: {result['journal']}"
+                ),
+            )
+        if held:
+            raise FailedRun(result, self._brake_error(held, plan, result["plan"]))
+        result["applied"] = True
+        mark_applied(self._options.store, plan.name, dict(report.statuses))
+        return result
+
+    def _tell(self, report: Report, result: dict[str, Any]) -> None:
+        result["counts"] |= {f"made.{name}": count for name, count in sorted(report.done.items())}
+        result["counts"] |= {f"changes.{status}": count for status, count in sorted(report.statuses.items())}
+        rows = dict.fromkeys(change.row if change.row is not None else change.id for change, _ in report.failed)
+        result["failed"] = list(rows)[:_NAMED]
+
+    def _holding(self, plan: Plan) -> list[Held]:
+        job = self._job
+        figures = Counter(brake for change in plan.changes if (brake := _brake_of(change)))
+        held = holding(job.brakes or {}, figures, plan.base)
+        if len(self._people) < job.min_source_rows:
+            held.append(Held("min_source_rows", len(self._people), job.min_source_rows, "rows in the source, at least"))
+        keys = {value for person in self._people for key in KEYS if (value := person.value(key))}
+        missing = count_missing_rows(job.required_rows, keys)
+        if missing:
+            held.append(Held("required_rows", missing, 0, "required rows that the source lacks"))
+        return held
+
+    def _brake_error(self, held: Sequence[Held], plan: Plan, address: str) -> BrakeHeld:
+        brakes = "; ".join(str(one) for one in held)
+        names = {one.brake for one in held}
+        rows = dict.fromkeys(one.row or one.id for one in plan.changes if _brake_of(one) in names)
+        other = self._options.approve_plan
+        hint = f"approve_plan names another plan ({other}). " if other else ""
+        return BrakeHeld(
+            f"A brake holds: {brakes}. Rows or ids: {_short(list(rows))}. {hint}Read the plan, {address}; if it is "
+            f'right, release it with approve_plan="{plan.id}"'
+        )
+
+    def _rows(self, statuses: Sequence[str]) -> list[Any]:
+        found = dict.fromkeys(
+            notice.row if notice.row is not None else notice.id
+            for notice in self._found.notices
+            if notice.status in statuses
+        )
+        return list(found)[:_NAMED]
+
+
+def _brake_of(change: Change) -> str | None:
+    if change.name == "user.update" and any(change.before.get(name) for name in ("primaryEmail", "username")):
+        return "identifier_changes"
+    return _BRAKE_OF.get(change.name)
+
+
+def _short(values: Sequence[Any]) -> str:
+    shown = ", ".join(str(value) for value in values[:20])
+    return f"{shown} and {len(values) - 20} more" if len(values) > 20 else shown or "none"
