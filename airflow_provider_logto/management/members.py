@@ -10,32 +10,75 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import InvalidInput, NotFound
+from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.management.bulk import PER_WRITE, batched, delete_relation
+from airflow_provider_logto.management.concurrency import for_each
 from airflow_provider_logto.management.organization_roles import checked_roles, resolve_organization_roles
-from airflow_provider_logto.management.references import Reference, find_users, listed
+from airflow_provider_logto.management.references import (
+    OnMissing,
+    Reference,
+    check_on_missing,
+    find_users,
+    listed,
+    nobody,
+)
 
-#: Users in one bulk write.
-_PER_WRITE = 500
 #: Members on one page.
 _PER_PAGE = 100
 
 
 @dataclass(frozen=True)
 class MemberSpec:
-    """A member as they should be: a reference to the user and the organization roles, by name or id."""
+    """A member as they should be: a reference to the user, and organization roles by name or id (None: not said)."""
 
     user: Reference
-    roles: tuple[str, ...] = ()
+    roles: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
-class MemberPlan:
-    """Everything about the members that could be settled before the first write.
+class Members:
+    """The members as they should be, looked up.
 
-    :param roles: user id -> ids of the organization roles wanted.
+    :param roles: user id -> ids of the organization roles; None where nothing is said of this member's roles.
+    :param missing: references that mean nobody.
     """
 
-    roles: dict[str, frozenset[str]] = field(default_factory=dict)
+    roles: dict[str, frozenset[str] | None] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MemberChanges:
+    """What is to be done about the members of one organization.
+
+    :param unchanged: how many of those wanted are members already.
+    :param grant: organization role id -> ids of users who are to get it.
+    :param revoke: pairs of user id and organization role id.
+    """
+
+    join: tuple[str, ...] = ()
+    leave: tuple[str, ...] = ()
+    unchanged: int = 0
+    grant: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    revoke: tuple[tuple[str, str], ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.join or self.leave or self.grant or self.revoke)
+
+    @property
+    def losing(self) -> set[str]:
+        """Ids of the users from whom something is taken: their membership, or a role."""
+        return {*self.leave, *(user_id for user_id, _ in self.revoke)}
+
+    def counts(self) -> dict[str, int]:
+        """How many members and roles are ``added``, ``removed``, ``unchanged``, ``roles_added``, ``roles_removed``."""
+        return {
+            "added": len(self.join),
+            "removed": len(self.leave),
+            "unchanged": self.unchanged,
+            "roles_added": sum(map(len, self.grant.values())),
+            "roles_removed": len(self.revoke),
+        }
 
 
 def checked_members(members: Any, member_roles: Any = None) -> list[MemberSpec]:
@@ -45,96 +88,93 @@ def checked_members(members: Any, member_roles: Any = None) -> list[MemberSpec]:
     :param member_roles: organization roles for all of them, by name or id.
     :raises InvalidInput: naming the entry and what would be right.
     """
-    common = checked_roles("member_roles", member_roles)
+    common = _roles("member_roles", member_roles)
     specs = []
     for at, entry in enumerate(listed("members", members)):
         where = f"members[{at}]"
-        own: tuple[str, ...] = ()
+        own: tuple[str, ...] | None = None
         if isinstance(entry, Mapping) and "user" in entry:
-            unknown = sorted(set(entry) - {"user", "roles"})
+            unknown = sorted(str(key) for key in set(entry) - {"user", "roles"})
             if unknown:
                 raise InvalidInput(f"{where}.{unknown[0]}", 'is unknown; a member is {"user": ..., "roles": [...]}')
-            own, entry = checked_roles(f"{where}.roles", entry.get("roles")), entry["user"]
-        specs.append(MemberSpec(Reference.parse(entry, where), tuple(dict.fromkeys((*common, *own)))))
+            own, entry = _roles(f"{where}.roles", entry.get("roles")), entry["user"]
+        said = [roles for roles in (common, own) if roles is not None]
+        roles = tuple(dict.fromkeys(name for names in said for name in names)) if said else None
+        specs.append(MemberSpec(Reference.parse(entry, where), roles))
     return specs
 
 
-async def resolve_members(client: LogtoClient, members: list[MemberSpec]) -> MemberPlan:
+def _roles(field: str, value: Any) -> tuple[str, ...] | None:
+    return None if value is None or value == "" else checked_roles(field, value)
+
+
+async def resolve_members(client: LogtoClient, members: list[MemberSpec], on_missing: OnMissing = "fail") -> Members:
     """Look every user and organization role up.
 
-    :raises InvalidInput: where one does not exist, or a role is for machine-to-machine applications.
+    :param on_missing: what to do where a reference means nobody: ``fail``, or ``skip``.
+    :raises InvalidInput: where users do not exist (all are named), or a role is for machine-to-machine applications.
     """
-    names = dict.fromkeys(name for member in members for name in member.roles)
+    check_on_missing(on_missing)
+    names = dict.fromkeys(name for member in members for name in member.roles or ())
     role_ids = await resolve_organization_roles(client, list(names))
     users = await find_users(client, [member.user for member in members])
-    roles: dict[str, frozenset[str]] = {}
+    missing = [member.user for member, user in zip(members, users, strict=True) if user is None]
+    if missing and on_missing == "fail":
+        raise nobody(missing)
+    roles: dict[str, frozenset[str] | None] = {}
     for member, user in zip(members, users, strict=True):
         if user is None:
-            raise InvalidInput(member.user.field, f"no user {member.user.given} in Logto; create it first")
-        wanted = frozenset(role_ids[name] for name in member.roles)
+            continue
+        before = roles.get(user["id"])
+        wanted = None if member.roles is None else frozenset(role_ids[name] for name in member.roles)
         # The same person named twice has the roles of both entries.
-        roles[user["id"]] = roles.get(user["id"], frozenset()) | wanted
-    return MemberPlan(roles)
+        roles[user["id"]] = wanted if before is None else before | (wanted or frozenset())
+    return Members(roles, tuple(reference.given for reference in missing))
 
 
-async def ensure_members(
-    client: LogtoClient, organization_id: str, plan: MemberPlan, prune: bool, new: bool = False
-) -> dict[str, int]:
-    """Bring the membership in line: additions first and in bulk, removals (with ``prune``) last.
+async def plan_members(
+    client: LogtoClient, organization_id: str, wanted: Members, prune: bool, new: bool = False
+) -> MemberChanges:
+    """What has to be done so that the members are as they should be; reads only.
 
+    :param prune: make members exact, and the roles of those of whom roles are given, instead of only adding.
     :param new: the organization was just created, so nobody has to be asked who is in it.
-    :returns: how many members were ``added``, ``removed``, ``unchanged``; how many roles ``roles_added``,
-        ``roles_removed``.
     """
-    current = {} if new else await current_roles(client, organization_id, plan.roles, complete=prune)
+    current = {} if new else await current_roles(client, organization_id, wanted.roles, complete=prune)
+    grant: dict[str, list[str]] = {}
+    revoke = []
+    for user_id, roles in wanted.roles.items():
+        held = current.get(user_id, set())
+        for role_id in sorted((roles or frozenset()) - held):
+            grant.setdefault(role_id, []).append(user_id)
+        if prune and roles is not None:
+            revoke += [(user_id, role_id) for role_id in sorted(held - roles)]
+    join = tuple(user_id for user_id in wanted.roles if user_id not in current)
+    return MemberChanges(
+        join,
+        tuple(user_id for user_id in current if user_id not in wanted.roles) if prune else (),
+        len(wanted.roles) - len(join),
+        {role_id: tuple(user_ids) for role_id, user_ids in grant.items()},
+        tuple(revoke),
+    )
+
+
+async def apply_members(client: LogtoClient, organization_id: str, changes: MemberChanges) -> None:
+    """Do it: additions first and in bulk, then removals, several at a time.
+
+    Never by ``PUT``, which would take out whoever joined meanwhile.
+    """
     path = path_of("/organizations/{}/users", organization_id)
-
-    joining = [user_id for user_id in plan.roles if user_id not in current]
-    for start in range(0, len(joining), _PER_WRITE):
-        await client.request("POST", path, body={"userIds": joining[start : start + _PER_WRITE]})
-
-    roles_added = 0
-    for role_id in dict.fromkeys(role for wanted in plan.roles.values() for role in sorted(wanted)):
-        lacking = [
-            user_id
-            for user_id, wanted in plan.roles.items()
-            if role_id in wanted and role_id not in current.get(user_id, ())
-        ]
-        roles_added += len(lacking)
-        for start in range(0, len(lacking), _PER_WRITE):
-            body = {"userIds": lacking[start : start + _PER_WRITE], "organizationRoleIds": [role_id]}
+    for user_ids in batched(changes.join, PER_WRITE):
+        await client.request("POST", path, body={"userIds": user_ids})
+    for role_id, lacking in changes.grant.items():
+        for user_ids in batched(lacking, PER_WRITE):
+            body = {"userIds": user_ids, "organizationRoleIds": [role_id]}
             await client.request("POST", f"{path}/roles", body=body)
-
-    leaving = [user_id for user_id in current if user_id not in plan.roles] if prune else []
-    roles_removed = await _prune(client, organization_id, plan, current, leaving) if prune else 0
-    return {
-        "added": len(joining),
-        "removed": len(leaving),
-        "unchanged": len(plan.roles) - len(joining),
-        "roles_added": roles_added,
-        "roles_removed": roles_removed,
-    }
-
-
-async def _prune(
-    client: LogtoClient, organization_id: str, plan: MemberPlan, current: dict[str, set[str]], leaving: list[str]
-) -> int:
-    removed = 0
-    for user_id, wanted in plan.roles.items():
-        for role_id in sorted(current.get(user_id, set()) - wanted):
-            await _delete(client, path_of("/organizations/{}/users/{}/roles/{}", organization_id, user_id, role_id))
-            removed += 1
-    for user_id in leaving:
-        await _delete(client, path_of("/organizations/{}/users/{}", organization_id, user_id))
-    return removed
-
-
-async def _delete(client: LogtoClient, path: str) -> None:
-    try:
-        await client.request("DELETE", path)
-    except NotFound as error:
-        if error.code is None:  # an unknown path, not an absent relation
-            raise
+    paths = [
+        path_of("/organizations/{}/users/{}/roles/{}", organization_id, *relation) for relation in changes.revoke
+    ] + [path_of("/organizations/{}/users/{}", organization_id, user_id) for user_id in changes.leave]
+    await for_each(paths, lambda path: delete_relation(client, path))
 
 
 async def current_roles(
@@ -152,9 +192,11 @@ async def current_roles(
 
 async def _roles_of_few(client: LogtoClient, organization_id: str, user_ids: Collection[str]) -> dict[str, set[str]]:
     """For a few people in a large organization: ask each for their organizations instead of walking all members."""
-    current: dict[str, set[str]] = {}
-    for user_id in user_ids:
-        for organization in await client.request("GET", path_of("/users/{}/organizations", user_id)):
-            if organization["id"] == organization_id:
-                current[user_id] = {role["id"] for role in organization["organizationRoles"]}
-    return current
+    ids = list(user_ids)
+    theirs = await for_each(ids, lambda user_id: client.request("GET", path_of("/users/{}/organizations", user_id)))
+    return {
+        user_id: {role["id"] for role in organization["organizationRoles"]}
+        for user_id, organizations in zip(ids, theirs, strict=True)
+        for organization in organizations
+        if organization["id"] == organization_id
+    }

@@ -1,11 +1,12 @@
 """Organizations: finding the right one, creating it once, keeping it as it should be.
 
-Source: Logto Management API, tag "Organizations". Names are not unique there and a repeated ``POST`` makes a twin, so
-an organization is known by an ``external_id`` kept in its ``customData``, or by a name that only one of them has.
+Source: Logto Management API, tag "Organizations". Names are not unique there and a repeated ``POST`` makes a duplicate,
+so an organization is known by an ``external_id`` kept in its ``customData``, or by a name that only one of them has.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Conflict, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management import fields, search
+from airflow_provider_logto.management.bulk import delete_relation
 from airflow_provider_logto.management.json_values import json_object, same_json
-from airflow_provider_logto.management.members import MemberSpec, ensure_members, resolve_members
-from airflow_provider_logto.management.references import listed
+from airflow_provider_logto.management.members import MemberSpec, apply_members, plan_members, resolve_members
+from airflow_provider_logto.management.references import OnMissing, listed
 
 Organization = dict[str, Any]
 
@@ -23,6 +25,9 @@ Organization = dict[str, Any]
 EXTERNAL_ID = "externalId"
 _MAX_DESCRIPTION = 256
 _CREATE_TRIES = 3
+#: Seconds before each look for duplicates. A row shows when its transaction ends, so that another task may see ours
+#: late, and delete its own a moment later.
+_SETTLING = (0.0, 0.3, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -86,35 +91,60 @@ async def ensure_organization(
     members: list[MemberSpec] | None = None,
     prune_members: bool = False,
     adopt_existing: bool = False,
+    on_missing: OnMissing = "fail",
+    max_member_removals: int | None = None,
 ) -> dict[str, Any]:
     """Make sure that an organization exists, with these members, roles and e-mail domains.
 
     :param spec: which organization, and as what.
     :param members: who belongs to it, with which organization roles; None leaves the membership alone.
-    :param prune_members: make members and their roles exact instead of only adding.
+    :param prune_members: make members exact instead of only adding, and the roles of those of whom roles are given.
     :param adopt_existing: let an ``external_id`` be written onto the only organization of that name that has none.
+    :param on_missing: what to do with members who do not exist: ``fail``, or ``skip``.
+    :param max_member_removals: how many people may lose their membership or a role; None is no limit.
     :returns: ``{"id", "outcome": "created" | "updated" | "unchanged", "members": {counts}, "jit_email_domains":
-        {counts}}``.
-    :raises InvalidInput: before the first write: unknown users or organization roles.
-    :raises Ambiguous: where more than one organization fits, or a concurrent task made a twin (both are named).
+        {counts}}``; and ``"missing"``, where members are skipped: their references.
+    :raises InvalidInput: before the first write: unknown users or organization roles, more removals than allowed.
+    :raises Ambiguous: where more than one organization fits.
     :raises AlreadyExists: where an organization of that name without external id stands in the way.
-    :raises IncompleteList: where the organizations could not all be seen, so that creating might make a twin.
+    :raises IncompleteList: where the organizations could not all be seen, so that creating might make a duplicate.
     """
-    plan = await resolve_members(client, members) if members is not None else None
-    organization = await find_organization(client, spec, adopt_existing)
-    outcome = "unchanged"
+    _check_removals(max_member_removals)
+    wanted = None if members is None else await resolve_members(client, members, on_missing)
+    if prune_members and not (wanted and wanted.roles):
+        raise InvalidInput("members", "is empty, or nobody in it exists: pruning by it would remove everybody")
+    organization, created = await find_organization(client, spec, adopt_existing), False
     if organization is None:
-        organization, outcome = await _create(client, spec), "created"
-    elif changes := spec.changes(organization):
-        await client.request("PATCH", path_of("/organizations/{}", organization["id"]), body=changes)
-        outcome = "updated"
+        organization, created = await _create(client, spec)
     organization_id = organization["id"]
-    report: dict[str, Any] = {"id": organization_id, "outcome": outcome}
-    if plan is not None:
-        report["members"] = await ensure_members(client, organization_id, plan, prune_members, new=outcome == "created")
+    joining = None
+    if wanted is not None:
+        joining = await plan_members(client, organization_id, wanted, prune_members, new=created)
+        if max_member_removals is not None and len(joining.losing) > max_member_removals:
+            raise InvalidInput(
+                "members",
+                f"would take membership or roles from {len(joining.losing)} people; "
+                f"max_member_removals allows {max_member_removals}",
+            )
+    changes = {} if created else spec.changes(organization)
+    if changes:
+        await client.request("PATCH", path_of("/organizations/{}", organization_id), body=changes)
+    report: dict[str, Any] = {}
+    if joining is not None:
+        await apply_members(client, organization_id, joining)
+        report["members"] = joining.counts()
     if spec.jit_email_domains:
         report["jit_email_domains"] = await _ensure_domains(client, organization_id, spec.jit_email_domains)
-    return report
+    if wanted is not None and wanted.missing:
+        report["missing"] = list(wanted.missing)
+    updated = changes or joining or report.get("jit_email_domains", {}).get("added")
+    outcome = "created" if created else "updated" if updated else "unchanged"
+    return {"id": organization_id, "outcome": outcome, **report}
+
+
+def _check_removals(limit: Any) -> None:
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
+        raise InvalidInput("max_member_removals", f"must be a number, 0 or more; got {limit!r}")
 
 
 async def find_organization(
@@ -124,9 +154,7 @@ async def find_organization(
 
     :raises AlreadyExists, Ambiguous, IncompleteList: see :func:`ensure_organization`.
     """
-    # ``q`` is a substring match in which % and _ are wildcards.
-    query = {"q": search.literal(spec.name)}
-    namesakes = [one async for one in client.iterate("/organizations", query) if one["name"] == spec.name]
+    namesakes = await _namesakes(client, spec.name)
     if spec.external_id is None:
         return _only(namesakes, f"the name {spec.name!r}", "give an external_id, or rename all but one")
     known = [one for one in namesakes if external_id_of(one) == spec.external_id]
@@ -144,24 +172,52 @@ async def find_organization(
     return _only(unmarked, f"the name {spec.name!r}", "rename all but one, or give one of them the external id")
 
 
-async def _create(client: LogtoClient, spec: OrganizationSpec) -> Organization:
-    """Create it, once: what got lost is looked for before it is sent again, and a twin is reported."""
-    created: Organization | None = None
-    for last in (False,) * (_CREATE_TRIES - 1) + (True,):
+async def _namesakes(client: LogtoClient, name: str) -> list[Organization]:
+    # ``q`` is a substring match in which % and _ are wildcards.
+    query = {"q": search.literal(name)}
+    return [one async for one in client.iterate("/organizations", query) if one["name"] == name]
+
+
+async def _create(client: LogtoClient, spec: OrganizationSpec) -> tuple[Organization, bool]:
+    """Create it, once -> (the organization, whether it was made here)."""
+    for _ in range(_CREATE_TRIES):
         try:
-            created = await client.request("POST", "/organizations", body=spec.body())
-            break
-        except OutcomeUnknown:
-            created = await find_organization(client, spec)
-            if created is not None:
-                break
-            if last:
-                raise
-    # Another task may have looked and created at the same moment: both see both now, and both say so.
-    confirmed = await find_organization(client, spec)
-    if confirmed is None or created is None:
+            made = await client.request("POST", "/organizations", body=spec.body())
+        except OutcomeUnknown as error:
+            lost = error
+            if (found := await find_organization(client, spec)) is not None:
+                return found, True
+        else:
+            return await _only_one(client, spec, made)
+    raise lost
+
+
+async def _only_one(client: LogtoClient, spec: OrganizationSpec, made: Organization) -> tuple[Organization, bool]:
+    """Tasks that look and create at the same moment make duplicates: whoever made a later one deletes it again.
+
+    :returns: the organization that stays, and whether it is the one made here.
+    :raises Ambiguous: where a duplicate stays, since somebody uses it already.
+    """
+    for seconds in _SETTLING:
+        await asyncio.sleep(seconds)
+        same = [one for one in await _namesakes(client, spec.name) if external_id_of(one) == spec.external_id]
+        same.sort(key=lambda one: (one["createdAt"], one["id"]))
+        if len(same) == 1:
+            return same[0], bool(same[0]["id"] == made["id"])
+        if made["id"] in [one["id"] for one in same[1:]]:
+            await _delete_duplicate(client, made, same)
+    if not same:
         raise Ambiguous(f"the organization {spec.name!r} was created but is not to be found; somebody deleted it")
-    return confirmed
+    raise Ambiguous(f"{len(same)} organizations {spec.name!r} were made at once ({_ids(same)}); delete all but one")
+
+
+async def _delete_duplicate(client: LogtoClient, made: Organization, same: list[Organization]) -> None:
+    if await client.count(path_of("/organizations/{}/users", made["id"])):
+        raise Ambiguous(
+            f"{len(same)} organizations {made['name']!r} were made at once ({_ids(same)}), "
+            f"and {made['id']} has members already; delete all but one"
+        )
+    await delete_relation(client, path_of("/organizations/{}", made["id"]))
 
 
 async def _ensure_domains(client: LogtoClient, organization_id: str, domains: tuple[str, ...]) -> dict[str, int]:

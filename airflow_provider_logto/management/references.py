@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput
@@ -27,6 +27,10 @@ _KEYS = {
     "primaryPhone": "primaryPhone",
     "phone": "primaryPhone",
 }
+OnMissing = Literal["fail", "skip"]
+ON_MISSING: tuple[OnMissing, ...] = get_args(OnMissing)
+#: References named in one error beside the first.
+_SHOWN = 20
 #: What else CreateUserOperator returns; not part of a reference.
 _RESULT_KEYS = frozenset({"outcome", "changed"})
 
@@ -79,34 +83,78 @@ async def find_user(client: LogtoClient, reference: Any, field: str = "user") ->
 async def find_users(client: LogtoClient, references: Sequence[Reference]) -> list[User | None]:
     """Look many references up with few searches; the result is in their order.
 
+    Exact case comes first: it uses the server's indexes. Who is not found by it is looked for once more ignoring the
+    case of e-mails, which the server stores as somebody typed them.
+
     :raises Ambiguous: where one means more than one user.
     """
+    found = await _search(client, references, case_sensitive=True)
+    again = [at for at, user in enumerate(found) if user is None and "primaryEmail" in references[at].wanted]
+    if again:
+        others = await _search(client, [references[at] for at in again], case_sensitive=False)
+        for at, user in zip(again, others, strict=True):
+            found[at] = user
+    return found
+
+
+async def _search(client: LogtoClient, references: Sequence[Reference], *, case_sensitive: bool) -> list[User | None]:
+    """
+    :param case_sensitive: False looks at e-mails alone; nothing else is compared without case.
+    """
+
+    def terms_of(reference: Reference) -> Mapping[str, tuple[str, ...]]:
+        wanted = reference.wanted
+        return wanted if case_sensitive else {"primaryEmail": wanted["primaryEmail"]}
+
     found: dict[str, User] = {}
-    for batch in search.batches(references, lambda reference: reference.wanted):
+    for batch in search.batches(references, terms_of):
         values: dict[str, dict[str, None]] = {}
         for reference in batch:
-            for name, accepted in reference.wanted.items():
+            for name, accepted in terms_of(reference).items():
                 values.setdefault(name, {}).update(dict.fromkeys(accepted))
         terms = [search.term(name, *accepted) for name, accepted in values.items()]
-        async for user in client.iterate("/users", search.query(terms)):
+        async for user in client.iterate("/users", search.query(terms, case_sensitive=case_sensitive)):
             found[user["id"]] = user
     index = _Index(found.values())
     return [index.only(reference) for reference in references]
 
 
-async def resolve_users(client: LogtoClient, references: Any, field: str = "users") -> list[User]:
-    """Every user meant by a list of references, each once, in order.
+async def resolve_users(
+    client: LogtoClient, references: Any, field: str = "users", on_missing: OnMissing = "fail"
+) -> tuple[list[User], list[str]]:
+    """Every user meant by a list of references.
 
-    :raises InvalidInput: where a reference means nobody.
+    :param on_missing: what to do where a reference means nobody: ``fail``, or ``skip``.
+    :returns: the users, each once, in order; and the references that mean nobody, as they were given.
+    :raises InvalidInput: with ``fail``, naming every reference that means nobody.
     :raises Ambiguous: where one means more than one.
     """
+    check_on_missing(on_missing)
     parsed = [Reference.parse(value, f"{field}[{at}]") for at, value in enumerate(listed(field, references))]
-    users: dict[str, User] = {}
-    for reference, user in zip(parsed, await find_users(client, parsed), strict=True):
-        if user is None:
-            raise InvalidInput(reference.field, f"no user {reference.given} in Logto; create it first")
-        users[user["id"]] = user
-    return list(users.values())
+    found = await find_users(client, parsed)
+    missing = [reference for reference, user in zip(parsed, found, strict=True) if user is None]
+    if missing and on_missing == "fail":
+        raise nobody(missing)
+    return list({user["id"]: user for user in found if user is not None}.values()), [one.given for one in missing]
+
+
+def check_on_missing(value: Any) -> None:
+    """
+    :raises InvalidInput: for an unknown choice.
+    """
+    if value not in ON_MISSING:
+        raise InvalidInput("on_missing", f"{value!r} is unknown; use one of {', '.join(ON_MISSING)}")
+
+
+def nobody(references: Sequence[Reference]) -> InvalidInput:
+    """The error that names every reference which means nobody."""
+    first, *others = references
+    also = "".join(f", none for {one.field} ({one.given})" for one in others[:_SHOWN])
+    more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+    return InvalidInput(
+        first.field,
+        f'no user {first.given} in Logto{also}{more}; create them first, or say on_missing="skip"',
+    )
 
 
 def listed(field: str, value: Any) -> list[Any]:
@@ -150,7 +198,9 @@ class _Index:
 
 
 def _guess(value: str) -> dict[str, tuple[str, ...]]:
-    wanted: dict[str, tuple[str, ...]] = {"username": (value,), "primaryEmail": (value.lower(),)}
+    wanted: dict[str, tuple[str, ...]] = {"username": (value,)}
+    if "@" in value:
+        wanted["primaryEmail"] = (value.lower(),)
     if re.fullmatch(r"[A-Za-z0-9_-]{1,21}", value):
         wanted["id"] = (value,)
     digits = re.sub(r"[\s().-]", "", value).removeprefix("+")
@@ -160,14 +210,15 @@ def _guess(value: str) -> dict[str, tuple[str, ...]]:
 
 
 def _explicit(field: str, value: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    unknown = sorted(set(value) - set(_KEYS) - _RESULT_KEYS)
+    # An id decides; the rest of a user, or of a row of a table, only describes.
+    if user_id := fields.identifier(f"{field}.id", _as_text(value.get("id"))):
+        return {"id": (user_id,)}
+    unknown = sorted(str(key) for key in set(value) - set(_KEYS) - _RESULT_KEYS)
     if unknown:
         raise InvalidInput(
             f"{field}.{unknown[0]}", "is no part of a reference; use id, username, primaryEmail, primaryPhone"
         )
     given = {name: value[key] for key, name in _KEYS.items() if value.get(key) not in (None, "")}
-    if "id" in given:
-        return {"id": (str(given["id"]),)}
     if not given:
         raise InvalidInput(field, "names nobody; give id, username, primaryEmail or primaryPhone")
     wanted: dict[str, tuple[str, ...]] = {}
@@ -181,6 +232,10 @@ def _explicit(field: str, value: Mapping[str, Any]) -> dict[str, tuple[str, ...]
         else:
             wanted[name] = (fields.identifier(f"{field}.{name}", raw) or "",)
     return wanted
+
+
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _comparable(name: str, value: Any) -> str | None:

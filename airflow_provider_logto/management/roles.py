@@ -6,14 +6,17 @@ are added in bulk first and taken away one by one afterwards, so that nobody end
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, NotFound, OutcomeUnknown
+from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management import search
-from airflow_provider_logto.management.references import listed, resolve_users
+from airflow_provider_logto.management.bulk import PER_WRITE, batched, delete_relation
+from airflow_provider_logto.management.concurrency import for_each
+from airflow_provider_logto.management.references import OnMissing, check_on_missing, listed, resolve_users
 
 Mode = Literal["add", "replace", "remove"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -21,48 +24,88 @@ Role = dict[str, Any]
 #: Role id -> ids of those of the users in question who hold it.
 Holders = dict[str, set[str]]
 
-#: Users in one bulk write.
-_PER_WRITE = 500
 _GRANT_TRIES = 5
 
 
-async def assign_roles(client: LogtoClient, users: Any, roles: Any, mode: Mode = "add") -> dict[str, Any]:
+@dataclass(frozen=True)
+class RoleChange:
+    """What is to be done about one role; ids of users.
+
+    :param add: who is to get it.
+    :param remove: who is to lose it.
+    :param unchanged: with whom everything is as it should be.
+    """
+
+    role_id: str
+    name: str
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+
+
+async def assign_roles(
+    client: LogtoClient, users: Any, roles: Any, mode: Mode = "add", on_missing: OnMissing = "fail"
+) -> dict[str, Any]:
     """Give roles to users, take them away, or make them exact.
 
     :param users: references to users.
     :param roles: names or ids of user roles, or ``{"id": ...}`` / ``{"name": ...}``.
     :param mode: ``add``, ``remove``, or ``replace`` (exactly these roles and no others).
-    :returns: ``{"added", "removed", "unchanged"}``, each role name -> ids of users.
-    :raises InvalidInput: before the first write: an unknown user or role, a machine-to-machine role, an empty list.
+    :param on_missing: what to do where a reference means nobody: ``fail``, or ``skip``. Nobody holds a role, so
+        ``remove`` never fails for it.
+    :returns: ``{"added", "removed", "unchanged"}``, each role name -> ids of users; and ``"missing"``, where somebody
+        is: their references.
+    :raises InvalidInput: before the first write: unknown users or roles, a machine-to-machine role, an empty list.
     """
     if mode not in MODES:
         raise InvalidInput("mode", f"{mode!r} is unknown; use one of {', '.join(MODES)}")
     references = listed("roles", roles)
     if mode == "replace" and not references:
-        raise InvalidInput("roles", 'is empty: replacing would take every role away; use mode="remove" for that')
+        raise InvalidInput(
+            "roles", 'is empty: replacing would take every role away; name the roles to take, with mode="remove"'
+        )
+    check_on_missing(on_missing)
     wanted = await resolve_roles(client, references)
-    ids = [user["id"] for user in await resolve_users(client, users)]
+    people, missing = await resolve_users(client, users, on_missing="skip" if mode == "remove" else on_missing)
+    plan = await _plan(client, [user["id"] for user in people], wanted, mode)
+    await _apply(client, plan)
+    return _report(plan, missing)
+
+
+async def _plan(client: LogtoClient, ids: list[str], wanted: dict[str, str], mode: Mode) -> list[RoleChange]:
+    """Who is to get and to lose what, by who holds it now."""
     if not ids or not wanted:
-        return {"added": {}, "removed": {}, "unchanged": {}}
+        return []
     others = await _other_roles(client, wanted) if mode == "replace" else {}
     holders = await _holders(client, ids, {**wanted, **others})
-
-    report: dict[str, dict[str, list[str]]] = {"added": {}, "removed": {}, "unchanged": {}}
-    for role_id, name in wanted.items():
-        holding = [one for one in ids if one in holders[role_id]]
-        missing = [one for one in ids if one not in holders[role_id]]
-        if mode == "remove":
-            _note(report, removed=(name, holding), unchanged=(name, missing))
+    plan = []
+    for role_id, name in {**wanted, **others}.items():
+        holding = tuple(one for one in ids if one in holders[role_id])
+        lacking = tuple(one for one in ids if one not in holders[role_id])
+        if role_id in others:
+            plan.append(RoleChange(role_id, name, remove=holding))
+        elif mode == "remove":
+            plan.append(RoleChange(role_id, name, remove=holding, unchanged=lacking))
         else:
-            await _grant(client, role_id, missing)
-            _note(report, added=(name, missing), unchanged=(name, holding))
-    for role_id, name in others.items():
-        _note(report, removed=(name, [one for one in ids if one in holders[role_id]]))
-    names = {name: role_id for role_id, name in {**wanted, **others}.items()}
-    for name, holding in report["removed"].items():
-        for user_id in holding:
-            await _revoke(client, names[name], user_id)
-    return report
+            plan.append(RoleChange(role_id, name, add=lacking, unchanged=holding))
+    return plan
+
+
+async def _apply(client: LogtoClient, plan: list[RoleChange]) -> None:
+    """Additions come first, so that whoever keeps a role is never without any."""
+    for change in plan:
+        await _grant(client, change.role_id, change.add)
+    losses = [(change.role_id, user_id) for change in plan for user_id in change.remove]
+    await for_each(losses, lambda loss: delete_relation(client, path_of("/roles/{}/users/{}", *loss)))
+
+
+def _report(plan: list[RoleChange], missing: list[str]) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "added": {change.name: list(change.add) for change in plan if change.add},
+        "removed": {change.name: list(change.remove) for change in plan if change.remove},
+        "unchanged": {change.name: list(change.unchanged) for change in plan if change.unchanged},
+    }
+    return {**report, "missing": missing} if missing else report
 
 
 async def resolve_roles(client: LogtoClient, references: Sequence[Any]) -> dict[str, str]:
@@ -118,8 +161,9 @@ async def _holders(client: LogtoClient, user_ids: Sequence[str], roles: dict[str
     """Who of these users holds which of these roles, with as few requests as possible."""
     holders: Holders = {role_id: set() for role_id in roles}
     if len(user_ids) <= len(roles) * ceil(len(user_ids) / search.MAX_ITEMS):
-        for user_id in user_ids:
-            async for role in client.iterate(path_of("/users/{}/roles", user_id)):
+        held = await for_each(user_ids, lambda user_id: client.collect(path_of("/users/{}/roles", user_id)))
+        for user_id, held_roles in zip(user_ids, held, strict=True):
+            for role in held_roles:
                 holders.setdefault(role["id"], set()).add(user_id)
         return holders
     for role_id in roles:
@@ -133,8 +177,7 @@ async def _holders(client: LogtoClient, user_ids: Sequence[str], roles: dict[str
 async def _grant(client: LogtoClient, role_id: str, user_ids: Sequence[str]) -> None:
     """Give one role to many: all or nothing per request, and refused when one of them holds it already."""
     path = path_of("/roles/{}/users", role_id)
-    for chunk in _chunks(user_ids, _PER_WRITE):
-        missing = list(chunk)
+    for missing in batched(user_ids, PER_WRITE):
         for last in (False,) * (_GRANT_TRIES - 1) + (True,):
             try:
                 await client.request("POST", path, body={"userIds": missing})
@@ -147,21 +190,3 @@ async def _grant(client: LogtoClient, role_id: str, user_ids: Sequence[str]) -> 
             missing = [one for one in missing if one not in held]
             if not missing:
                 break
-
-
-async def _revoke(client: LogtoClient, role_id: str, user_id: str) -> None:
-    try:
-        await client.request("DELETE", path_of("/roles/{}/users/{}", role_id, user_id))
-    except NotFound as error:
-        if error.code is None:  # an unknown path, not an absent relation
-            raise
-
-
-def _note(report: dict[str, dict[str, list[str]]], **entries: tuple[str, list[str]]) -> None:
-    for outcome, (name, ids) in entries.items():
-        if ids:
-            report[outcome][name] = ids
-
-
-def _chunks(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
-    return (items[start : start + size] for start in range(0, len(items), size))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.failures import fail_on_permanent_error
@@ -29,13 +29,20 @@ class ProvisionOrganizationOperator(LogtoOperator):
         output of a mapped task (templated).
     :param member_roles: organization roles for all of them, by name or id (templated).
     :param jit_email_domains: e-mail domains whose new users join by themselves; added, never removed (templated).
-    :param prune_members: make members and their roles exact: whoever is not listed leaves. Refuses an empty list.
+    :param prune_members: make members exact: whoever is not listed leaves. The roles of a member are made exact too
+        where roles are given (``[]``: none); where none are given, they are left alone. Refuses an empty list.
+    :param max_member_removals: fail before the first write where more people than this would lose their membership or
+        a role; None is no limit.
+    :param on_missing: what to do with members who do not exist in Logto: ``fail``, naming them all, or ``skip``
+        (templated).
     :param adopt_existing: write ``external_id`` onto the only organization of that name without one.
     :param logto_conn_id: the Connection of type ``logto``.
     :returns: ``{"id", "outcome": "created" | "updated" | "unchanged", "members": {"added", "removed", "unchanged",
-        "roles_added", "roles_removed"}, "jit_email_domains": {"added", "unchanged"}}``, the last two where given.
-    :raises InvalidInput: before the first write: an unknown user or organization role, an empty list to prune by.
-    :raises Ambiguous: where several organizations fit, or a concurrent task made a twin (both are named).
+        "roles_added", "roles_removed"}, "jit_email_domains": {"added", "unchanged"}}``, the last two where given;
+        ``"missing"``, the references of members who were skipped, only where there are any.
+    :raises InvalidInput: before the first write: unknown users or an unknown organization role, an empty list to prune
+        by, more removals than ``max_member_removals``.
+    :raises Ambiguous: where several organizations fit (all are named).
     :raises AlreadyExists: where an organization of that name without external id stands in the way.
 
     .. seealso:: Logto Management API, ``POST /api/organizations``.
@@ -49,6 +56,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
         "members",
         "member_roles",
         "jit_email_domains",
+        "on_missing",
         "logto_conn_id",
     )
     operator_extra_links = (OrganizationLink(),)
@@ -65,6 +73,8 @@ class ProvisionOrganizationOperator(LogtoOperator):
         member_roles: Any = None,
         jit_email_domains: Any = None,
         prune_members: bool = False,
+        max_member_removals: int | None = None,
+        on_missing: Literal["fail", "skip"] = "fail",
         adopt_existing: bool = False,
         logto_conn_id: str = "logto_default",
         **kwargs: Any,
@@ -78,6 +88,8 @@ class ProvisionOrganizationOperator(LogtoOperator):
         self.member_roles = member_roles
         self.jit_email_domains = jit_email_domains
         self.prune_members = prune_members
+        self.max_member_removals = max_member_removals
+        self.on_missing = on_missing
         self.adopt_existing = adopt_existing
 
     @fail_on_permanent_error
@@ -92,7 +104,13 @@ class ProvisionOrganizationOperator(LogtoOperator):
         if self.prune_members and not members:
             raise InvalidInput("members", "is empty: pruning by it would remove everybody; list who stays")
         report = self.hook.run(
-            ensure_organization, spec, members, prune_members=self.prune_members, adopt_existing=self.adopt_existing
+            ensure_organization,
+            spec,
+            members,
+            prune_members=self.prune_members,
+            adopt_existing=self.adopt_existing,
+            on_missing=self.on_missing,
+            max_member_removals=self.max_member_removals,
         )
         self.log.info("Organization %s: %s; members: %s", report["id"], report["outcome"], report.get("members", "-"))
         return report

@@ -22,16 +22,19 @@ class AssignRolesOperator(LogtoOperator):
         sequence will do, such as the output of a mapped task (templated).
     :param roles: names or ids of user roles (templated).
     :param mode: ``add``, ``remove``, or ``replace``: exactly these roles and no others (templated).
+    :param on_missing: what to do where a reference means nobody: ``fail``, naming them all, or ``skip``. With
+        ``remove`` it is never an error (templated).
     :param logto_conn_id: the Connection of type ``logto``.
-    :returns: ``{"added", "removed", "unchanged"}``, each role name -> ids of users.
-    :raises InvalidInput: before the first write: an unknown user or role, a machine-to-machine role, an empty ``roles``
-        with ``replace``.
+    :returns: ``{"added", "removed", "unchanged"}``, each role name -> ids of users; ``"missing"``, the references that
+        mean nobody, only where there are any.
+    :raises InvalidInput: before the first write: unknown users or roles, a machine-to-machine role, an empty ``roles``
+        with ``replace``, ``users=None``.
     :raises Ambiguous: where a reference means more than one user or role.
 
     .. seealso:: Logto Management API, ``POST /api/roles/{id}/users``.
     """
 
-    template_fields: Sequence[str] = ("users", "roles", "mode", "logto_conn_id")
+    template_fields: Sequence[str] = ("users", "roles", "mode", "on_missing", "logto_conn_id")
 
     def __init__(
         self,
@@ -39,6 +42,7 @@ class AssignRolesOperator(LogtoOperator):
         users: Any,
         roles: Any,
         mode: Literal["add", "replace", "remove"] = "add",
+        on_missing: Literal["fail", "skip"] = "fail",
         logto_conn_id: str = "logto_default",
         **kwargs: Any,
     ) -> None:
@@ -46,6 +50,7 @@ class AssignRolesOperator(LogtoOperator):
         self.users = users
         self.roles = roles
         self.mode = mode
+        self.on_missing = on_missing
 
     @fail_on_permanent_error
     def execute(self, context: Context) -> dict[str, Any]:
@@ -53,10 +58,12 @@ class AssignRolesOperator(LogtoOperator):
         from airflow_provider_logto.management.roles import assign_roles
 
         # Taken out of its lazy sequence here: that resolves XComs, which must not happen on an event loop.
-        report = self.hook.run(assign_roles, listed("users", self.users or ()), self.roles, self.mode)
+        report = self.hook.run(assign_roles, listed("users", self.users), self.roles, self.mode, self.on_missing)
         for outcome in ("added", "removed"):
             for name, ids in report[outcome].items():
                 self.log.info("Role %s: %s for %d users", name, outcome, len(ids))
+        if "missing" in report:
+            self.log.warning("%d of the users do not exist in Logto", len(report["missing"]))
         if not report["added"] and not report["removed"]:
             self.log.info("Roles were as they should be; nothing was sent")
         return report
