@@ -88,29 +88,29 @@ async def find_users(client: LogtoClient, references: Sequence[Reference]) -> li
 
     :raises Ambiguous: where one means more than one user.
     """
-    found = await _search(client, references, case_sensitive=True)
+    found = await search_users(client, references, case_sensitive=True)
     again = [at for at, user in enumerate(found) if user is None and "primaryEmail" in references[at].wanted]
     if again:
-        others = await _search(client, [references[at] for at in again], case_sensitive=False)
+        others = await search_users(client, [references[at] for at in again], case_sensitive=False)
         for at, user in zip(again, others, strict=True):
             found[at] = user
     return found
 
 
-async def _search(client: LogtoClient, references: Sequence[Reference], *, case_sensitive: bool) -> list[User | None]:
-    """
-    :param case_sensitive: False looks at e-mails alone; nothing else is compared without case.
-    """
+async def search_users(
+    client: LogtoClient, references: Sequence[Reference], *, case_sensitive: bool
+) -> list[User | None]:
+    """One look for each reference, by one way of comparing.
 
-    def terms_of(reference: Reference) -> Mapping[str, tuple[str, ...]]:
-        wanted = reference.wanted
-        return wanted if case_sensitive else {"primaryEmail": wanted["primaryEmail"]}
+    :param case_sensitive: False ignores the case of e-mails; nothing else is ever compared without case.
+    :raises Ambiguous: where one means more than one user.
+    """
 
     found: dict[str, User] = {}
-    for batch in search.batches(references, terms_of):
+    for batch in search.batches(references, lambda reference: reference.wanted):
         values: dict[str, dict[str, None]] = {}
         for reference in batch:
-            for name, accepted in terms_of(reference).items():
+            for name, accepted in reference.wanted.items():
                 values.setdefault(name, {}).update(dict.fromkeys(accepted))
         terms = [search.term(name, *accepted) for name, accepted in values.items()]
         async for user in client.iterate("/users", search.query(terms, case_sensitive=case_sensitive)):

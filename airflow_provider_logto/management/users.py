@@ -5,23 +5,39 @@ Source: Logto Management API, tag "Users".
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Conflict, InvalidInput, OutcomeUnknown
-from airflow_provider_logto.management.references import Reference, find_users
+from airflow_provider_logto.management.own_creation import OwnCreation
+from airflow_provider_logto.management.references import Reference, search_users
 from airflow_provider_logto.management.user_fields import FIELD, IDENTIFIERS, User, UserSpec, merged_profile
 
-__all__ = ["IF_EXISTS", "IfExists", "User", "UserSpec", "ensure_user", "update_user"]
+__all__ = [
+    "IF_EXISTS",
+    "MATCH_ON",
+    "IfExists",
+    "MatchOn",
+    "OwnCreation",
+    "User",
+    "UserSpec",
+    "ensure_user",
+    "update_user",
+]
 
 IfExists = Literal["fail", "skip", "update"]
 IF_EXISTS: tuple[IfExists, ...] = get_args(IfExists)
 
+#: Which identifier says who a person is.
+MatchOn = Literal["username", "primary_email", "primary_phone"]
+MATCH_ON: tuple[MatchOn, ...] = get_args(MatchOn)
+
 _IN_USE = frozenset({"user.username_already_in_use", "user.email_already_in_use", "user.phone_already_in_use"})
-#: Seconds that clocks may disagree by after correction: the server's ``Date`` has a resolution of one.
-_CLOCK_SLACK = 2.0
+_CREATE_TRIES = 3
+#: What came of a ``POST``: an answer may be lost although the user was created.
+_Answer = Literal["created", "lost", "in use"]
+_NOTHING_KNOWN = OwnCreation()
 
 
 async def ensure_user(
@@ -29,68 +45,116 @@ async def ensure_user(
     spec: UserSpec,
     password: Mapping[str, str] | None = None,
     if_exists: IfExists = "fail",
-    own_since: float | None = None,
+    *,
+    match_on: MatchOn | None = None,
+    allow_identifier_change: bool = False,
+    own: OwnCreation = _NOTHING_KNOWN,
 ) -> dict[str, Any]:
     """Make sure that a person exists.
 
     :param spec: who, and as what.
     :param password: as ``passwords.checked_password`` returns it; sent when the user is created, never later.
     :param if_exists: what to do with one who exists already: ``fail``, ``skip`` (leave alone) or ``update``.
-    :param own_since: epoch seconds by the local clock; a user created since then with the same fields is an earlier
-        try's own work and counts as created, whatever ``if_exists`` says.
+    :param match_on: which identifier says who the person is; by default the first given of username, primary_email,
+        primary_phone.
+    :param allow_identifier_change: let an update overwrite another identifier that the person found has already.
+    :param own: how this task knows a person that it created itself; they count as created, whatever ``if_exists`` says.
     :returns: ``{"id", "outcome": "created" | "updated" | "unchanged", "changed": [...], "username", "primaryEmail",
         "primaryPhone"}``.
-    :raises Ambiguous: where the identifiers given belong to different people.
-    :raises AlreadyExists: where the person exists and ``if_exists`` is ``fail``.
+    :raises InvalidInput: before any request.
+    :raises Ambiguous: where another identifier belongs to somebody else.
+    :raises AlreadyExists: where the person exists and ``if_exists`` is ``fail``, or has another identifier already.
     """
     if if_exists not in IF_EXISTS:
         raise InvalidInput("if_exists", f"{if_exists!r} is unknown; use one of {', '.join(IF_EXISTS)}")
-    existing = await _find(client, spec)
-    started = time.time()
-    if existing is None:
-        created, user = await _create(client, spec, password or {})
-        if created:
-            return _result(user, "created")
-        # Somebody made the user meanwhile: an own try whose answer was lost, or a stranger.
-        existing, own_since = user, min(own_since or started, started)
-    return await _settle(client, existing, spec, if_exists, own_since)
-
-
-async def _create(client: LogtoClient, spec: UserSpec, password: Mapping[str, str]) -> tuple[bool, User]:
-    """Create the user, or find the one who turned up meanwhile -> (created here for certain, user)."""
-    for last in (False, False, True):
-        try:
-            return True, await client.request("POST", "/users", body={**spec.body(), **password})
-        except OutcomeUnknown as error:
-            failure: Exception = error
-            hopeless = last
-        except Conflict as error:
-            # Where the search below finds nobody, an identifier is taken in another form: a username in another case.
-            failure = error
-            hopeless = True
-            if error.code not in _IN_USE:
-                raise
-        if (user := await _find(client, spec)) is not None:
-            return False, user
-        if hopeless:
-            raise failure
-    raise RuntimeError("unreachable: the last try returns or raises")
-
-
-async def _settle(
-    client: LogtoClient, user: User, spec: UserSpec, if_exists: IfExists, own_since: float | None
-) -> dict[str, Any]:
-    differing = spec.differences(user)
-    if own_since is not None and not differing and await _created_since(client, user, own_since):
+    key = _key(spec, match_on)
+    secret = password or {}
+    user = await _find(client, spec, key, case_sensitive=True)
+    answer: _Answer = "in use"
+    if user is None:
+        await own.note(client, spec)
+        user, answer = await _create(client, spec, key, secret)
+    if answer == "created" or await own.proven(client, spec, user, secret, lost=answer == "lost"):
         return _result(user, "created")
     if if_exists == "fail":
         raise AlreadyExists(
-            f"the user {user['id']} has one of these identifiers already",
-            hint='if_exists="skip" leaves it alone, if_exists="update" brings its fields in line',
+            f"the user {user['id']} has this {key} already",
+            'if_exists="skip" leaves such a person alone, if_exists="update" brings their fields in line',
         )
+    _refuse_other_identifiers(spec, user, key, allow_identifier_change)
+    differing = spec.differences(user)
     if if_exists == "skip" or not differing:
         return _result(user, "unchanged")
     return _result(await update_user(client, user, spec, differing), "updated", differing)
+
+
+def _key(spec: UserSpec, match_on: Any) -> str:
+    """The identifier that says who the person is."""
+    given = spec.identifiers()
+    if match_on is None or match_on == "":
+        return next(iter(given))
+    if match_on not in MATCH_ON:
+        raise InvalidInput("match_on", f"{match_on!r} is unknown; use one of {', '.join(MATCH_ON)}")
+    if match_on not in given:
+        raise InvalidInput("match_on", f"says {match_on}, which is not given")
+    return str(match_on)
+
+
+async def _find(client: LogtoClient, spec: UserSpec, key: str, *, case_sensitive: bool) -> User | None:
+    """Who has the key, by one search over every identifier given.
+
+    :raises Ambiguous: where another identifier belongs to somebody else.
+    """
+    given = spec.identifiers()
+    references = [Reference.parse({name: value}, name) for name, value in given.items()]
+    found = dict(zip(given, await search_users(client, references, case_sensitive=case_sensitive), strict=True))
+    person = found[key]
+    others = {name: user["id"] for name, user in found.items() if user and user != person}
+    if others:
+        shown = ", ".join(f"{name} of the user {user_id}" for name, user_id in others.items())
+        raise Ambiguous(
+            f"{key} is that of {'the user ' + person['id'] if person else 'nobody'}, but {shown}; "
+            "correct the identifiers, or name the one that counts by match_on"
+        )
+    return person
+
+
+async def _create(client: LogtoClient, spec: UserSpec, key: str, password: Mapping[str, str]) -> tuple[User, _Answer]:
+    """Create the user -> (the one created, or else the one who turned up, what the server said)."""
+    answer: _Answer = "in use"
+    for tries in range(1, _CREATE_TRIES + 1):
+        try:
+            return await client.request("POST", "/users", body={**spec.body(), **password}), "created"
+        except OutcomeUnknown as error:
+            failure: Exception = error
+            answer = "lost"
+        except Conflict as error:
+            if error.code not in _IN_USE:
+                raise
+            failure = error
+        # The server compares e-mails without case.
+        if (user := await _find(client, spec, key, case_sensitive=False)) is not None:
+            return user, answer
+        # In use, but not to be found: a username in another case.
+        if tries == _CREATE_TRIES or isinstance(failure, Conflict):
+            break
+    raise failure
+
+
+def _refuse_other_identifiers(spec: UserSpec, user: User, key: str, allowed: bool) -> None:
+    """A person who has another username, e-mail or phone may be somebody else: a shared phone, a reused username."""
+    others = [
+        field.argument
+        for field in IDENTIFIERS
+        if (wanted := spec.value(field)) is not None
+        and user.get(field.name)
+        and not field.holds(user[field.name], wanted)
+    ]
+    if others and not allowed:
+        raise AlreadyExists(
+            f"the user {user['id']}, found by {key}, has another {' and '.join(others)}",
+            "correct the identifiers, or allow_identifier_change=True overwrites them",
+        )
 
 
 async def update_user(client: LogtoClient, user: User, spec: UserSpec, differing: list[str]) -> User:
@@ -98,12 +162,18 @@ async def update_user(client: LogtoClient, user: User, spec: UserSpec, differing
 
     :param user: as they are.
     :param differing: what to change, by argument: see :meth:`UserSpec.differences`.
+    :raises Ambiguous: where a new identifier belongs to somebody else.
     :returns: the user as they are then; of merged fields, as they were before.
     """
     path = path_of("/users/{}", user["id"])
     basic = {FIELD[one].name: spec.value(FIELD[one]) for one in differing if FIELD[one].kind != "merged"}
     if basic:
-        user = {**user, **await client.request("PATCH", path, body=basic)}
+        try:
+            user = {**user, **await client.request("PATCH", path, body=basic)}
+        except Conflict as error:
+            if error.code not in _IN_USE:
+                raise
+            raise Ambiguous(f"an identifier of the user {user['id']} belongs to somebody else: {error}") from error
     # The two endpoints below merge on the server, so that a concurrent change of another key survives.
     if "custom_data" in differing:
         await client.request("PATCH", f"{path}/custom-data", body={"customData": spec.custom_data})
@@ -111,23 +181,6 @@ async def update_user(client: LogtoClient, user: User, spec: UserSpec, differing
         wanted = merged_profile(user.get("profile") or {}, spec.profile or {})
         await client.request("PATCH", f"{path}/profile", body={"profile": wanted})
     return user
-
-
-async def _find(client: LogtoClient, spec: UserSpec) -> User | None:
-    """One exact search over every identifier given."""
-    given = spec.identifiers()
-    references = [Reference.parse({name: value}, name) for name, value in given.items()]
-    found = {user["id"]: user for user in await find_users(client, references) if user is not None}
-    if len(found) > 1:
-        raise Ambiguous(
-            f"{' and '.join(given)} belong to different users ({', '.join(sorted(found))}); correct the identifiers"
-        )
-    return next(iter(found.values()), None)
-
-
-async def _created_since(client: LogtoClient, user: User, since: float) -> bool:
-    skew = await client.server_time() - time.time()
-    return bool(user["createdAt"] / 1000 >= since + skew - _CLOCK_SLACK)
 
 
 def _result(user: User, outcome: str, changed: list[str] | None = None) -> dict[str, Any]:

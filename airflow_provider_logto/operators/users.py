@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_logto.compat import mask_secret
+from airflow_provider_logto.compat import mask_secret, task_state
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.links import UserLink
 from airflow_provider_logto.operators.base import LogtoOperator
@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 class CreateUserOperator(LogtoOperator):
     """Make sure that a person exists in Logto.
 
-    Looks for them by every identifier given, in one exact search; creates them only when nobody is found. None and ""
-    leave a field alone, e-mails are lower-cased, phones lose their "+". Run again, it changes nothing: a user that this
-    DAG run itself created counts as created, even with ``if_exists="fail"``.
+    One identifier says who it is: ``match_on``, by default the first given of username, primary_email, primary_phone.
+    It is searched for together with the others, in one exact search; a person is created only when nobody is found.
+    None and "" leave a field alone, e-mails are lower-cased, phones lose their "+".
+
+    Run again, it changes nothing. A retry knows the person that an earlier try created, where that is proven: by the
+    task's own note (Airflow 3.3 and newer), a ``POST`` of the same try whose answer was lost, or a literal password
+    that verifies. A person who only looks alike never counts as created.
 
     :param username: letters, digits and underscores, not starting with a digit (templated).
     :param primary_email: e-mail address (templated).
     :param primary_phone: international number, e.g. ``+81 90 1234 5678`` (templated).
+    :param default_region: two letters (ISO 3166), e.g. ``JP``: how a phone number without ``+`` is read; needs the
+        extra ``phone``. Without it, such a number is refused (templated).
     :param name: display name, at most 128 characters (templated).
     :param avatar: URL of a picture (templated).
     :param password: sent at creation only (templated; shown nowhere).
@@ -32,12 +38,16 @@ class CreateUserOperator(LogtoOperator):
     :param custom_data: JSON object; on update its top-level keys are merged into what is there (templated).
     :param profile: OpenID standard claims (``givenName``, ``address`` ...); merged like custom_data (templated).
     :param if_exists: what to do with a person who exists: ``fail``, ``skip`` or ``update`` (templated).
+    :param match_on: which identifier says who the person is: ``username``, ``primary_email`` or ``primary_phone``
+        (templated).
+    :param allow_identifier_change: let ``update`` overwrite another identifier that the person found has already, and
+        ``skip`` accept one.
     :param logto_conn_id: the Connection of type ``logto``.
     :returns: ``{"id", "outcome": "created" | "updated" | "unchanged", "changed": [fields], "username", "primaryEmail",
         "primaryPhone"}``; it serves as a reference to the user.
     :raises InvalidInput: for a field that cannot be right, before any request.
-    :raises Ambiguous: where the identifiers belong to different people.
-    :raises AlreadyExists: where the person exists and ``if_exists`` is ``fail``.
+    :raises Ambiguous: where another identifier belongs to somebody else.
+    :raises AlreadyExists: where the person exists and ``if_exists`` is ``fail``, or has another identifier already.
 
     .. seealso:: Logto Management API, ``POST /api/users``.
     """
@@ -54,6 +64,8 @@ class CreateUserOperator(LogtoOperator):
         "custom_data",
         "profile",
         "if_exists",
+        "match_on",
+        "default_region",
         "logto_conn_id",
     )
     operator_extra_links = (UserLink(),)
@@ -73,6 +85,9 @@ class CreateUserOperator(LogtoOperator):
         custom_data: Mapping[str, Any] | None = None,
         profile: Mapping[str, Any] | None = None,
         if_exists: Literal["fail", "skip", "update"] = "fail",
+        match_on: Literal["username", "primary_email", "primary_phone"] | None = None,
+        allow_identifier_change: bool = False,
+        default_region: str | None = None,
         logto_conn_id: str = "logto_default",
         **kwargs: Any,
     ) -> None:
@@ -88,11 +103,14 @@ class CreateUserOperator(LogtoOperator):
         self.custom_data = custom_data
         self.profile = profile
         self.if_exists = if_exists
+        self.match_on = match_on
+        self.allow_identifier_change = allow_identifier_change
+        self.default_region = default_region
 
     @fail_on_permanent_error
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_logto.management.passwords import checked_password
-        from airflow_provider_logto.management.users import UserSpec, ensure_user
+        from airflow_provider_logto.management.users import OwnCreation, UserSpec, ensure_user
 
         for secret in (self.password, self.password_digest):
             if secret:
@@ -105,11 +123,20 @@ class CreateUserOperator(LogtoOperator):
             avatar=self.avatar,
             custom_data=self.custom_data,
             profile=self.profile,
+            default_region=self.default_region,
         )
         password = checked_password(self.password, self.password_digest, self.password_algorithm)
         dag_run = context.get("dag_run")
         began = dag_run.start_date.timestamp() if dag_run is not None and dag_run.start_date else None
-        result = self.hook.run(ensure_user, spec, password, self.if_exists, own_since=began)
+        result = self.hook.run(
+            ensure_user,
+            spec,
+            password,
+            self.if_exists,
+            match_on=self.match_on,
+            allow_identifier_change=self.allow_identifier_change,
+            own=OwnCreation(task_state(context), began),
+        )
         changed = f" ({', '.join(result['changed'])})" if result["changed"] else ""
         self.log.info("User %s: %s%s", result["id"], result["outcome"], changed)
         return result

@@ -27,19 +27,43 @@ def test_a_lost_answer_makes_no_twin(run: Run, sandbox: Sandbox, spec: Organizat
     assert len(sandbox.state()["organizations"]) == 1
 
 
-def test_two_tasks_at_once_make_no_silent_twin(run: Run, sandbox: Sandbox) -> None:
-    async def both(client: Any) -> list[Any]:
-        slow = {"kind": "slow", "seconds": 0.3, "before_commit": True, "times": 2}
+@pytest.mark.parametrize("spec", [SPEC, OrganizationSpec.checked("Acme")])
+def test_tasks_at_once_end_with_one_organization(run: Run, sandbox: Sandbox, spec: OrganizationSpec) -> None:
+    async def at_once(client: Any) -> list[Any]:
+        slow = {"kind": "slow", "seconds": 0.3, "before_commit": True, "times": 4}
         sandbox.add_fault(**slow, method="POST", path="/api/organizations")
-        return await asyncio.gather(*(ensure_organization(client, SPEC) for _ in range(2)), return_exceptions=True)
+        return await asyncio.gather(*(ensure_organization(client, spec) for _ in range(4)))
 
-    results = run(both)
-    ids = sorted(one["id"] for one in sandbox.state()["organizations"])
+    results = run(at_once)
+    assert [one["id"] for one in sandbox.state()["organizations"]] == [results[0]["id"]]
+    assert {result["id"] for result in results} == {results[0]["id"]}
+    assert sorted(result["outcome"] for result in results) == ["created", "unchanged", "unchanged", "unchanged"]
+
+
+def test_a_duplicate_that_is_used_already_is_not_deleted(run: Run, sandbox: Sandbox) -> None:
+    """Somebody found it while it was the only one, and has put people into it."""
+    sandbox.seed({"users": [{"username": "mika"}]})
+
+    async def race(client: Any) -> Any:
+        request = client.request
+
+        async def meddling(method: str, path: str, query: Any = None, body: Any = None) -> Any:
+            if (method, path) == ("POST", "/organizations"):
+                await request(method, path, body=body)
+                made = await request(method, path, body=body)
+                user = sandbox.state()["users"][0]["id"]
+                await request("POST", f"/organizations/{made['id']}/users", body={"userIds": [user]})
+                return made
+            return await request(method, path, query, body)
+
+        client.request = meddling
+        return await ensure_organization(client, SPEC)
+
+    with pytest.raises(Ambiguous, match="has members already") as caught:
+        run(race)
+    ids = [one["id"] for one in sandbox.state()["organizations"]]
     assert len(ids) == 2
-    # Whoever reads back after both were made sees both: the later one always does.
-    failed = [one for one in results if isinstance(one, Ambiguous)]
-    assert failed, results
-    assert all(one in str(error) for error in failed for one in ids)
+    assert all(one in str(caught.value) for one in ids)
 
 
 def test_an_incomplete_list_creates_nothing(run: Run, sandbox: Sandbox) -> None:

@@ -1,0 +1,118 @@
+"""Whether a person who turned up is the one that this task created.
+
+Being young and having equal fields proves nothing: somebody else may have made an account with the same fields a moment
+before. These do, each after an exact search that had found nobody:
+
+- a ``POST`` of this try whose answer was lost;
+- a note in the task state store (Airflow 3.3), made right before the ``POST`` of an earlier try, where the person was
+  created within the time that the ``POST`` can have taken, and neither signed up nor signed in;
+- a literal password that verifies, where the person was created since the DAG run began.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.exceptions import Conflict
+from airflow_provider_logto.management.user_fields import User, UserSpec
+from airflow_provider_logto.task_state import TaskState
+
+log = logging.getLogger(__name__)
+
+#: Under which the task state store keeps the notes.
+KEY = "logto_users_to_create"
+#: Notes that are kept: those of the latest tries.
+_NOTES = 20
+#: Seconds that clocks may disagree by after correction: the server's ``Date`` has a resolution of one.
+_CLOCK_SLACK = 2.0
+#: Seconds from a note to the last moment in which its ``POST`` can have been executed: three tries of 300 s each.
+_POSTING = 1000.0
+
+
+@dataclass(frozen=True)
+class OwnCreation:
+    """What this task knows of its own work.
+
+    :param state: where it is noted between retries; None before Airflow 3.3.
+    :param run_began: when the DAG run began, epoch seconds by the local clock.
+    """
+
+    state: TaskState | None = None
+    run_began: float | None = None
+
+    async def note(self, client: LogtoClient, spec: UserSpec) -> None:
+        """Note that the person is about to be created, after a search that found nobody.
+
+        A note holds the time by the server's clock and a keyed hash of the fields, never the fields.
+        """
+        if self.state is None:
+            return
+        notes = await self._notes()
+        note = {"at": await client.server_time(), "spec": _fingerprint(client, spec)}
+        try:
+            await asyncio.to_thread(self.state.set, KEY, [*notes[1 - _NOTES :], note])
+        except Exception as error:
+            log.warning("The task state store takes no note: a retry may not know this task's own user (%s)", error)
+
+    async def proven(
+        self, client: LogtoClient, spec: UserSpec, user: User, password: Mapping[str, str], lost: bool
+    ) -> bool:
+        """Whether this task created the user.
+
+        :param lost: a ``POST`` of this try ended without an answer.
+        """
+        if spec.differences(user) or not _as_sent(spec, user) or user.get("applicationId"):
+            return False
+        if lost:
+            return True
+        created = user["createdAt"] / 1000
+        if user.get("lastSignInAt") is None and await self._noted(client, spec, created):
+            return True
+        if "password" not in password or self.run_began is None:
+            return False
+        skew = await client.server_time() - time.time()
+        return created >= self.run_began + skew - _CLOCK_SLACK and await _verifies(client, user, password)
+
+    async def _noted(self, client: LogtoClient, spec: UserSpec, created: float) -> bool:
+        return any(
+            note["at"] - _CLOCK_SLACK <= created <= note["at"] + _POSTING and note["spec"] == _fingerprint(client, spec)
+            for note in await self._notes()
+        )
+
+    async def _notes(self) -> list[dict[str, Any]]:
+        if self.state is None:
+            return []
+        try:
+            kept = await asyncio.to_thread(self.state.get, KEY)
+            return [{"at": float(note["at"]), "spec": str(note["spec"])} for note in kept or ()]
+        except Exception as error:
+            log.warning("The task state store cannot be read: this task's own user may not be known (%s)", error)
+            return []
+
+
+def _as_sent(spec: UserSpec, user: User) -> bool:
+    """Whether name and e-mail are stored exactly as they were searched for: so the person was not there before."""
+    return (spec.username is None or user.get("username") == spec.username) and (
+        spec.primary_email is None or user.get("primaryEmail") == spec.primary_email
+    )
+
+
+def _fingerprint(client: LogtoClient, spec: UserSpec) -> str:
+    return client.fingerprint(json.dumps(spec.body(), sort_keys=True).encode())
+
+
+async def _verifies(client: LogtoClient, user: User, password: Mapping[str, str]) -> bool:
+    try:
+        await client.request("POST", path_of("/users/{}/password/verify", user["id"]), body=dict(password))
+    except Conflict as error:
+        if error.code != "session.invalid_credentials":
+            raise
+        return False
+    return True
