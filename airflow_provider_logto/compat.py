@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ObjectStoragePath,
         get_current_context,
     )
+    from airflow.sdk._shared.secrets_masker import redact
     from airflow.sdk.configuration import conf
     from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
     from airflow.sdk.exceptions import (
@@ -57,6 +58,7 @@ __all__ = [
     "get_current_context",
     "get_hook_lineage_collector",
     "mask_secret",
+    "redact",
 ]
 
 T = TypeVar("T")
@@ -81,6 +83,12 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "conf": ("airflow.sdk.configuration", "airflow.configuration"),
     "get_current_context": ("airflow.sdk", "airflow.operators.python"),
     "get_hook_lineage_collector": ("airflow.sdk.lineage", "airflow.lineage.hook"),
+    "redact": (
+        "airflow.sdk.log",
+        "airflow.sdk._shared.secrets_masker",
+        "airflow.sdk.execution_time.secrets_masker",
+        "airflow.utils.log.secrets_masker",
+    ),
     "mask_secret": (
         "airflow.sdk.log",
         "airflow.sdk.execution_time.secrets_masker",

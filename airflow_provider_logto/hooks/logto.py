@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
+from airflow_provider_logto.client.cleaning import Secrets
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.loop_client import shared_client
 from airflow_provider_logto.client.retrying import RetryOptions
@@ -52,6 +53,8 @@ class LogtoHook(BaseHook):
     def __init__(self, logto_conn_id: str = default_conn_name, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.logto_conn_id = logto_conn_id
+        #: No request waits or is repeated beyond this moment of ``time.monotonic()``.
+        self.deadline: float | None = None
 
     def run(
         self, function: Callable[Concatenate[LogtoClient, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
@@ -138,6 +141,12 @@ class LogtoHook(BaseHook):
         """The address of the Logto Console, without a slash at its end; None where the Connection names none."""
         return checked_console_url(self.get_connection(self.logto_conn_id).extra_dejson, tolerant=True)
 
+    def mask_secrets(self) -> None:
+        """Mask the Connection's secrets in the log of this task, as a client does before its first request."""
+        self._refuse_running_loop("mask_secrets")
+        credentials = self._settings().credentials
+        asyncio.run(Secrets(credentials.app_secret, credentials.basic, _mask_in_thread).announce_own())
+
     def check(self) -> dict[str, Any]:
         """Fetch a new token and count the users, past every cache.
 
@@ -203,8 +212,13 @@ class LogtoHook(BaseHook):
         except ConfigurationError as error:
             return _alone(error)
 
-    @staticmethod
-    def _make(settings: ConnectionSettings, mode: Mode, on_secret: Callable[[str], Awaitable[None]]) -> LogtoClient:
+    def _until(self) -> float | None:
+        known = [moment for moment in (self.deadline, shared_state.task_deadline()) if moment is not None]
+        return min(known, default=None)
+
+    def _make(
+        self, settings: ConnectionSettings, mode: Mode, on_secret: Callable[[str], Awaitable[None]]
+    ) -> LogtoClient:
         cache, pacer = token_cache_and_pacer(
             settings.endpoint,
             settings.credentials,
@@ -218,7 +232,7 @@ class LogtoHook(BaseHook):
             settings.credentials,
             token_cache=cache,
             pacer=pacer,
-            retry=RetryOptions(until=shared_state.task_deadline()),
+            retry=RetryOptions(until=self._until()),
             timeout=settings.timeout,
             verify=settings.verify,
             on_secret=on_secret,

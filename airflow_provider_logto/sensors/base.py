@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_logto.compat import AirflowSensorTimeout, AirflowSkipException, BaseSensorOperator
-from airflow_provider_logto.exceptions import LogtoError
 from airflow_provider_logto.failures import fail_on_permanent_error
+from airflow_provider_logto.waiting import MIN_POKE_INTERVAL, error_of
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
@@ -27,6 +28,9 @@ class LogtoSensor(BaseSensorOperator):
     :param deferrable: wait in the triggerer, without a worker slot.
     :param logto_conn_id: the Connection of type ``logto``.
     """
+
+    #: What is awaited; a subclass takes it.
+    condition: str
 
     def __init__(self, *, deferrable: bool, logto_conn_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -61,18 +65,27 @@ class LogtoSensor(BaseSensorOperator):
 
         :returns: whether the condition is true now.
         """
-        return self.look()
+        found = self.look()
+        self.log.info("%s: the condition %r is %s", self.awaited(), self.condition, "true" if found else "not yet true")
+        return found
 
     @fail_on_permanent_error
     def execute(self, context: Context) -> Any:
-        """Wait, in the worker or in the triggerer."""
+        """Wait, in the worker or in the triggerer.
+
+        :raises AirflowSensorTimeout: the condition did not come true in time (AirflowSkipException with ``soft_fail``).
+        """
+        self.poke_interval = max(float(self.poke_interval), MIN_POKE_INTERVAL)
+        self.hook.deadline = time.monotonic() + float(self.timeout)
         if not self.deferrable:
-            return super().execute(context)
+            try:
+                return super().execute(context)
+            except (AirflowSensorTimeout, AirflowSkipException) as error:
+                raise type(error)(f"{self.awaited()}: {self._in_vain()} ({error})") from error
         if self.poke(context):
-            self.log.info("%s: the condition is true already", self.awaited())
             return None
         return self.defer(
-            trigger=self.make_trigger(float(self.poke_interval), time.time() + float(self.timeout)),
+            trigger=self.make_trigger(self.poke_interval, time.time() + float(self.timeout)),
             method_name="execute_complete",
             timeout=timedelta(seconds=float(self.timeout) + _DEADLINE_MARGIN),
         )
@@ -84,12 +97,19 @@ class LogtoSensor(BaseSensorOperator):
         :raises AirflowSensorTimeout: the deadline passed first (AirflowSkipException with ``soft_fail``).
         :raises LogtoError: the trigger could not find out.
         """
-        status = (event or {}).get("status")
-        message = (event or {}).get("message") or f"the trigger sent {event!r}"
-        message = f"{self.awaited()}: {message}"
-        if status == "success":
-            self.log.info("%s", message)
-        elif status == "timeout":
-            raise (AirflowSkipException if self.soft_fail else AirflowSensorTimeout)(message)
+        event = event or {}
+        if event.get("status") == "success":
+            self.log.info("%s: the condition %r is true", self.awaited(), self.condition)
+        elif event.get("status") == "timeout":
+            raise (AirflowSkipException if self.soft_fail else AirflowSensorTimeout)(
+                f"{self.awaited()}: {self._in_vain()}"
+            )
         else:
-            raise LogtoError(message)
+            # The triggerer's log masks what its triggers learned, this one not yet.
+            with suppress(Exception):
+                self.hook.mask_secrets()
+            self.log.info("%s: the trigger gave up", self.awaited())
+            raise error_of(event)
+
+    def _in_vain(self) -> str:
+        return f"the condition {self.condition!r} did not come true within {self.timeout:g} s"

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_logto.waiting import MIN_POKE_INTERVAL, event_of
+
 if TYPE_CHECKING:
     from airflow_provider_logto.client.client import LogtoClient
 
 #: How many failures in a row that waiting may fix are borne before the trigger gives up.
 MAX_CONSECUTIVE_FAILURES = 10
+#: Seconds that one look may take, even after the deadline: a restarted triggerer looks once more.
+MIN_LOOK_TIME = 15.0
 
 
 class PollingTrigger(BaseTrigger):
@@ -25,7 +29,8 @@ class PollingTrigger(BaseTrigger):
     :param poke_interval: seconds between two looks.
     :param end_time: deadline, epoch seconds; absolute, so that it outlives a restart of the triggerer.
 
-    Its event is ``{"status": "success" | "timeout" | "error", "message": str}``.
+    Its event is ``{"status": "success" | "timeout"}`` or what
+    :func:`~airflow_provider_logto.waiting.event_of` makes of an error.
     """
 
     def __init__(self, logto_conn_id: str, condition: str, poke_interval: float, end_time: float) -> None:
@@ -62,31 +67,39 @@ class PollingTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look, sleep, look again; only reads are sent, so a restarted triggerer may run it again."""
         # Imported here: the worker serializes this class without needing what it calls.
+        from airflow_provider_logto.compat import redact
         from airflow_provider_logto.exceptions import LogtoError
         from airflow_provider_logto.hooks.logto import LogtoHook
 
-        failures = 0
         try:
             async with LogtoHook(self.logto_conn_id).client() as client:
-                while True:
-                    try:
-                        if await self.look(client):
-                            yield self._event("success", f"the condition {self.condition!r} is true")
-                            return
-                        failures = 0
-                    except LogtoError as error:
-                        failures += 1
-                        if not error.transient or failures >= MAX_CONSECUTIVE_FAILURES:
-                            raise
-                        self.log.warning("Look %d failed: %s", failures, error)
-                    left = self.end_time - time.time()
-                    if left <= 0:
-                        yield self._event("timeout", f"the condition {self.condition!r} did not come true in time")
-                        return
-                    await asyncio.sleep(min(self.poke_interval, left))
+                event: Any = {"status": "success" if await self._wait(client) else "timeout"}
         except LogtoError as error:
-            yield self._event("error", str(error))
+            event = redact(event_of(error))
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
-    @staticmethod
-    def _event(status: str, message: str) -> TriggerEvent:
-        return TriggerEvent({"status": status, "message": message})  # type: ignore[no-untyped-call]
+    async def _wait(self, client: LogtoClient) -> bool:
+        """
+        :returns: True when the condition is true, False when the deadline passed first.
+        :raises LogtoError: of a look that failed for good, or the last of many in a row.
+        """
+        from airflow_provider_logto.exceptions import LogtoError
+
+        failures = 0
+        while True:
+            try:
+                async with asyncio.timeout(max(self.end_time - time.time(), MIN_LOOK_TIME)):
+                    if await self.look(client):
+                        return True
+                failures = 0
+            except TimeoutError:
+                return False
+            except LogtoError as error:
+                failures += 1
+                if not error.transient or failures >= MAX_CONSECUTIVE_FAILURES:
+                    raise
+                self.log.warning("Look %d failed: %s", failures, error)
+            left = self.end_time - time.time()
+            if left <= 0:
+                return False
+            await asyncio.sleep(min(max(self.poke_interval, MIN_POKE_INTERVAL), left))

@@ -18,8 +18,6 @@ class InvitationTrigger(PollingTrigger):
     :param condition: see :class:`~airflow_provider_logto.sensors.invitations.InvitationSensor`.
     :param poke_interval: seconds between two looks.
     :param end_time: deadline, epoch seconds; absolute, so that it outlives a restart of the triggerer.
-
-    Its event is ``{"status": "success" | "timeout" | "error", "message": str}``.
     """
 
     def __init__(

@@ -19,8 +19,6 @@ class UserTrigger(PollingTrigger):
     :param since_ms: epoch milliseconds, with ``signed_in``.
     :param poke_interval: seconds between two looks.
     :param end_time: deadline, epoch seconds; absolute, so that it outlives a restart of the triggerer.
-
-    Its event is ``{"status": "success" | "timeout" | "error", "message": str}``.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.export.stop import ExportStopped
 from airflow_provider_logto.operators.logs import ExportLogsOperator
 from logto_sandbox import Sandbox
-from tests.conftest import Tenant, execute
+from tests.conftest import RunDag, Tenant, execute
 from tests.management.audit_log_tools import HOUR, START, Window, truth
 
 START_TIME = datetime.fromtimestamp(START / 1000, UTC)
@@ -215,7 +215,44 @@ def test_arguments_collide_with_nothing() -> None:
     assert set(ExportLogsOperator.template_fields) <= set(own)
 
 
-def test_mapped(tmp_path: Path) -> None:
-    """Only assigned in ``__init__``: nothing is checked before it is known."""
-    task = operator(tmp_path, start="{{ params.start }}", log_keys="{{ params.keys }}", compression="{{ params.how }}")
-    assert task.compression == "{{ params.how }}"
+@pytest.mark.xdist_group("airflow")
+def test_mapped(filled: Sandbox, run_dag: RunDag, tmp_path: Path) -> None:
+    """One task for each row of arguments, whose values come from upstream."""
+    file = tmp_path / "mapped_exports.py"
+    file.write_text(MAPPED)
+    conf = {"folder": f"file://{tmp_path}/out", "start": START_TIME.isoformat()}
+    run = run_dag(file, "mapped_exports", conf=conf)
+    assert run.state == "success"
+    results = [
+        task.xcom_pull(task_ids="export", map_indexes=task.map_index)
+        for task in sorted(run.get_task_instances(), key=lambda task: task.map_index)
+        if task.task_id == "export"
+    ]
+    halves = (Window(START, START + HOUR // 2), Window(START + HOUR // 2, START + HOUR))
+    assert [result["count"] for result in results] == [len(truth(filled, half)) for half in halves]
+    assert [result["files"][0].rpartition(".")[2] for result in results] == ["gz", "jsonl"]
+
+
+MAPPED = """
+from datetime import datetime, timedelta
+
+try:
+    from airflow.sdk import DAG, task
+except ImportError:
+    from airflow.decorators import task
+    from airflow.models.dag import DAG
+
+from airflow_provider_logto.operators.logs import ExportLogsOperator
+
+with DAG("mapped_exports", schedule=None):
+
+    @task
+    def halves(dag_run=None):
+        moments = [datetime.fromisoformat(dag_run.conf["start"]) + timedelta(minutes=at) for at in (0, 30, 60)]
+        return [
+            {"start": start.isoformat(), "end": end.isoformat(), "compression": compression}
+            for start, end, compression in zip(moments, moments[1:], ("gzip", "none"))
+        ]
+
+    ExportLogsOperator.partial(task_id="export", destination="{{ dag_run.conf['folder'] }}").expand_kwargs(halves())
+"""

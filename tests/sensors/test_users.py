@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -13,9 +15,22 @@ from airflow_provider_logto.compat import (
     AirflowSkipException,
     TaskDeferred,
 )
-from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.exceptions import (
+    AuthFailed,
+    ConnectionFailed,
+    IncompleteList,
+    InvalidInput,
+    LogtoError,
+    NeverTrue,
+    OutcomeUnknown,
+    PaceExceeded,
+    RateLimited,
+    ServerFailed,
+)
+from airflow_provider_logto.retry_policy import LogtoRetryPolicy
 from airflow_provider_logto.sensors.users import UserSensor
 from airflow_provider_logto.triggers.users import UserTrigger
+from airflow_provider_logto.waiting import error_of, event_of
 from logto_sandbox import Sandbox
 from tests.conftest import Tenant, execute
 
@@ -60,22 +75,79 @@ def test_it_does_not_defer_for_what_is_true_already(sandbox: Sandbox) -> None:
 def test_wrong_arguments_fail_before_the_first_request(
     sandbox: Sandbox, deferrable: bool, arguments: dict[str, Any], message: str
 ) -> None:
-    # Before Airflow 3.3 there is no other word for "a retry cannot help" than the second one.
     with pytest.raises(InvalidInput, match=message):
         execute(UserSensor(task_id="wait", deferrable=deferrable, **arguments))
     assert sandbox.stats()["requests"] == 0
 
 
 def test_resuming() -> None:
-    sensor = UserSensor(task_id="wait", user="a")
-    sensor.execute_complete({}, {"status": "success", "message": "there"})
-    with pytest.raises(AirflowSensorTimeout, match="too late"):
-        sensor.execute_complete({}, {"status": "timeout", "message": "too late"})
-    soft = UserSensor(task_id="soft", user="a", soft_fail=True)
-    with pytest.raises(AirflowSkipException, match="too late"):
-        soft.execute_complete({}, {"status": "timeout", "message": "too late"})
-    with pytest.raises(AirflowFailException, match="no such secret"):
-        sensor.execute_complete({}, {"status": "error", "message": "no such secret"})
-    for nonsense in (None, {}, {"status": "?"}):
+    sensor = UserSensor(task_id="wait", user="mika", timeout=90)
+    sensor.execute_complete({}, {"status": "success"})
+    said = "User mika: the condition 'exists' did not come true within 90 s"
+    with pytest.raises(AirflowSensorTimeout, match=said):
+        sensor.execute_complete({}, {"status": "timeout"})
+    with pytest.raises(AirflowSkipException, match=said):
+        UserSensor(task_id="soft", user="mika", timeout=90, soft_fail=True).execute_complete({}, {"status": "timeout"})
+    for nonsense in (None, {}, {"status": "?"}, {"status": "error", "type": "OSError", "args": ["x"]}):
         with pytest.raises(AirflowFailException, match="the trigger sent"):
             sensor.execute_complete({}, nonsense)
+
+
+@pytest.mark.parametrize("soft_fail", [True, False])
+def test_a_poking_sensor_says_whom_it_waited_for(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], soft_fail: bool
+) -> None:
+    sensor = UserSensor(task_id="wait", user="mika", timeout=2, poke_interval=0.1, soft_fail=soft_fail)
+    with pytest.raises(AirflowSkipException if soft_fail else AirflowSensorTimeout) as caught:
+        sensor.execute({})
+    assert "User mika: the condition 'exists' did not come true within 2 s" in str(caught.value)
+    assert 1 <= sandbox.stats()["routes"]["GET /api/users"] <= 4  # looks are a second apart at least
+    logged = caplog.text + capsys.readouterr().out  # the former on 2.11, the latter on 3.x
+    assert "User mika: the condition 'exists' is not yet true" in logged
+
+
+ERRORS = [
+    RateLimited("GET /api/users", 429, "rate", "slow down", None, "", 40.0),
+    ServerFailed("GET /api/users", 503),
+    ConnectionFailed("GET /api/users", "refused", False, "localhost:3001"),
+    PaceExceeded("GET /api/users", 7.0),
+    IncompleteList("GET /api/users", 1, 2),
+    AuthFailed("POST /oidc/token", 401, "oidc.invalid_client", "no", "abc", "check password"),
+    NeverTrue("the invitation was revoked"),
+    InvalidInput("user", "is empty"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_the_resumed_task_raises_what_the_trigger_met(error: LogtoError) -> None:
+    """So a retry policy comes to the same verdict in both modes."""
+    event = json.loads(json.dumps(event_of(error)))
+    assert event["retry_after"] == getattr(error, "retry_after", None)
+    with pytest.raises(type(error)) as caught:
+        execute_complete(UserSensor(task_id="wait", user="mika"), event)
+    assert str(caught.value) == str(error)
+    assert LogtoRetryPolicy().judge(caught.value) == LogtoRetryPolicy().judge(error)
+
+
+def test_an_error_that_carries_another_keeps_its_words_and_its_verdict() -> None:
+    lost = OutcomeUnknown("POST /api/users", ServerFailed("POST /api/users", 502))
+    again = error_of(json.loads(json.dumps(event_of(lost))))
+    assert (type(again), str(again), again.transient) == (LogtoError, str(lost), False)
+    newer = error_of({"status": "error", "type": "RateLimited", "args": [], "message": "slow", "transient": True})
+    assert (str(newer), newer.transient) == ("slow", True)
+
+
+def test_the_resumed_task_masks_the_secrets(sandbox_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    masked: list[str] = []
+    monkeypatch.setattr("airflow_provider_logto.hooks.logto.mask_secret", masked.append)
+    with pytest.raises(ServerFailed):
+        execute_complete(UserSensor(task_id="wait", user="mika"), event_of(ServerFailed("GET /api/users", 503)))
+    basic = b64encode(f"{sandbox_tenant.app_id}:{sandbox_tenant.app_secret}".encode()).decode()
+    assert {sandbox_tenant.app_secret, basic} <= set(masked)
+
+
+def execute_complete(sensor: UserSensor, event: dict[str, Any]) -> None:
+    try:
+        sensor.execute_complete({}, event)
+    except AirflowFailException as error:
+        raise (error.__cause__ or error) from None

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from importlib import import_module
 from typing import Any
 
 import pytest
 
+from airflow_provider_logto import waiting
+from airflow_provider_logto.client.client import LogtoClient
+from airflow_provider_logto.exceptions import AuthFailed, RateLimited
+from airflow_provider_logto.triggers import base
 from airflow_provider_logto.triggers.users import UserTrigger
 from logto_sandbox import Sandbox
+from tests.conftest import Tenant
 
 pytestmark = pytest.mark.usefixtures("sandbox_tenant")
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "MIN_POKE_INTERVAL", 0.01)
 
 
 def trigger(**changes: Any) -> UserTrigger:
@@ -61,14 +72,60 @@ def test_the_deadline_is_absolute() -> None:
     assert time.monotonic() - began < 5
 
 
-def test_passing_failures_are_borne_and_lasting_ones_reported(sandbox: Sandbox) -> None:
+def test_passing_failures_are_borne(sandbox: Sandbox) -> None:
     sandbox.seed({"users": [{"username": "mika"}]})
     sandbox.add_fault(kind="reset", path="/api/users", times=2)
     (event,) = asyncio.run(events(trigger()))
     assert event["status"] == "success"
 
 
-def test_what_waiting_cannot_mend_is_reported_at_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lasting_failure_is_reported_after_many_looks(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that succeeds in between starts the count again."""
+    monkeypatch.setattr(base, "MAX_CONSECUTIVE_FAILURES", 3)
+    looks: list[str] = []
+
+    async def look(self: UserTrigger, client: LogtoClient) -> bool:
+        failed = len(looks) != 2
+        looks.append("failed" if failed else "succeeded")
+        if failed:
+            raise RateLimited("GET /api/users", 429, None, "slow down", None, "", 30.0)
+        return False
+
+    monkeypatch.setattr(UserTrigger, "look", look)
+    (event,) = asyncio.run(events(trigger(poke_interval=0.01)))
+    assert looks == ["failed", "failed", "succeeded", "failed", "failed", "failed"]
+    assert (event["status"], event["type"], event["retry_after"]) == ("error", "RateLimited", 30.0)
+
+
+def test_a_look_that_hangs_ends_at_the_deadline(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "MIN_LOOK_TIME", 0.2)
+    sandbox.add_fault(kind="slow", seconds=30, path="/api/users", times=None)
+    began = time.monotonic()
+    (event,) = asyncio.run(events(trigger(end_time=time.time() + 1)))
+    assert event == {"status": "timeout"}
+    assert time.monotonic() - began < 5
+
+
+def test_looks_are_a_second_apart_at_least(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "MIN_POKE_INTERVAL", waiting.MIN_POKE_INTERVAL)
+    (event,) = asyncio.run(events(trigger(poke_interval=0.0, end_time=time.time() + 1.5)))
+    assert event["status"] == "timeout"
+    assert 2 <= sandbox.stats()["routes"]["GET /api/users"] <= 3
+
+
+def test_nothing_secret_is_in_its_event(sandbox_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the error says: what this process has masked is not in the event either."""
+
+    async def look(self: UserTrigger, client: LogtoClient) -> bool:
+        raise AuthFailed("GET /api/users", 401, None, f"you sent {sandbox_tenant.app_secret}")
+
+    monkeypatch.setattr(UserTrigger, "look", look)
+    (event,) = asyncio.run(events(trigger()))
+    assert event["status"] == "error"
+    assert sandbox_tenant.app_secret not in json.dumps(event)
+
+
+def test_what_waiting_cannot_fix_is_reported_at_once(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox.seed({"users": [{"username": "mika"}]})
     user = sandbox.state()["users"][0]["id"]
     while not user[0].isalpha():
@@ -80,5 +137,5 @@ def test_what_waiting_cannot_mend_is_reported_at_once(sandbox: Sandbox, monkeypa
     assert "more than one user" in event["message"]
     monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", '{"conn_type": "logto", "host": "http://127.0.0.1:9"}')
     (event,) = asyncio.run(events(trigger()))
-    assert event == {"status": "error", "message": event["message"]}
+    assert (event["status"], event["type"], event["transient"]) == ("error", "ConfigurationError", False)
     assert "login is missing" in event["message"]
