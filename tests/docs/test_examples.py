@@ -1,0 +1,116 @@
+"""Every DAG on a page runs on an Airflow, twice, and its second run changes nothing."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logto_sandbox import Sandbox
+from tests.conftest import RunDag, Tenant
+from tests.docs.pages import PAGES, Example, examples
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+EXAMPLES = [example for page in PAGES for example in examples(page)]
+DAGS = [example for example in EXAMPLES if example.dag_id]
+
+#: What the pages ask for beyond an empty tenant.
+SEED: dict[str, Any] = {
+    "roles": [{"name": "employee", "description": "e"}, {"name": "engineer", "description": "e"}],
+    "organizationRoles": [{"name": "member"}],
+}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What an example needs, and what comes of it.
+
+    :param seed: the tenant before the run.
+    :param signed_in: usernames of the seed that have signed in.
+    :param conf, date: of the run.
+    :param users, organizations: usernames and names that are there afterwards.
+    :param failed: tasks that are meant to fail.
+    """
+
+    seed: dict[str, Any] = field(default_factory=lambda: SEED)
+    signed_in: tuple[str, ...] = ()
+    conf: dict[str, Any] | None = None
+    date: datetime | None = None
+    users: tuple[str, ...] = ()
+    organizations: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+SCENARIOS = {
+    # The README promises that an empty tenant will do.
+    "first_logto_dag": Scenario({}, users=("ada", "grace"), organizations=("Example Trading",)),
+    "create_person": Scenario({}, users=("ada",)),
+    "create_people": Scenario({}, users=("ada", "grace")),
+    "patient": Scenario({}, users=("ada",)),
+    "assign_roles": Scenario(users=("ada", "grace")),
+    "provision_customer": Scenario(users=("ada", "grace"), organizations=("Example Trading",)),
+    "after_first_sign_in": Scenario({**SEED, "users": [{"username": "ada"}]}, ("ada",), users=("ada",)),
+    "report": Scenario({"users": [{"username": "ada", "isSuspended": True}]}, users=("ada",)),
+    "organization_sizes": Scenario(
+        {"users": [{"username": "ada"}], "organizations": [{"name": "Acme", "members": ["ada"]}]},
+        users=("ada",),
+        organizations=("Acme",),
+    ),
+    "one_bad_row": Scenario(users=("ada", "grace"), failed=("create_user",)),
+    "look_up": Scenario({"users": [{"username": "ada", "primaryEmail": "ada@example.com"}]}, users=("ada",)),
+    "hourly_archive": Scenario(
+        {"logs": {"count": 50, "start": "2026-03-01T00:00:00Z", "end": "2026-03-01T01:00:00Z"}},
+        date=datetime(2026, 3, 1, 1, tzinfo=UTC),
+    ),
+    "export_by_hand": Scenario(
+        {"logs": {"count": 50, "start": "2026-03-01T00:00:00Z", "end": "2026-03-01T01:00:00Z"}},
+        conf={"start": "2026-03-01T00:00:00+00:00", "end": "2026-03-01T01:00:00+00:00"},
+    ),
+}
+
+
+def test_every_dag_on_a_page_has_a_scenario() -> None:
+    found = [example.dag_id for example in DAGS]
+    assert len(found) == len(set(found))
+    assert set(SCENARIOS) <= set(found)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_example_is_python(example: Example) -> None:
+    ast.parse(example.code)
+
+
+@pytest.mark.parametrize("dag_id", SCENARIOS)
+def test_dag_runs_and_a_second_run_changes_nothing(
+    dag_id: str, run_dag: RunDag, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (example,) = (example for example in DAGS if example.dag_id == dag_id)
+    if "airflow.sdk" in example.code and not find_spec("airflow.sdk"):
+        pytest.skip("its imports are new in Airflow 3; docs/support.md says what 2.11 takes instead")
+    scenario = SCENARIOS[dag_id]
+    file = tmp_path / f"{dag_id}.py"
+    file.write_text(example.code.replace("s3://aws_default@my-bucket/logto", f"file://{tmp_path}/out"), "utf-8")
+    conf = {"destination": f"file://{tmp_path}/out", **scenario.conf} if scenario.conf else None
+    start = Sandbox(seed=copy.deepcopy(scenario.seed)).state()
+    for user in start["users"]:
+        user["lastSignInAt"] = 1 if user["username"] in scenario.signed_in else None
+    with Sandbox(seed=start) as sandbox:
+        tenant = Tenant(sandbox.url, sandbox.app_id, sandbox.app_secret, sandbox)
+        monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", tenant.connection())
+        for attempt in (1, 2):
+            run = run_dag(file, dag_id, scenario.date, conf)
+            states = {task.task_id: task.state for task in run.get_task_instances() if task.state != "success"}
+            assert set(states) == set(scenario.failed), states
+            there = sandbox.state()
+            assert {user["username"] for user in there["users"]} == set(scenario.users)
+            assert {organization["name"] for organization in there["organizations"]} == set(scenario.organizations)
+            if attempt == 2:
+                assert sandbox.stats()["writes"] == 0
+            sandbox.reset_stats()
