@@ -16,7 +16,7 @@ WORKERS ?= 2
 PORT ?= 8080
 DAGS ?= dags_examples
 
-.PHONY: help demo test airflow lint types tests tests-airflow-2 test-slow test-e2e matrix docs benchmark fleet format clean
+.PHONY: help demo test airflow lint types tests tests-airflow-2 test-slow test-e2e matrix docs screenshots benchmark fleet format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -62,6 +62,10 @@ matrix: $(READY) ## the suite on every Airflow that is promised (ROWS="2.11.2 py
 docs: $(READY) ## the documentation as HTML, in docs/_build; warnings are errors
 	@AIRFLOW_HOME=$(CURDIR)/docs/_build/airflow $(BIN)/python -m sphinx -q -W --keep-going -d docs/_build/doctrees docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+screenshots: $(READY) ## the pictures of the documentation, by a real browser from a real Airflow; needs Chromium
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --group screenshots
+	@exec $(BIN)/python scripts/screenshots.py
 
 benchmark: $(READY) ## what importing each operator costs
 	@$(BIN)/python benchmarks/import_cost.py

@@ -105,6 +105,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8080, help="of Airflow's UI and API")
     parser.add_argument("--dags", type=Path, default=playground.DAGS, help="folder of DAGs; the examples by default")
     parser.add_argument("--home", type=Path, default=HOME, help="AIRFLOW_HOME, which must not exist")
+    parser.add_argument("--without-connection", action="store_true", help="leave it to be added by hand")
     return parser.parse_args()
 
 
@@ -127,6 +128,8 @@ def main() -> int:
     with Sandbox(seed=playground.DEMO_SEED) as sandbox, log_path.open("w", encoding="utf-8") as log:
         connection = playground.connection_json(sandbox.url, sandbox.app_id, sandbox.app_secret)
         env = standalone_environment(home, options.dags.resolve(), connection, options.port)
+        if options.without_connection:
+            del env["AIRFLOW_CONN_LOGTO_DEFAULT"]
         print(f"Starting Airflow; its log is {log_path}", flush=True)
         try:
             with playground.process_group(playground.airflow_command("standalone"), env, log) as process:
