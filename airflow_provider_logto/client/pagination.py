@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Set
+from collections.abc import AsyncIterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_logto.client.arguments import checked_path
 from airflow_provider_logto.client.replies import Reply, unreadable
-from airflow_provider_logto.exceptions import IncompleteList, InvalidInput
+from airflow_provider_logto.client.unreadable_rows import Send, explained
+from airflow_provider_logto.exceptions import IncompleteList, InvalidInput, ServerFailed
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +28,6 @@ _WALKS = (PAGE_SIZE, 83, 97, 61, 71)
 _STALE = 3
 #: Lists whose ``Total-Number`` does not count what they show.
 _UNRELIABLE_TOTALS = frozenset({"/one-time-tokens", "/sso-connectors"})
-
-#: ``send(method, path, query)``: one request.
-Send = Callable[[str, str, Mapping[str, Any]], Awaitable[Reply]]
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,11 @@ async def iterate(send: Send, path: str, query: Mapping[str, Any] | None) -> Asy
     for page_size in _WALKS:
         walk = _Walk(page_size)
         while not walk.finished:
-            page = Page.of(path, await send("GET", path, {**filters, "page": walk.number, "page_size": page_size}))
+            try:
+                reply = await send("GET", path, {**filters, "page": walk.number, "page_size": page_size})
+            except ServerFailed as error:
+                raise await explained(error, send, path, filters, walk.number, page_size) from error
+            page = Page.of(path, reply)
             items = {_key(item): item for item in page.items}
             walk.turn(page, items.keys())
             for key in tally.new(items.keys(), page.total):
