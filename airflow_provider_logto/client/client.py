@@ -9,7 +9,7 @@ import json
 import math
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextvars import ContextVar
 from functools import lru_cache
 from types import TracebackType
@@ -189,7 +189,7 @@ class LogtoClient:
         await self._pacer.succeeded()
         return reply
 
-    async def iterate(self, path: str, query: Query | None = None) -> AsyncIterator[Any]:
+    async def iterate(self, path: str, query: Query | None = None) -> AsyncGenerator[Any, None]:
         """Every item of a list operation, each once, whatever its pages do.
 
         :raises IncompleteList: when the pages do not add up to the server's own count.

@@ -8,12 +8,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from airflow_provider_logto.client.arguments import checked_method, checked_path
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import InvalidInput, NotFound
+from airflow_provider_logto.client.replies import Reply
+from airflow_provider_logto.exceptions import InvalidInput, NotFound, UnreadableAnswer
 from airflow_provider_logto.management.operation_table import Operation, operation_at, operation_named
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ class Call:
     :param path: with its places filled, percent-encoded.
     :param operation: what the table knows of it; None for an operation of a newer server.
     :param paginate: read every page of the list.
+    :param max_items: with ``paginate``: stop after as many items; None for all.
     """
 
     method: str
@@ -39,6 +42,7 @@ class Call:
     body: Any = None
     paginate: bool = False
     operation: Operation | None = None
+    max_items: int | None = None
 
     @classmethod
     def checked(
@@ -51,6 +55,7 @@ class Call:
         query: Any = None,
         body: Any = None,
         paginate: bool = False,
+        max_items: Any = None,
     ) -> Call:
         """Check a call against the table of operations.
 
@@ -80,7 +85,9 @@ class Call:
             operation.check_query(query)
         if paginate:
             _check_paginate(method, body, operation)
-        return cls(method, target, query, body, paginate, operation)
+        if max_items is not None:
+            _check_max_items(max_items, paginate)
+        return cls(method, target, query, body, paginate, operation, max_items)
 
 
 async def call_operation(client: LogtoClient, call: Call, response_filter: ResponseFilter | None = None) -> Any:
@@ -93,19 +100,34 @@ async def call_operation(client: LogtoClient, call: Call, response_filter: Respo
     """
     if call.paginate:
         return [item async for item in iterate_operation(client, call, response_filter)]
-    answer = await client.request(call.method, call.path, call.query, call.body)
-    return response_filter(answer) if response_filter else answer
+    reply = await client.send(call.method, call.path, call.query, call.body)
+    _warn_of_more(call, reply)
+    return response_filter(reply.data) if response_filter else reply.data
 
 
 async def iterate_operation(
     client: LogtoClient, call: Call, response_filter: ResponseFilter | None = None
 ) -> AsyncIterator[Any]:
-    """The items of a list operation, page by page; see :func:`call_operation`."""
-    async for item in client.iterate(call.path, call.query):
-        if response_filter is None:
-            yield item
-        elif (wanted := response_filter(item)) is not None:
-            yield wanted
+    """The items of a list operation, page by page; see :func:`call_operation`.
+
+    :raises InvalidInput: where the answer turns out to be no list.
+    """
+    yielded = 0
+    try:
+        async with aclosing(client.iterate(call.path, call.query)) as items:
+            async for item in items:
+                wanted = response_filter(item) if response_filter else item
+                if wanted is None and response_filter:
+                    continue
+                if yielded == call.max_items:
+                    log.warning("GET %s: stopped at max_items=%d; there are more", call.path, yielded)
+                    return
+                yield wanted
+                yielded += 1
+    except UnreadableAnswer as error:
+        if not yielded and error.status == 200 and call.operation is None:
+            raise InvalidInput("paginate", f"leave it out: GET {call.path} does not answer a list ({error})") from error
+        raise
 
 
 def is_absent(error: NotFound) -> bool:
@@ -133,6 +155,23 @@ def filled_path(path: Any, path_params: Any = None) -> str:
     if given:
         raise InvalidInput(f"path_params.{min(given)}", f"is not in the path {path}")
     return path_of(re.sub(r"\{[^{}]*\}", "{}", path), *values)
+
+
+def _warn_of_more(call: Call, reply: Reply) -> None:
+    total = reply.headers.get("total-number", "")
+    if not isinstance(reply.data, list) or "page" in (call.query or {}) or not total.isdecimal():
+        return
+    if int(total) > len(reply.data):
+        log.warning(
+            "%s %s: these are %d of %s items; paginate=True fetches all", call.method, call.path, len(reply.data), total
+        )
+
+
+def _check_max_items(value: Any, paginate: bool) -> None:
+    if not paginate:
+        raise InvalidInput("max_items", "only goes with paginate=True")
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidInput("max_items", f"{value!r} is no whole number of at least 1")
 
 
 def _check_paginate(method: str, body: Any, operation: Operation | None) -> None:

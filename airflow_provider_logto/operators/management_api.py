@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_logto.compat import mask_secret
 from airflow_provider_logto.exceptions import InvalidInput, NotFound
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.operators.base import LogtoOperator
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 class ManagementApiOperator(LogtoOperator):
     """Call any JSON operation of Logto's Management API, with the package's own retries, pace and errors.
+
+    Passwords, secrets and tokens in the body are masked in the task's log, by the names of their fields.
 
     What it returns goes into XCom as it is: for operations that answer with secrets (application secrets, connectors,
     webhook signing keys) use ``do_xcom_push=False``, or the hook in a task of your own. What is too large for XCom
@@ -33,6 +36,7 @@ class ManagementApiOperator(LogtoOperator):
     :param query: parameters; a list repeats its key (templated).
     :param body: what is sent as JSON (templated).
     :param paginate: fetch every page of a list and return all items.
+    :param max_items: with ``paginate``: stop after as many items.
     :param response_filter: a function that is given the answer and returns what is wanted of it; with ``paginate`` it
         is given each item, and leaves out those for which it returns None.
     :param if_not_found: what to do when the object does not exist: ``fail``, ``skip`` (the task is skipped) or
@@ -75,6 +79,7 @@ class ManagementApiOperator(LogtoOperator):
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         paginate: bool = False,
+        max_items: int | None = None,
         response_filter: Callable[[Any], Any] | None = None,
         if_not_found: IfNotFound = "fail",
         destination: str | None = None,
@@ -89,6 +94,7 @@ class ManagementApiOperator(LogtoOperator):
         self.query = query
         self.body = body
         self.paginate = paginate
+        self.max_items = max_items
         self.response_filter = response_filter
         self.if_not_found = if_not_found
         self.destination = destination
@@ -110,7 +116,12 @@ class ManagementApiOperator(LogtoOperator):
             query=self.query,
             body=self.body,
             paginate=self.paginate,
+            max_items=self.max_items,
         )
+        for part in self.body if isinstance(self.body, list) else [self.body]:
+            if isinstance(part, Mapping):
+                # Airflow tells by the names of the fields what is secret in an object; of a bare text it takes all.
+                mask_secret(dict(part))
         try:
             return self._answer(call)
         except NotFound as error:

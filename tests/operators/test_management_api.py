@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_logto.compat import AirflowSkipException
-from airflow_provider_logto.exceptions import InvalidInput, NotFound
+from airflow_provider_logto.exceptions import InvalidInput, LogtoApiError, NotFound
 from airflow_provider_logto.operators.management_api import ManagementApiOperator
 from logto_sandbox import Sandbox
 from tests.conftest import execute
@@ -78,3 +78,60 @@ def test_a_failed_call_leaves_the_earlier_file_alone(tmp_path: Path) -> None:
     target.write_text("earlier")
     assert call(**ABSENT, if_not_found="none", destination=f"file://{target}") is None
     assert target.read_text() == "earlier"
+
+
+def test_a_page_that_is_not_all_says_so(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    sandbox.seed({"users": [{"username": f"u{at}"} for at in range(30)]})
+    assert len(call(path="/users")) == 20
+    assert "GET /users: these are 20 of 30 items; paginate=True fetches all" in caplog.text
+    caplog.clear()
+    assert len(call(path="/users", query={"page": 2})) == 10  # who asks for a page wants one
+    assert len(call(path="/users", paginate=True)) == 30
+    assert call(path="/dashboard/users/total") == {"totalUserCount": 30}
+    assert "items" not in caplog.text
+
+
+@pytest.mark.parametrize("destination", [False, True])
+def test_max_items(sandbox: Sandbox, caplog: pytest.LogCaptureFixture, tmp_path: Path, destination: bool) -> None:
+    sandbox.seed({"users": [{"username": f"u{at}"} for at in range(250)]})
+    sandbox.reset_stats()
+    more = {"destination": f"file://{tmp_path}/users.jsonl"} if destination else {}
+    found = call(path="/users", paginate=True, max_items=120, **more)
+    assert (found["count"] if destination else len({user["id"] for user in found})) == 120
+    assert sandbox.stats()["routes"]["GET /api/users"] == 2
+    assert "stopped at max_items=120; there are more" in caplog.text
+    caplog.clear()
+    odd = {"response_filter": lambda user: user["username"] if user["username"].endswith("7") else None}
+    assert len(call(path="/users", paginate=True, max_items=25, **odd)) == 25
+    assert "max_items" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"max_items": 5}, *({"max_items": at, "paginate": True} for at in (0, "5", True))]
+)
+def test_wrong_max_items(sandbox: Sandbox, arguments: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match="max_items: "):
+        call(path="/users", **arguments)
+    assert sandbox.stats()["requests"] == 0
+
+
+def test_paginate_on_what_is_no_list(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidInput, match="paginate: "):
+        call(path="/dashboard/users/total", paginate=True)
+    assert sandbox.stats()["requests"] == 0
+    # An operation that the table lacks is judged by its answer.
+    monkeypatch.setattr("airflow_provider_logto.management.operations.operation_at", lambda *_: None)
+    with pytest.raises(InvalidInput, match="paginate: leave it out: GET /dashboard/users/total does not answer a list"):
+        call(path="/dashboard/users/total", paginate=True)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_secrets_in_a_body_are_masked(many: bool) -> None:
+    from airflow_provider_logto.compat import redact
+
+    secrets = {"password": "a-long-Passw0rd", "config": {"clientSecret": "upstream-client-secret-1"}}
+    user = {"username": "mika", **secrets, "passwordDigest": "0123456789abcdef"}
+    with pytest.raises(LogtoApiError):  # whatever becomes of the call
+        call(method="POST", path="/users", body=[user] if many else user)
+    shown = str(redact("a-long-Passw0rd upstream-client-secret-1 0123456789abcdef mika"))
+    assert shown == "*** *** *** mika"
