@@ -26,6 +26,9 @@ _ROW_GROUP = 10_000
 Record = dict[str, Any]
 #: A record made ready for its writer: a line of JSON without its end, or a flat dict for Parquet.
 Prepared = Any
+#: Column -> its kind: ``text``, ``integer``, ``boolean``, ``texts`` or ``json`` (a JSON text).
+Columns = Mapping[str, str]
+LOG_COLUMNS: Columns = {name: {"createdAt": "integer", "payload": "json"}.get(name, "text") for name in COLUMNS}
 
 
 class RecordWriter(Protocol):
@@ -60,7 +63,7 @@ def _flat(record: Record) -> Record:
 
 
 class _JsonLinesWriter:
-    def __init__(self, file: IO[bytes], compression: str) -> None:
+    def __init__(self, file: IO[bytes], compression: str, columns: Columns) -> None:
         self._stream = _compressed(file, compression)
         self._owned = self._stream is not file
         self._waiting = b""
@@ -95,12 +98,13 @@ def _compressed(file: IO[bytes], compression: str) -> Any:
 
 
 class _ParquetWriter:
-    def __init__(self, file: IO[bytes], compression: str) -> None:
+    def __init__(self, file: IO[bytes], compression: str, columns: Columns) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._table = pa.Table
-        self._schema = pa.schema([(name, pa.int64() if name == "createdAt" else pa.string()) for name in COLUMNS])
+        kinds = {"integer": pa.int64(), "boolean": pa.bool_(), "texts": pa.list_(pa.string())}
+        self._schema = pa.schema([(name, kinds.get(kind, pa.string())) for name, kind in columns.items()])
         self._writer = pq.ParquetWriter(file, self._schema, compression=compression)
         self._waiting: list[Record] = []
 
@@ -128,14 +132,14 @@ class FileFormat:
     :param extras: compression -> the extra of this distribution that it needs.
     :param prepare: makes a record ready for the writer. Pure computing: in a thread it would only hold up the loop.
     :param prepare_row: the same for a row of which nothing is redacted.
-    :param writer: a writer for an open file and a compression.
+    :param writer: a writer for an open file, a compression and columns.
     """
 
     endings: Mapping[str, str]
     extras: Mapping[str, str]
     prepare: Callable[[Record], Prepared]
     prepare_row: Callable[[Row], Prepared]
-    writer: Callable[[IO[bytes], str], RecordWriter]
+    writer: Callable[[IO[bytes], str, Columns], RecordWriter]
 
 
 #: Every format by its name.
@@ -187,6 +191,6 @@ def check_format(file_format: str, compression: str) -> None:
         raise InvalidInput("file_format" if extra == file_format else "compression", hint) from None
 
 
-def open_writer(file: IO[bytes], file_format: str, compression: str) -> RecordWriter:
+def open_writer(file: IO[bytes], file_format: str, compression: str, columns: Columns = LOG_COLUMNS) -> RecordWriter:
     """A writer for an open file; ``file_format`` and ``compression`` as :func:`check_format` accepts them."""
-    return FORMATS[file_format].writer(file, compression)
+    return FORMATS[file_format].writer(file, compression, columns)

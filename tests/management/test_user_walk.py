@@ -1,0 +1,137 @@
+"""walk_users: whoever is there throughout is seen, or the walk fails."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_logto.client.replies import Reply
+from airflow_provider_logto.exceptions import IncompleteList, UnreadableAnswer
+from airflow_provider_logto.management.user_walk import walk_users
+from logto_sandbox import Sandbox
+from tests.clients import Run
+
+
+async def ids(client: Any, path: str = "/users") -> list[str]:
+    return [row["id"] async for rows in walk_users(client, path, {}) for row in rows]
+
+
+def people(sandbox: Sandbox) -> set[str]:
+    return {user["id"] for user in sandbox.state()["users"]}
+
+
+def seed(sandbox: Sandbox, count: int, created: Any = None) -> None:
+    sandbox.seed({"users": [{"username": f"u{at}"} for at in range(count)]})
+    if created:
+        state = sandbox.state()
+        for at, user in enumerate(state["users"]):
+            user["createdAt"] = created(at)
+        sandbox.seed(state)
+    sandbox.reset_stats()
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 230])
+def test_a_quiet_tenant_takes_a_request_a_page_and_a_last_count(run: Run, sandbox: Sandbox, count: int) -> None:
+    seed(sandbox, count, lambda at: 1_700_000_000_000 + at * 1000)
+    found = run(ids)
+    assert sorted(found) == sorted(people(sandbox))
+    assert sandbox.stats()["requests"] - sandbox.stats()["tokens"] == max(1, -(-count // 100)) + 1
+
+
+@pytest.mark.parametrize("kind", ["rows_deleted", "rows_inserted"])
+@pytest.mark.parametrize("after", [0, 1, 3, 4])
+@pytest.mark.parametrize("size", [1, 5, 120])
+def test_people_who_come_and_go(run: Run, sandbox: Sandbox, kind: str, after: int, size: int) -> None:
+    seed(sandbox, 450)
+    before = people(sandbox)
+    sandbox.add_fault(kind=kind, path="/api/users", after=after, count=size)
+    found = set(run(ids))
+    assert before & people(sandbox) <= found
+
+
+def test_deletions_without_end_are_an_error(run: Run, sandbox: Sandbox) -> None:
+    seed(sandbox, 900)
+    sandbox.add_fault(kind="rows_deleted", path="/api/users", times=None)
+    with pytest.raises(IncompleteList):
+        run(ids)
+
+
+@pytest.mark.parametrize("group", [2, 40, 90, 150, 450])
+def test_people_of_one_moment(run: Run, sandbox: Sandbox, group: int) -> None:
+    """Imported by SQL: the sandbox orders them anew for each request, as a database may."""
+    seed(sandbox, 450, lambda at: 1_700_000_000_000 + at // group)
+    assert set(run(ids)) == people(sandbox)
+
+
+class Rows:
+    """A list of people that changes between requests, with no order among those of one moment."""
+
+    def __init__(self, moments: list[int], changes: list[tuple[int, int]], seed: int) -> None:
+        self.rows = [{"id": f"r{at}", "createdAt": moment} for at, moment in enumerate(moments)]
+        self.changes = changes
+        self.random = random.Random(seed)  # noqa: S311
+        self.always = {row["id"] for row in self.rows}
+        self.served = 0
+
+    async def send(self, method: str, path: str, query: Any) -> Any:
+        self._change()
+        self.random.shuffle(self.rows)
+        self.rows.sort(key=lambda row: -row["createdAt"])
+        start = (query["page"] - 1) * query["page_size"]
+        # Count and page are two statements: either may be a change older.
+        total = len(self.rows)
+        if self.random.random() < 0.3:
+            self._change()
+            self.rows.sort(key=lambda row: -row["createdAt"])
+        page = [dict(row) for row in self.rows[start : start + query["page_size"]]]
+        return Reply(200, page, {"total-number": str(total)})
+
+    async def count(self, path: str, query: Any) -> int:
+        return len(self.rows)
+
+    def _change(self) -> None:
+        self.served += 1
+        for at, kind in self.changes:
+            if at != self.served:
+                continue
+            if kind < 0 and self.rows:
+                gone = self.rows.pop(self.random.randrange(len(self.rows)))
+                self.always.discard(gone["id"])
+            elif kind > 0:
+                newest = max((row["createdAt"] for row in self.rows), default=0) + 1
+                self.rows.append({"id": f"n{at}-{len(self.rows)}-{self.random.random()}", "createdAt": newest})
+
+
+CHANGES = st.lists(st.tuples(st.integers(1, 12), st.sampled_from([-1, 1])), max_size=12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 450), st.integers(1, 300), CHANGES, st.integers(0, 2**32))
+def test_whoever_is_there_throughout_is_seen(
+    count: int, spread: int, changes: list[tuple[int, int]], number: int
+) -> None:
+    source = random.Random(number)  # noqa: S311
+    moments = [source.randrange(spread) for _ in range(count)]
+    rows = Rows(moments, changes, number)
+    try:
+        found = set(asyncio.run(ids(rows)))
+    except IncompleteList:
+        # Honest, but no way out of what can be read in one piece.
+        assert changes or max(map(moments.count, moments)) > 40
+        return
+    assert rows.always <= found
+
+
+@pytest.mark.parametrize("row", [None, {}, {"id": 5}, {"id": "a"}, {"id": "a", "createdAt": "soon"}])
+def test_what_is_no_user_is_an_error(row: Any) -> None:
+    class Odd:
+        async def send(self, *_: Any) -> Any:
+            return Reply(200, [row], {"total-number": "1"})
+
+    with pytest.raises(UnreadableAnswer, match="no user"):
+        asyncio.run(ids(Odd()))
