@@ -32,12 +32,14 @@ class LogtoRetryPolicy(RetryPolicy):
     How often is still the task's ``retries``. Needs Airflow 3.3; before, permanent errors fail at once all the same.
 
     :param rate_limit_delay: seconds to wait after a 429 that names no time.
+    :param longest_delay: seconds; no wait is longer, whatever a server asks for.
 
     .. seealso:: Airflow docs, "Retry policies".
     """
 
-    def __init__(self, rate_limit_delay: float = 60.0) -> None:
+    def __init__(self, rate_limit_delay: float = 60.0, longest_delay: float = 3600.0) -> None:
         self.rate_limit_delay = rate_limit_delay
+        self.longest_delay = longest_delay
 
     def judge(self, exception: BaseException) -> tuple[Verdict, float | None]:
         """
@@ -47,7 +49,9 @@ class LogtoRetryPolicy(RetryPolicy):
         if error is None:
             return "default", None
         if isinstance(error, RateLimited | PaceExceeded):
-            return "retry", self.rate_limit_delay if error.retry_after is None else error.retry_after
+            asked = self.rate_limit_delay if error.retry_after is None else error.retry_after
+            # What is no number, or no time, passes neither comparison: the wait is then the longest.
+            return "retry", asked if 0 <= asked < self.longest_delay else self.longest_delay
         if error.transient or isinstance(error, OutcomeUnknown):
             return "default", None
         return "fail", None
@@ -65,7 +69,7 @@ class LogtoRetryPolicy(RetryPolicy):
 
     def serialize(self) -> dict[str, Any]:
         """The policy as Airflow stores it with the DAG."""
-        return {"rate_limit_delay": self.rate_limit_delay}
+        return {"rate_limit_delay": self.rate_limit_delay, "longest_delay": self.longest_delay}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> LogtoRetryPolicy:

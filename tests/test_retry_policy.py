@@ -32,6 +32,9 @@ VERDICTS: list[tuple[BaseException, str, float | None]] = [
     (RateLimited(*API, retry_after=3.0), "retry", 3.0),
     (RateLimited(*API, retry_after=0.0), "retry", 0.0),
     (RateLimited(*API), "retry", 60.0),
+    (RateLimited(*API, retry_after=3e11), "retry", 3600.0),
+    (RateLimited(*API, retry_after=float("nan")), "retry", 3600.0),
+    (RateLimited(*API, retry_after=-1.0), "retry", 3600.0),
     (ServerFailed(*API), "default", None),
     (ConnectionFailed("GET /api/users", "reset"), "default", None),
     (IncompleteList("GET /api/users", 1, 2), "default", None),
@@ -48,6 +51,8 @@ VERDICTS: list[tuple[BaseException, str, float | None]] = [
     (exceptions.AnswerCutShort(*API), "default", None),
     (exceptions.PaceExceeded("GET /api/users", 7.0), "retry", 7.0),
     (exceptions.AlreadyExists("a user", "skip it"), "fail", None),
+    (exceptions.WebhookRejected("?"), "fail", None),
+    (exceptions.Refused("archived"), "fail", None),
     (Ambiguous("two"), "fail", None),
     (LogtoError("?"), "fail", None),
     (exceptions.NeverTrue("the user is gone"), "fail", None),
@@ -92,6 +97,8 @@ def test_what_airflow_is_told() -> None:
     assert policy.evaluate(AuthFailed(*API), 1, 3).action is sdk.RetryAction.FAIL
     assert policy.evaluate(ServerFailed(*API), 1, 3, context=None) == sdk.RetryDecision.default()
     assert LogtoRetryPolicy.deserialize(policy.serialize()).rate_limit_delay == 30
+    longest = LogtoRetryPolicy.deserialize(LogtoRetryPolicy(longest_delay=7200).serialize())
+    assert longest.evaluate(RateLimited(*API, retry_after=3e11), 1, 3).retry_delay.total_seconds() == 7200
 
 
 def test_before_retry_policies_existed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,7 +232,8 @@ class LogtoClient:
                 # /status is anonymous, and asking for a token there would hide what it is asked for.
                 response = await self._http.send(request, auth=None if call.path == "/status" else self._auth)
         except httpx.HTTPError as error:
-            raise connection_failed(call.operation, error, self._context) from error
+            # Not "from error": its text may show a server's words, or a header, and tracebacks show causes.
+            raise connection_failed(call.operation, error, self._context) from None
         except TimeoutError as error:
             reason = f"no full answer within {limit:.0f} s"
             raise ConnectionFailed(call.operation, reason, server=self.endpoint.address) from error

@@ -76,8 +76,9 @@ async def iterate(send: Send, path: str, query: Mapping[str, Any] | None) -> Asy
                 raise await explained(error, send, path, filters, walk.number, page_size) from error
             page = Page.of(path, reply)
             items = {_key(item): item for item in page.items}
-            walk.turn(page, items.keys())
-            for key in tally.new(items.keys(), page.total):
+            new = tally.new(items.keys(), page.total)
+            walk.turn(page, items.keys(), tally.most)
+            for key in new:
                 yield items[key]
         if tally.complete or path in _UNRELIABLE_TOTALS:
             return
@@ -95,6 +96,7 @@ class _Tally:
         # before proves nothing any more. None: no row ever went away.
         self._seen_since: set[str] | None = None
         self._total: int | None = None
+        self._first_total: int | None = None
 
     @property
     def seen(self) -> int:
@@ -105,6 +107,11 @@ class _Tally:
     def total(self) -> int:
         """The server's latest count, 0 where it does not count."""
         return self._total or 0
+
+    @property
+    def most(self) -> int:
+        """Items that a walk may show: a list may grow while it is read, but not for ever."""
+        return 2 * (self._first_total or 0) + PAGE_SIZE
 
     @property
     def complete(self) -> bool:
@@ -118,6 +125,7 @@ class _Tally:
             if total < self.total:
                 self._seen_since = set()
             self._total = total
+            self._first_total = total if self._first_total is None else self._first_total
         if self._seen_since is not None:
             self._seen_since.update(keys)
         new = [key for key in keys if key not in self._seen]
@@ -135,10 +143,12 @@ class _Walk:
         self._seen: set[str] = set()
         self._previous: Set[str] = frozenset()
         self._stale = 0
-        self._most_pages: int | None = None
 
-    def turn(self, page: Page, keys: Set[str]) -> None:
-        """Judge the page that was asked for, and go on to the next."""
+    def turn(self, page: Page, keys: Set[str], most: int) -> None:
+        """Judge the page that was asked for, and go on to the next.
+
+        :param most: items that a counted walk may show.
+        """
         self._stale = 0 if keys - self._seen else self._stale + 1
         self._seen.update(keys)
         if page.total is None:
@@ -146,11 +156,9 @@ class _Walk:
             # ignores paging altogether.
             self.finished = len(page.items) != self._page_size or keys == self._previous or self._stale == _STALE
         else:
-            # A list may grow while it is read, but not for ever: at most to twice its length.
-            self._most_pages = self._most_pages or 2 * (page.total // self._page_size + 1)
             # A short page before the counted end is possible (rows filtered after counting), an empty one is not.
-            at_end = not page.items or self.number * self._page_size >= page.total
-            self.finished = at_end or self._stale == _STALE or self.number >= self._most_pages
+            at_end = not page.items or self.number * self._page_size >= min(page.total, most)
+            self.finished = at_end or self._stale == _STALE
         self._previous = keys
         self.number += 1
 

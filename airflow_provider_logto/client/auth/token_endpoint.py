@@ -47,7 +47,7 @@ async def fetch_token(http: httpx.AsyncClient, context: Context) -> Token:
         response = await http.send(request, auth=None)
     except httpx.HTTPError as error:
         # Nothing that the caller wanted was sent: a token may be asked for again.
-        raise connection_failed(OPERATION, error, context, sent=False) from error
+        raise connection_failed(OPERATION, error, context, sent=False) from None
     reply = Reply.of(OPERATION, response, context)
     body = reply.data if isinstance(reply.data, dict) else {}
     value, lifetime = body.get("access_token"), body.get("expires_in")
