@@ -319,3 +319,31 @@ class ChangesFailed(LogtoError):
 
 class ApplyStopped(LogtoError):
     """An apply stopped before its end: too much failed, or the tenant refuses everything."""
+
+
+class StillThere(LogtoError):
+    """What was removed is there, or there again; a later try may find it gone."""
+
+    transient = True
+
+
+class OffboardingIncomplete(LogtoError):
+    """Some steps of an offboarding failed; every other step that ends access was done. A repeat does the rest.
+
+    :param report: as OffboardUserOperator returns it; ``steps`` says which failed.
+    :param causes: what they failed with, in order.
+    """
+
+    def __init__(self, report: dict[str, Any], causes: tuple[Exception, ...]) -> None:
+        super().__init__(report, causes)
+        self.report = report
+        self.causes = causes
+        # What is no error of this package comes from the file system of the snapshot.
+        self.transient = any(getattr(one, "transient", True) or isinstance(one, OutcomeUnknown) for one in causes)
+
+    def __str__(self) -> str:
+        by_outcome: dict[str, list[str]] = {}
+        for name, step in self.report["steps"].items():
+            by_outcome.setdefault(step["outcome"], []).append(name)
+        said = "; ".join(f"{outcome}: {', '.join(names)}" for outcome, names in by_outcome.items())
+        return f"the offboarding of {self.report['id']} is not complete ({said}). Cause: {self.causes[0]}"

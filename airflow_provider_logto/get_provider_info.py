@@ -28,6 +28,7 @@ def get_provider_info() -> dict[str, object]:
                     "airflow_provider_logto.operators.invitations",
                     "airflow_provider_logto.operators.logs",
                     "airflow_provider_logto.operators.management_api",
+                    "airflow_provider_logto.operators.offboarding",
                     "airflow_provider_logto.operators.organizations",
                     "airflow_provider_logto.operators.roles",
                     "airflow_provider_logto.operators.roster",

@@ -29,6 +29,11 @@ class Folder:
         protocol = self._fs.protocol
         self._protocols = {protocol} if isinstance(protocol, str) else set(protocol)
 
+    @property
+    def path(self) -> Any:
+        """The path object that was handed down."""
+        return self._path
+
     def uri(self, name: str) -> str:
         """The full address of a file in the folder."""
         return str(self._path / name)
