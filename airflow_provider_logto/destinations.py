@@ -11,7 +11,6 @@ from airflow_provider_logto.exceptions import InvalidInput
 
 if TYPE_CHECKING:
     from airflow_provider_logto.export.folder import Folder
-    from airflow_provider_logto.export.private_folder import PrivateFolder
 
 
 def folder_at(destination: Any, field: str = "destination") -> Folder:
@@ -27,16 +26,6 @@ def folder_at(destination: Any, field: str = "destination") -> Folder:
     except Exception as error:  # file systems raise whatever their library raises
         reason = f"{type(error).__name__}: {error}"
         raise InvalidInput(field, f"{destination!r} cannot be opened ({reason})") from error
-
-
-def private_folder_at(destination: Any, field: str = "folder") -> PrivateFolder:
-    """A folder of small files about people; see :func:`folder_at`.
-
-    :raises InvalidInput: where it names none, or its storage cannot be opened.
-    """
-    from airflow_provider_logto.export.private_folder import PrivateFolder
-
-    return PrivateFolder(folder_at(destination, field).path)
 
 
 def file_at(destination: Any, field: str = "destination") -> tuple[Folder, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_logto.destinations import private_folder_at
+from airflow_provider_logto.destinations import folder_at
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.links import UserLink
 from airflow_provider_logto.operators.base import LogtoOperator
@@ -69,9 +69,10 @@ class OffboardUserOperator(LogtoOperator):
     @fail_on_permanent_error
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_logto.management.offboarding.offboard import checked_removals, offboard_user
+        from airflow_provider_logto.plans.store import Store
 
         removals = checked_removals(self.remove)
-        files = private_folder_at(self.folder)
+        files = Store(folder_at(self.folder, "folder").path)
         report = self.hook.run(
             offboard_user,
             self.user,

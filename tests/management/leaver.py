@@ -10,8 +10,9 @@ from typing import Any
 
 import httpx
 
-from airflow_provider_logto.destinations import private_folder_at
+from airflow_provider_logto.destinations import folder_at
 from airflow_provider_logto.management.offboarding.offboard import offboard_user
+from airflow_provider_logto.plans.store import Store
 from logto_sandbox import Sandbox
 from tests.clients import client_of
 
@@ -74,7 +75,7 @@ class World:
         return self.run(call)
 
     def offboard(self, user: Any = "mika", run: str = "run-1", **options: Any) -> dict[str, Any]:
-        files = private_folder_at(f"file://{self.folder}")
+        files = Store(folder_at(f"file://{self.folder}").path)
         report: dict[str, Any] = self.run(offboard_user, user, files, run=run, **options)
         json.dumps(report)
         return report

@@ -92,6 +92,8 @@ async def keep_snapshot(client: LogtoClient, user: User, files: Files, run: str)
     """
     now = await take_snapshot(client, user, run)
     for name in reversed(await asyncio.to_thread(files.names, _folder(user["id"]))):
+        if not name.endswith(".json"):  # a write that was killed
+            continue
         earlier = read_snapshot(await asyncio.to_thread(files.read, name))
         if earlier is not None:
             if _is_the_same_offboarding(earlier, now, user):
