@@ -1,0 +1,332 @@
+"""Plans as files, journals, what stays how long, and the loop that applies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import stat
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from upath import UPath
+
+from airflow_provider_logto.exceptions import ApplyStopped, AuthFailed, Conflict, PlanRefused
+from airflow_provider_logto.plans.apply import Applier, Operation
+from airflow_provider_logto.plans.changes import Change
+from airflow_provider_logto.plans.drift import agreed
+from airflow_provider_logto.plans.journal import Journal, Outcome, Run, read_journal
+from airflow_provider_logto.plans.plan import Plan, make_plan, read_plan, write_plan
+from airflow_provider_logto.plans.retention import forget, mark_applied, remove_old
+from airflow_provider_logto.plans.store import Store
+
+OWNER, TENANT = "roster/hr", "https://acme.logto.app"
+
+
+def change(at: int = 0, **more: Any) -> Change:
+    values = {"kind": "user", "action": "update", "key": f"k{at}", "id": f"i{at}", "before": {"name": "A"}}
+    return Change(**{**values, "after": {"name": "B"}, "row": at, **more})
+
+
+def plan(*changes: Change, **more: Any) -> Plan:
+    values = {
+        "owner": OWNER,
+        "tenant": TENANT,
+        "source": "s",
+        "settings": {"a": 1},
+        "as_of": "2026-01-01T00:00:00+00:00",
+    }
+    return make_plan(**{**values, "changes": changes or (change(),), **more})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    from airflow_provider_logto.destinations import path_at
+
+    return Store(path_at(f"file://{tmp_path}/plans"))
+
+
+def test_the_id_depends_on_the_situation_alone() -> None:
+    one = plan(change(1), change(2))
+    assert one.id == plan(change(2), change(1, row=77)).id
+    assert one.id == plan(change(1), change(2), as_of="2027-01-01T00:00:00+00:00", base=5, info={"x": 1}).id
+    others = [
+        plan(change(1)),
+        plan(change(1), change(2, after={"name": "C"})),
+        plan(change(1), change(2, step=1)),
+        plan(change(1), change(2), source="t"),
+        plan(change(1), change(2), settings={"a": 2}),
+        plan(change(1), change(2), tenant="https://other.logto.app"),
+    ]
+    assert len({one.id, *(other.id for other in others)}) == 7
+
+
+def test_a_plan_is_read_by_id_and_by_address(store: Store) -> None:
+    made = plan(change(1), change(2, destructive=True, action="suspend"))
+    address = write_plan(store, made)
+    for reference in (made.id, address):
+        assert read_plan(store, reference, OWNER, TENANT).changes == made.changes
+    assert any("DESTRUCTIVE" in line for line in made.table()[:3])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes")
+def test_files_are_their_owners_alone(store: Store, tmp_path: Path) -> None:
+    made = plan()
+    write_plan(store, made)
+    journal = Journal(store, made.name)
+    journal.add(change(), Outcome())
+    journal.close()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 2
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda lines: [lines[0], lines[1].replace(b'"B"', b'"C"'), *lines[2:]], "was edited"),
+        (lambda lines: [lines[0].replace(b'"a":1', b'"a":2'), *lines[1:]], "was edited"),
+        (lambda lines: lines[:2], "is cut"),
+        (lambda lines: [*lines[:2], lines[2][:10]], "cannot be read"),
+        (lambda lines: [b"{}"], "cannot be read"),
+        (lambda lines: [], "cannot be read"),
+    ],
+)
+def test_a_damaged_plan_is_refused_with_the_reason(store: Store, damage: Any, reason: str) -> None:
+    made = plan(change(1), change(2))
+    write_plan(store, made)
+    name = f"{made.name}.plan.jsonl"
+    content = store.read(name)
+    assert content is not None
+    store.write(name, b"\n".join(damage(content.split(b"\n"))))
+    with pytest.raises(PlanRefused, match=reason):
+        read_plan(store, made.id, OWNER, TENANT)
+
+
+def test_a_plan_of_others_is_refused(store: Store) -> None:
+    made = plan(tenant="https://other.logto.app")
+    write_plan(store, made)
+    with pytest.raises(PlanRefused, match="made for"):
+        read_plan(store, made.id, OWNER, TENANT)
+    with pytest.raises(PlanRefused, match="no plan"):
+        read_plan(store, plan().id, OWNER, TENANT)
+    with pytest.raises(PlanRefused, match="not among the plans"):
+        read_plan(store, "file:///elsewhere/x.plan.jsonl", OWNER, TENANT)
+
+
+def test_a_journal_outlives_its_writer_and_collects_every_try(store: Store) -> None:
+    for number in (1, 2):
+        journal = Journal(store, "roster/hr/abc", Run("manual__1", number))
+        journal.add(change(number), Outcome(request_id="r1"))
+        if number == 2:
+            journal.add(change(3), Outcome("failed", "Conflict 422"))
+        # No close: the process may be gone.
+    lines = read_journal(store, "roster/hr/abc")
+    assert [(line["row"], line["status"], line["try"], line["dag_run"]) for line in lines] == [
+        (1, "success", 1, "manual__1"),
+        (2, "success", 2, "manual__1"),
+        (3, "failed", 2, "manual__1"),
+    ]
+    assert lines[0]["fields"] == ["name"]
+    assert "before" not in lines[0]
+
+
+def test_a_journal_on_an_object_store_is_written_in_pieces() -> None:
+    store = Store(UPath("memory://journals/x"))
+    journal = Journal(store, "roster/hr/mem", values=True)
+    journal.add(change(1), Outcome())
+    assert read_journal(store, "roster/hr/mem") == []
+    asyncio.run(journal.flush(last=True))
+    journal.add(change(2), Outcome())
+    journal.close()
+    lines = read_journal(store, "roster/hr/mem")
+    assert [line["row"] for line in lines] == [1, 2]
+    assert lines[0]["after"] == {"name": "B"}
+
+
+def test_applied_plans_go_after_their_days_and_others_stay(store: Store) -> None:
+    applied, waiting = plan(change(1)), plan(change(2))
+    for one in (applied, waiting):
+        write_plan(store, one)
+        journal = Journal(store, one.name)
+        journal.add(change(), Outcome())
+        journal.close()
+    mark_applied(store, applied.name, {"success": 1})
+    now = datetime.now(UTC)
+    assert remove_old(store, OWNER, 90, now + timedelta(days=89)) == 0
+    assert remove_old(store, OWNER, 90, now + timedelta(days=91)) == 1
+    names = store.names(OWNER)
+    assert names
+    assert all(name.startswith(waiting.name) for name in names)
+
+
+def test_of_the_deleted_only_ids_and_keys_stay(store: Store) -> None:
+    made = plan(change(1), change(2))
+    write_plan(store, made)
+    journal = Journal(store, made.name, values=True)
+    for one in made.changes:
+        journal.add(one, Outcome())
+    journal.close()
+    forget(store, OWNER, ["i1"])
+    for name in store.names(OWNER):
+        by_key = {}
+        for line in (store.read(name) or b"").splitlines():
+            entry = json.loads(line)
+            by_key[entry.get("key")] = entry
+        assert not {"before", "after"} & set(by_key["k1"]), name
+        assert by_key["k2"]["after"] == {"name": "B"}
+    with pytest.raises(PlanRefused, match="deleted since"):
+        read_plan(store, made.id, OWNER, TENANT)
+
+
+# -- the loop
+
+
+def applier(write: Any, size: int = 1, **more: Any) -> Applier:
+    operations = {("user", "update"): Operation(1, write, size), ("user", "create"): Operation(0, write, size)}
+    return Applier(operations, **more)
+
+
+def test_phases_and_steps_run_one_after_another() -> None:
+    order: list[str] = []
+
+    async def write(batch: Sequence[Change]) -> list[Outcome]:
+        await asyncio.sleep(0)
+        order.extend(one.key for one in batch)
+        return [Outcome() for _ in batch]
+
+    changes = [change(1, step=1), change(2), change(3, action="create"), change(4)]
+    report = asyncio.run(applier(write).run(changes))
+    assert order[0] == "k3"
+    assert set(order[1:3]) == {"k2", "k4"}
+    assert order[3] == "k1"
+    assert report.done == {"user.update": 3, "user.create": 1}
+
+
+def test_a_refused_batch_is_split_until_the_bad_row_is_alone() -> None:
+    sizes: list[int] = []
+
+    async def write(batch: Sequence[Change]) -> list[Outcome]:
+        sizes.append(len(batch))
+        if any(one.key == "k5" for one in batch):
+            raise Conflict("POST /x", 422, "entity.relation_foreign_key_not_found", "", "req1")
+        return [Outcome() for _ in batch]
+
+    report = asyncio.run(applier(write, size=100).run([change(at, target="r") for at in range(9)]))
+    assert [one.key for one, _ in report.failed] == ["k5"]
+    assert report.failed[0][1].request_id == "req1"
+    assert report.statuses == {"success": 8, "failed": 1}
+    assert sizes[0] == 9
+
+
+def test_what_follows_a_failed_change_of_a_row_is_skipped() -> None:
+    async def write(batch: Sequence[Change]) -> list[Outcome]:
+        if batch[0].action == "create":
+            raise Conflict("POST /x", 422)
+        return [Outcome() for _ in batch]
+
+    changes = [change(1, action="create"), change(1), change(2)]
+    report = asyncio.run(applier(write).run(changes))
+    assert report.statuses == {"failed": 1, "skipped": 1, "success": 1}
+
+
+@pytest.mark.parametrize(("bad", "stops"), [(49, False), (50, True)])
+def test_it_stops_after_fifty_errors(bad: int, stops: bool) -> None:
+    async def write(batch: Sequence[Change]) -> list[Outcome]:
+        if batch[0].row is not None and batch[0].row >= 1000 - bad:
+            raise Conflict("PATCH /x", 422)
+        return [Outcome()]
+
+    loop = applier(write, concurrency=1)
+    changes = [change(at) for at in range(1000)]
+    if stops:
+        with pytest.raises(ApplyStopped, match="50 of 1000"):
+            asyncio.run(loop.run(changes))
+    else:
+        asyncio.run(loop.run(changes))
+    assert len(loop.report.failed) == bad
+
+
+def test_it_stops_when_a_large_share_fails() -> None:
+    async def write(batch: Sequence[Change]) -> list[Outcome]:
+        if (batch[0].row or 0) % 2:
+            raise Conflict("PATCH /x", 422)
+        return [Outcome()]
+
+    loop = applier(write, concurrency=1)
+    with pytest.raises(ApplyStopped, match="25 of 50"):
+        asyncio.run(loop.run([change(at) for at in range(1000)]))
+    assert sum(loop.report.statuses.values()) == 50
+
+
+def test_it_stops_at_once_when_nothing_can_succeed() -> None:
+    async def write(batch: Sequence[Change]) -> list[Outcome]:
+        raise AuthFailed("PATCH /x", 401)
+
+    loop = applier(write, concurrency=1)
+    with pytest.raises(ApplyStopped, match="refuses everything"):
+        asyncio.run(loop.run([change(at) for at in range(10)]))
+    assert sum(loop.report.statuses.values()) == 1
+
+
+def test_it_ends_between_two_requests_when_told_to() -> None:
+    made: list[str] = []
+
+    async def write(batch: Sequence[Change]) -> list[Outcome]:
+        made.append(batch[0].key)
+        return [Outcome()]
+
+    loop = applier(write, concurrency=1, stopped=lambda: len(made) >= 3)
+    with pytest.raises(ApplyStopped, match="told to stop"):
+        asyncio.run(loop.run([change(at) for at in range(10)]))
+    assert len(made) == 3
+
+
+# -- drift
+
+
+def test_what_is_as_planned_is_due() -> None:
+    planned, now = [change(1), change(2)], [change(1), change(2), change(3)]
+    due, done, drifted = agreed(planned, now)
+    assert [one.key for one in due] == ["k1", "k2"]
+    assert (done, drifted) == ([], [])
+
+
+def test_what_was_made_already_is_done() -> None:
+    due, done, drifted = agreed([change(1), change(2)], [change(2)])
+    assert ([one.key for one in due], [one.key for one in done], drifted) == (["k2"], ["k1"], [])
+
+
+def test_a_drifted_field_stops_its_whole_row() -> None:
+    role = change(1, kind="role", action="add", target="r", before={"held": False}, after={"held": True})
+    now = [change(1, before={"name": "Z"}), role, change(2)]
+    due, _, drifted = agreed([change(1), role, change(2)], now)
+    assert [one.key for one in due] == ["k2"]
+    assert len(drifted) == 2
+
+
+def test_half_of_an_update_may_be_done() -> None:
+    both = change(1, before={"name": "A", "avatar": None}, after={"name": "B", "avatar": "x"})
+    half = change(1, before={"avatar": None}, after={"avatar": "x"})
+    due, _, drifted = agreed([both], [half])
+    assert drifted == []
+    assert due[0].after == {"avatar": "x"}
+    more = change(1, before={"name": "A", "username": "u"}, after={"name": "B", "username": "v"})
+    due, _, _ = agreed([change(1)], [more])
+    assert due[0].after == {"name": "B"}, "what was not planned is not done"
+
+
+def test_an_identifier_on_its_way_is_no_drift() -> None:
+    update = change(1, before={"primaryEmail": "a"}, after={"primaryEmail": "b"})
+    release = change(1, action="release", before={"primaryEmail": "a"}, after={"primaryEmail": None})
+    now = [change(1, before={"primaryEmail": None}, after={"primaryEmail": "b"})]
+    due, done, drifted = agreed([release, update], now)
+    assert ([one.action for one in due], [one.action for one in done], drifted) == (["update"], ["release"], [])
+
+
+def test_rows_that_are_left_alone_now_are_not_touched() -> None:
+    due, done, drifted = agreed([change(1), change(2)], [change(1)], {"k1", "k2"})
+    assert (due, done, len(drifted)) == ([], [], 2)
