@@ -8,6 +8,7 @@ from typing import Any
 from logto_sandbox.api.common import (
     NO_CONTENT,
     OK,
+    by_name,
     change,
     delete_row,
     read,
@@ -18,6 +19,7 @@ from logto_sandbox.errors import (
     ApiError,
     BareError,
     UniqueViolationError,
+    constraint_violated,
     invalid_input,
     not_found,
 )
@@ -25,7 +27,7 @@ from logto_sandbox.http.paging import Rows
 from logto_sandbox.http.routing import OPTIONAL, PAGED, Call, Reply, Routes
 from logto_sandbox.http.schema import Array, Bool, Enum, Number, Obj, Text, ids, validate
 from logto_sandbox.http.search import SearchError
-from logto_sandbox.store.defaults import BUILT_IN_APPLICATIONS, DEFAULT_SECRET
+from logto_sandbox.store.defaults import BUILT_IN_APPLICATIONS, DEFAULT_SECRET, INTERNAL_ADMIN_ROLE
 from logto_sandbox.store.relations import Row
 from logto_sandbox.store.rows import application_row, new_id, secret_row
 from logto_sandbox.store.state import TENANT_ID
@@ -34,6 +36,7 @@ routes = Routes("/api/applications")
 
 TYPES = ("Native", "SPA", "Traditional", "MachineToMachine", "Protected", "SAML")
 MACHINE = "MachineToMachine"
+_NO_EXCHANGE = ApiError(422, "application.third_party_application_cannot_enable_token_exchange")
 _WITH_SECRETS = frozenset({MACHINE, "Traditional", "Protected"})
 _FIELDS = ("id", "name", "description")
 _URIS = Array(Text(kind="custom"))
@@ -102,7 +105,12 @@ def create_application(call: Call) -> Row:
         raise ApiError(400, "application.saml.use_saml_app_api")
     if body["type"] == "Protected":
         raise ApiError(400, "application.protected_app_metadata_is_required")
-    if body.get("isThirdParty") and body["type"] not in ("Native", "SPA", "Traditional"):
+    third_party, metadata = body.get("isThirdParty"), body.get("customClientMetadata", {})
+    if metadata.get("isDeviceFlow") and body["type"] != "Native":
+        raise ApiError(422, "application.device_flow_native_only")
+    if third_party and metadata.get("allowTokenExchange"):
+        raise _NO_EXCHANGE
+    if third_party and body["type"] not in ("Native", "SPA", "Traditional"):
         raise ApiError(400, "application.invalid_third_party_application_type")
     row = call.tenant.tables["applications"].put(
         application_row(call.tenant.version, new_id(), body.pop("name"), call.tenant.now_ms(), **body)
@@ -113,7 +121,14 @@ def create_application(call: Call) -> Row:
 
 
 def _built_in(app_id: str, name: str, description: str, kind: str, **metadata: bool) -> Row:
-    row: Row = {"tenantId": TENANT_ID, "id": app_id, "name": name, "description": description, "type": kind}
+    row: Row = {
+        "tenantId": TENANT_ID,
+        "id": app_id,
+        "name": name,
+        "secret": "N/A",
+        "description": description,
+        "type": kind,
+    }
     row |= {"oidcClientMetadata": {"redirectUris": [], "postLogoutRedirectUris": []}, "customClientMetadata": metadata}
     row |= {"protectedAppMetadata": None, "isThirdParty": False, "appLevelAccessControlEnabled": False}
     return row | {"createdAt": 0, "customData": {}}
@@ -135,13 +150,27 @@ BUILT_IN = {
 @routes.get("/{id}")
 def get_application(call: Call) -> Row:
     row = BUILT_IN.get(call["id"]) or read(call, "applications", call["id"])
-    return row | {"isAdmin": False}
+    admin = (row["id"], INTERNAL_ADMIN_ROLE) in call.tenant.relations["applications_roles"]
+    return row | {"isAdmin": admin}
 
 
-@routes.patch("/{id}", body=Obj({"name": Text(1, 256, optional=True)} | _METADATA))
+@routes.patch("/{id}", body=Obj({"name": Text(1, 256, optional=True), "isAdmin": Bool(optional=True)} | _METADATA))
 def patch_application(call: Call) -> Row:
-    row = read(call, "applications", call["id"])
-    return change(call.tenant.tables["applications"], row, call.body) if call.body else row
+    row, body = read(call, "applications", call["id"]), dict(call.body)
+    metadata = body.get("customClientMetadata")
+    if row["isThirdParty"] and (metadata or {}).get("allowTokenExchange"):
+        raise _NO_EXCHANGE
+    if metadata is not None and bool(metadata.get("isDeviceFlow")) != _is_device_flow(row):
+        raise ApiError(422, "application.device_flow_not_changeable")
+    if (admin := body.pop("isAdmin", None)) is not None:
+        # Deprecated: an internal role that no list shows.
+        relation, link = call.tenant.relations["applications_roles"], (row["id"], INTERNAL_ADMIN_ROLE)
+        relation.insert([link]) if admin else relation.remove(link)
+    return change(call.tenant.tables["applications"], row, body) if body else row
+
+
+def _is_device_flow(row: Row) -> bool:
+    return bool(row["customClientMetadata"].get("isDeviceFlow"))
 
 
 @routes.delete("/{id}")
@@ -165,7 +194,7 @@ def list_organizations(call: Call) -> Rows:
     read(call, "applications", call["id"])
 
     def shown(row: Row) -> Row:
-        held = [tables["organization_roles"][role] for role in roles.ids(2, row["id"], call["id"])]
+        held = by_name(tables["organization_roles"][role] for role in roles.ids(2, row["id"], call["id"]))
         return row | {"organizationRoles": [{"id": role["id"], "name": role["name"]} for role in held]}
 
     joined = relations["organization_applications"].ids(0, None, call["id"])
@@ -199,6 +228,8 @@ def create_secret(call: Call) -> Reply:
     if expires and expires <= call.tenant.now_ms():
         raise ApiError(400, "request.invalid_input", "expiresAt must lie in the future.")
     app = read(call, "applications", call["id"])
+    if app["type"] not in _WITH_SECRETS:
+        raise constraint_violated()
     return Reply(201, _secret_view(_put_secret(call, app["id"], call.body["name"], expires)))
 
 
@@ -235,10 +266,10 @@ def _machine(call: Call) -> Row:
 
 @routes.get("/{applicationId}/roles", paging=PAGED)
 def list_roles(call: Call) -> Rows:
-    app = read(call, "applications", call["applicationId"])
+    app = _machine(call)
     held = set(call.tenant.relations["applications_roles"].ids(1, app["id"]))
     rows = call.tenant.tables["roles"].unordered()
-    keep = lambda row: row["id"] in held and row["type"] == MACHINE  # noqa: E731
+    keep = lambda row: row["id"] in held and row["id"] != INTERNAL_ADMIN_ROLE  # noqa: E731
     return Rows(search_rows(call, rows, _FIELDS, keep))
 
 

@@ -75,6 +75,11 @@ def unlink(relation: Relation, *link: str) -> Reply:
     return NO_CONTENT
 
 
+def by_name(rows: Iterable[Row]) -> list[Row]:
+    """Rows in the order of their names."""
+    return sorted(rows, key=lambda row: str(row["name"]))
+
+
 def unique(table: Table, column: str, value: Any, row_id: str | None = None) -> None:
     """Guards a unique column of the organization tables.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from logto_sandbox.api.common import (
     CREATED,
     NO_CONTENT,
+    by_name,
     unlink,
 )
 from logto_sandbox.api.generated import Entity, Link
@@ -79,7 +80,7 @@ def _with_roles(call: Call, relation: str, hidden: str = "") -> Callable[[Row], 
     tables, links = call.tenant.tables, call.tenant.relations[relation]
 
     def shown(row: Row) -> Row:
-        roles = [tables["organization_roles"][role] for role in links.ids(2, call["id"], row["id"])]
+        roles = by_name(tables["organization_roles"][role] for role in links.ids(2, call["id"], row["id"]))
         visible = {key: value for key, value in row.items() if key != hidden}
         return visible | {"organizationRoles": [{"id": role["id"], "name": role["name"]} for role in roles]}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logto_sandbox.api.common import read, search_rows, unlink
+from logto_sandbox.api.common import by_name, read, search_rows, unlink
 from logto_sandbox.errors import ApiError, BareError, UniqueViolationError
 from logto_sandbox.http.paging import Rows
 from logto_sandbox.http.routing import PAGED, Call, Reply, Routes
@@ -75,11 +75,8 @@ def list_organizations(call: Call) -> Rows:
 
     def shown(row: Row) -> Row:
         held = relations["organization_users_roles"].ids(2, row["id"], user["id"])
-        return row | {"organizationRoles": [_named(tables["organization_roles"][role]) for role in held]}
+        roles = by_name(tables["organization_roles"][role] for role in held)
+        return row | {"organizationRoles": [{"id": role["id"], "name": role["name"]} for role in roles]}
 
     joined = relations["organization_users"].ids(0, None, user["id"])
     return Rows(tables["organizations"].unordered(joined), shown)
-
-
-def _named(row: Row) -> Row:
-    return {"id": row["id"], "name": row["name"]}

@@ -37,9 +37,9 @@ class Page:
 
 @dataclass(frozen=True)
 class PageOf:
-    """One page cut by the handler itself, with the total it counted."""
+    """One page cut by the handler itself (a list, or an object that holds it), with the total it counted."""
 
-    rows: Sequence[Any]
+    rows: Any
     total: int
     capped: bool = False
 

@@ -13,6 +13,7 @@ MANAGEMENT_API = "management-api"
 MANAGEMENT_SCOPE = "management-api-all"
 ACCESS_ROLE = "Logto Management API access"
 BUILT_IN_APPLICATIONS = ("demo-app", "account-center", "device-demo-app")
+INTERNAL_ADMIN_ROLE = "admin-role"
 DEFAULT_SECRET = "Default secret"
 # As every fresh server shows them.
 _ALL = "Default scope for Management API, allows all permissions."
@@ -49,6 +50,9 @@ def fill(state: State, settings: Settings, version: versions.Version, now_ms: in
     role = {"id": new_id(), "name": ACCESS_ROLE, "description": _ACCESS}
     tables["roles"].put({"tenantId": TENANT_ID, **role, "type": "MachineToMachine", "isDefault": False})
     relations["roles_scopes"].insert([(role["id"], MANAGEMENT_SCOPE)])
+    internal = {"id": INTERNAL_ADMIN_ROLE, "name": "#internal:admin", "description": "Internal admin role."}
+    tables["roles"].put({"tenantId": TENANT_ID, **internal, "type": "MachineToMachine", "isDefault": False})
+    relations["roles_scopes"].insert([(INTERNAL_ADMIN_ROLE, MANAGEMENT_SCOPE)])
     # Listed newest first, the application with the role comes first: it is the younger one.
     for app_id, value, name in (
         (settings.norole_id, settings.norole_secret, "m2m without role"),

@@ -80,6 +80,11 @@ RELATIONS: dict[str, RelationSpec] = {
     "organization_jit_sso_connectors": RelationSpec(("organizations", "sso_connectors")),
     "organization_jit_email_domains": RelationSpec(("organizations", "")),
     "invitations_roles": RelationSpec(("invitations", "organization_roles")),
+    "consent_organization_scopes": RelationSpec(("applications", "organization_scopes")),
+    "consent_resource_scopes": RelationSpec(("applications", "scopes")),
+    "consent_organization_resource_scopes": RelationSpec(("applications", "scopes")),
+    "consent_user_scopes": RelationSpec(("applications", "")),
+    "consent_organizations": RelationSpec(("applications", "users", "organizations")),
 }
 
 

@@ -25,6 +25,7 @@ TABLES = (
     "scopes",
     "applications",
     "application_secrets",
+    "application_sign_in_experiences",
     "organizations",
     "organization_roles",
     "organization_scopes",
@@ -52,7 +53,7 @@ CASCADES = {
         )
     ),
     "resources": (("scopes", "resourceId"),),
-    "applications": (("application_secrets", "applicationId"),),
+    "applications": (("application_secrets", "applicationId"), ("application_sign_in_experiences", "applicationId")),
     "organizations": (("invitations", "organizationId"),),
     "sso_connectors": (("user_sso_identities", "ssoConnectorId"),),
     "grants": (("refresh_tokens", "grantId"), ("access_tokens", "grantId")),

@@ -5,7 +5,7 @@ Each scenario removes what it made. It may meet a tenant that is not empty: list
 
 from __future__ import annotations
 
-from tests.contracts.scenarios import access, accounts, organizations, people
+from tests.contracts.scenarios import access, accounts, consents, organizations, people
 
 SCENARIOS = {
     "tokens": access.TOKENS,
@@ -17,6 +17,7 @@ SCENARIOS = {
     "roles": people.ROLES,
     "applications": people.APPLICATIONS,
     "resources": people.RESOURCES,
+    "consents": consents.CONSENTS,
     "hooks": people.HOOKS,
     "guards": people.GUARDS,
     "digests": people.DIGESTS,

@@ -1,0 +1,78 @@
+"""Third-party applications: what users may let them see; and what depends on the type of an application."""
+
+from __future__ import annotations
+
+from tests.contracts.contract import Step
+from tests.contracts.scenarios.steps import gone, made, user
+
+_SCOPES = "/api/applications/<partner>/user-consent-scopes"
+_ORGANIZATIONS = "/api/applications/<partner>/users/<ann>/consent-organizations"
+
+CONSENTS = [
+    made("applications", "partner", type="Traditional", isThirdParty=True),
+    made("applications", "web", type="Traditional"),
+    made("resources", "api", indicator="https://<run>.example.com"),
+    Step("POST /api/resources/<api>/scopes", {"name": "read"}, keep={"read": "id"}),
+    made("organization-scopes", "invite"),
+    Step("POST /api/applications/<web>/user-consent-scopes", {"userScopes": ["email"]}),
+    Step("POST /api/applications/none/user-consent-scopes", {"userScopes": ["email"]}),
+    Step(f"POST {_SCOPES}", {"userScopes": ["email", "unknown"]}),
+    Step(f"POST {_SCOPES}", {"organizationScopes": ["none"], "resourceScopes": ["<read>", "other"]}),
+    Step(f"POST {_SCOPES}", {"resourceScopes": ["management-api-all"]}),
+    Step(f"POST {_SCOPES}", {"organizationScopes": []}),
+    Step(f"POST {_SCOPES}", {}),
+    Step(f"GET {_SCOPES}"),
+    Step(
+        f"POST {_SCOPES}",
+        {
+            "organizationScopes": ["<invite>"],
+            "resourceScopes": ["<read>"],
+            "organizationResourceScopes": ["<read>"],
+            "userScopes": ["email", "profile"],
+        },
+    ),
+    Step(f"POST {_SCOPES}", {"userScopes": ["email"], "resourceScopes": ["<read>"]}),
+    Step(f"GET {_SCOPES}", unordered=True),
+    Step(f"DELETE {_SCOPES}/user-scopes/email"),
+    Step(f"DELETE {_SCOPES}/user-scopes/email"),
+    Step(f"DELETE {_SCOPES}/resource-scopes/<read>"),
+    Step(f"DELETE {_SCOPES}/odd/<read>"),
+    Step("DELETE /api/applications/none/user-consent-scopes/user-scopes/email"),
+    Step("GET /api/applications/none/user-consent-scopes"),
+    user("ann"),
+    made("organizations", "acme"),
+    Step(f"GET {_ORGANIZATIONS}"),
+    Step(f"POST {_ORGANIZATIONS}", {"organizationIds": ["<acme>"]}),
+    Step("POST /api/organizations/<acme>/users", {"userIds": ["<ann>"]}),
+    Step(f"POST {_ORGANIZATIONS}", {"organizationIds": []}),
+    Step(f"POST {_ORGANIZATIONS}", {"organizationIds": ["<acme>"]}),
+    Step(f"GET {_ORGANIZATIONS}?page=1&page_size=5"),
+    Step(f"PUT {_ORGANIZATIONS}", {"organizationIds": []}),
+    Step(f"PUT {_ORGANIZATIONS}", {"organizationIds": ["<acme>"]}),
+    Step(f"DELETE {_ORGANIZATIONS}/<acme>"),
+    Step(f"DELETE {_ORGANIZATIONS}/<acme>"),
+    Step("GET /api/applications/<web>/users/<ann>/consent-organizations"),
+    Step("GET /api/applications/<partner>/users/nobody/consent-organizations"),
+    Step("GET /api/applications/<web>/sign-in-experience"),
+    Step("PUT /api/applications/<web>/sign-in-experience", {"displayName": "Shop", "termsOfUseUrl": "no url"}),
+    Step("PUT /api/applications/<web>/sign-in-experience", {"displayName": "Shop"}),
+    Step("PUT /api/applications/<web>/sign-in-experience", {"termsOfUseUrl": "https://example.com/terms"}),
+    Step("GET /api/applications/<web>/sign-in-experience"),
+    Step("PUT /api/applications/none/sign-in-experience", {}),
+    Step("GET /api/applications/<web>/roles"),
+    made("applications", "page", type="SPA"),
+    Step("POST /api/applications/<page>/secrets", {"name": "x"}),
+    Step("PATCH /api/applications/<web>", {"customClientMetadata": {"isDeviceFlow": True}}),
+    Step("POST /api/applications", {"name": "x", "type": "SPA", "customClientMetadata": {"isDeviceFlow": True}}),
+    Step("PATCH /api/applications/<partner>", {"customClientMetadata": {"allowTokenExchange": True}}),
+    made("applications", "robot", type="MachineToMachine"),
+    Step("PATCH /api/applications/<robot>", {"isAdmin": True}),
+    Step("GET /api/applications/<robot>"),
+    Step("GET /api/applications/<robot>/roles"),
+    Step("PATCH /api/applications/<robot>", {"isAdmin": False}),
+    Step("GET /api/applications/<robot>"),
+    Step("GET /api/applications/demo-app"),
+    Step("PATCH /api/applications/demo-app", {"name": "x"}),
+    *gone("applications/<partner>", "applications/<web>", "applications/<page>", "applications/<robot>"),
+    *gone("resources/<api>", "organization-scopes/<invite>", "organizations/<acme>", "users/<ann>"),
+]
