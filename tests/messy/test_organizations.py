@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
-from airflow_provider_logto.client.client import CONNECTIONS
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management.members import checked_members
 from airflow_provider_logto.management.organizations import OrganizationSpec, ensure_organization
@@ -175,7 +175,7 @@ def test_custom_data_is_compared_as_json(corner: Corner) -> None:
 
 
 def test_removals_run_at_once(run: Run, sandbox_tenant: Tenant) -> None:
-    """As many as the client has connections; one after the other they would take 4 s."""
+    """As many as the client has connections; one after the other they would take 8 s."""
     sandbox = sandbox_tenant.sandbox
     assert sandbox is not None
     names = [f"p{at:03}" for at in range(81)]
@@ -183,9 +183,9 @@ def test_removals_run_at_once(run: Run, sandbox_tenant: Tenant) -> None:
     spec = OrganizationSpec.checked("Acme")
     run(ensure_organization, spec, checked_members(names))
     sandbox.reset_stats()
-    sandbox.add_fault(kind="slow", seconds=0.05, method="DELETE", times=None)
+    sandbox.add_fault(kind="slow", seconds=0.1, method="DELETE", times=None)
+    begun = time.monotonic()
     report = run(ensure_organization, spec, checked_members(names[:1]), prune_members=True)
     assert report["members"]["removed"] == 80
     assert sandbox.stats()["writes"] == 80
-    starts = [request["at"] for request in sandbox.requests() if request["method"] == "DELETE"]
-    assert max(starts) - min(starts) < 80 * 0.05 / CONNECTIONS * 5
+    assert time.monotonic() - begun < 4
