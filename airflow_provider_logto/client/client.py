@@ -206,6 +206,15 @@ class LogtoClient:
         reply = await self.send("GET", path, {**(query or {}), "page": 1, "page_size": 1})
         return pagination.Page.of(path, reply).total
 
+    @property
+    def app_id(self) -> str:
+        """The application that this client acts as."""
+        return self._context.credentials.app_id
+
+    def is_own_secret(self, value: str) -> bool:
+        """Whether a value is the secret that this client itself uses."""
+        return hmac.compare_digest(value.encode(), self._context.credentials.app_secret.encode())
+
     def fingerprint(self, content: bytes) -> str:
         """A hash keyed by the application's secret: tells equal contents from others without revealing any."""
         key = f"airflow-provider-logto fingerprint {self._context.credentials.app_secret}".encode()

@@ -1,0 +1,179 @@
+"""Secrets of applications: a new one, handed on before an old one goes.
+
+Source: Logto Management API, tag "Applications" (secrets); audit logs, whose payload names the secret that a token was
+fetched with. A secret's name is unique in its application, so a ``POST`` that is repeated is refused, not doubled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.exceptions import AlreadyExists, Conflict, InvalidInput, OutcomeUnknown
+from airflow_provider_logto.management import fields
+from airflow_provider_logto.management.application_spec import Application
+from airflow_provider_logto.management.applications import resolve_application
+from airflow_provider_logto.management.audit_logs.walk import LateRows, LogFilter, LogPages, Window, walk
+from airflow_provider_logto.management.presence import delete
+
+_MAX_NAME = 256
+_CREATE_TRIES = 3
+#: Requests for audit logs in flight.
+_READERS = 4
+#: Seconds that the server's clock may be ahead of what is known of it.
+_CLOCK_SLACK = 60.0
+#: Readings of a stretch in which rows keep appearing.
+_READINGS = 4
+
+
+@dataclass(frozen=True)
+class NewSecret:
+    """A secret that is to be handed on. Its value is not shown.
+
+    :param created: False where an earlier try of the task made it.
+    """
+
+    application: Application
+    name: str
+    value: str = field(repr=False)
+    created: bool = True
+
+
+class _UsedSecret(msgspec.Struct):
+    name: str = ""
+
+
+class _Payload(msgspec.Struct, rename="camel"):
+    application_secret: _UsedSecret | None = None
+
+
+async def new_secret(
+    client: LogtoClient, application: Any, name: Any, expires_in: float | None = None, first_try: bool = True
+) -> NewSecret:
+    """Make a secret, or take up the one of that name that an earlier try of the task made.
+
+    :param application: reference to the application.
+    :param name: the secret's name, another one for each rotation.
+    :param expires_in: seconds; None makes one that never expires.
+    :param first_try: whether this is the task's first try: then a secret of that name is somebody else's.
+    :raises AlreadyExists: where a secret of that name is not this task's.
+    """
+    wanted = checked_name(name)
+    found = await resolve_application(client, application)
+    path = path_of("/applications/{}/secrets", found["id"])
+    existing = await _secret(client, path, wanted)
+    if existing is not None and first_try:
+        raise AlreadyExists(
+            f"application {found['id']} has a secret {wanted!r} already",
+            hint="name each rotation's secret anew, e.g. airflow-{{ run_id }}",
+        )
+    if existing is not None:
+        return NewSecret(found, wanted, existing["value"], created=False)
+    body: dict[str, Any] = {"name": wanted}
+    if expires_in is not None:
+        body["expiresAt"] = int((await client.server_time() + expires_in) * 1000)
+    for last in (False,) * (_CREATE_TRIES - 1) + (True,):
+        try:
+            made = await client.request("POST", path, body=body)
+            return NewSecret(found, wanted, made["value"])
+        except (OutcomeUnknown, Conflict) as error:
+            # Refused since it exists can only be our own lost one: it did not exist a moment ago.
+            if isinstance(error, Conflict) and error.code != "application.secret_name_exists":
+                raise
+            if (kept := await _secret(client, path, wanted)) is not None:
+                return NewSecret(found, wanted, kept["value"])
+            if last:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+async def retire_secrets(
+    client: LogtoClient, application: Application, current: str, old: Sequence[str], grace: float
+) -> dict[str, Any]:
+    """Delete old secrets that nobody uses any more.
+
+    :param current: name of the secret that stays; it must exist and not have expired.
+    :param old: names of those to delete.
+    :param grace: seconds; one that fetched a token within them stays.
+    :returns: ``{"deleted": [names], "kept": [{"name", "reason"}]}``; names that do not exist are in neither.
+    """
+    path = path_of("/applications/{}/secrets", application["id"])
+    now = await client.server_time()
+    secrets = {one["name"]: one for one in await client.request("GET", path)}
+    kept_one = secrets.get(current)
+    if kept_one is None or (kept_one.get("expiresAt") or float("inf")) <= now * 1000:
+        raise InvalidInput("secret_name", f"the secret {current!r} is gone or has expired; the old ones stay")
+    candidates = [name for name in dict.fromkeys(old) if name in secrets and name != current]
+    kept = [
+        {"name": name, "reason": "the Connection itself uses it"}
+        for name in candidates
+        if client.is_own_secret(secrets[name]["value"])
+    ]
+    candidates = [name for name in candidates if name not in [one["name"] for one in kept]]
+    used = await _used_since(client, application["id"], candidates, now - grace, now)
+    deleted = []
+    for name in candidates:
+        if name in used:
+            kept.append({"name": name, "reason": f"used within the last {grace:g} s"})
+        else:
+            await delete(client, f"{path}/{path_of('{}', name)}")
+            deleted.append(name)
+    return {"deleted": deleted, "kept": kept}
+
+
+def checked_name(name: Any, where: str = "secret_name") -> str:
+    """A secret's name.
+
+    :raises InvalidInput: where it is none.
+    """
+    checked = fields.text(where, name, _MAX_NAME)
+    if checked is None or not checked.strip() or checked in (".", ".."):
+        raise InvalidInput(where, f"{name!r} is no name of a secret")
+    return checked
+
+
+async def _secret(client: LogtoClient, path: str, name: str) -> dict[str, Any] | None:
+    found: Iterable[dict[str, Any]] = await client.request("GET", path)
+    return next((one for one in found if one["name"] == name), None)
+
+
+async def _used_since(
+    client: LogtoClient, application_id: str, names: Sequence[str], start: float, end: float
+) -> set[str]:
+    """Those of some secrets that fetched a token, by the audit log."""
+    used: set[str] = set()
+    if not names:
+        return used
+    # Into the future: what is known of the server's clock is good to a second.
+    window = Window(int(start * 1000), int((end + _CLOCK_SLACK) * 1000))
+    for last in (False,) * (_READINGS - 1) + (True,):
+        try:
+            await _read_uses(client, application_id, window, set(names), used)
+            break
+        except LateRows as late:
+            if last:
+                raise
+            window = Window(late.from_ms, window.high)
+    return used & set(names)
+
+
+async def _read_uses(client: LogtoClient, application_id: str, window: Window, names: set[str], used: set[str]) -> None:
+    """Add the secrets that audit logs name to ``used``, until all of ``names`` are among them."""
+    decode = msgspec.json.Decoder(_Payload).decode
+    rows = walk(LogPages(client, _READERS), window, LogFilter(application_id=application_id))
+    async with aclosing(rows):
+        async for batch in rows:
+            for row in batch:
+                try:
+                    payload = decode(row.payload)
+                except msgspec.DecodeError:
+                    continue
+                if payload.application_secret is not None:
+                    used.add(payload.application_secret.name)
+            if names <= used:
+                return

@@ -1,0 +1,229 @@
+"""Applications: finding the right one, creating it once, keeping it as it should be.
+
+Source: Logto Management API, tag "Applications". Names are not unique there and a repeated ``POST`` makes a duplicate,
+so an application is known by an ``external_id`` kept in its ``customData``, or by a name that only one of them has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Conflict, InvalidInput, NotFound, OutcomeUnknown
+from airflow_provider_logto.management.application_spec import EXTERNAL_ID, Application, ApplicationSpec
+from airflow_provider_logto.management.presence import delete, is_unknown_operation
+from airflow_provider_logto.management.where import search_query
+
+_CREATE_TRIES = 3
+#: Seconds before each look for duplicates: a row shows when its transaction ends.
+_SETTLING = (0.0, 0.3, 1.0, 2.0)
+
+
+async def ensure_application(
+    client: LogtoClient, spec: ApplicationSpec, adopt_existing: bool = False
+) -> dict[str, Any]:
+    """Make sure that an application exists, with these settings and roles.
+
+    :param spec: which application, and as what.
+    :param adopt_existing: let an ``external_id`` be written onto the only application of that name that has none.
+    :returns: ``{"id", "name", "type", "outcome": "created" | "updated" | "unchanged", "changed": [fields], "roles":
+        {"added": [names], "removed": [names], "unchanged": [names]}}``, the last where roles are given.
+    :raises InvalidInput: before the first write: an unknown role, a wish to change the type.
+    :raises Ambiguous: where more than one application fits.
+    :raises AlreadyExists: where an application of that name without external id stands in the way.
+    """
+    roles = await resolve_machine_roles(client, spec.roles or ())
+    application, created = await find_application(client, spec, adopt_existing), False
+    if application is None:
+        application, created = await _create(client, spec)
+    _check_type(spec, application)
+    if spec.exact and spec.roles is not None and application["id"] == client.app_id:
+        raise InvalidInput("exact", "this is the Connection's own application, whose roles are never taken away")
+    changes = {} if created else spec.changes(application)
+    if changes:
+        await client.request("PATCH", path_of("/applications/{}", application["id"]), body=changes)
+    report: dict[str, Any] = {}
+    if spec.roles is not None:
+        report["roles"] = await _ensure_roles(client, application["id"], roles, spec.exact)
+    differs = changes or any(report.get("roles", {}).get(name) for name in ("added", "removed"))
+    outcome = "created" if created else "updated" if differs else "unchanged"
+    about = {"id": application["id"], "name": spec.name, "type": spec.type}
+    return {**about, "outcome": outcome, "changed": sorted(changes), **report}
+
+
+async def find_application(
+    client: LogtoClient, spec: ApplicationSpec, adopt_existing: bool = False
+) -> Application | None:
+    """The application that a specification means, or None where it certainly does not exist.
+
+    :raises AlreadyExists, Ambiguous: see :func:`ensure_application`.
+    """
+    namesakes = await _namesakes(client, spec.name)
+    if spec.external_id is None:
+        return _only(namesakes, f"the name {spec.name!r}", "give an external_id, or rename all but one")
+    known = [one for one in namesakes if external_id_of(one) == spec.external_id]
+    if not known:
+        # It may have been renamed.
+        known = [one async for one in client.iterate("/applications") if external_id_of(one) == spec.external_id]
+    if known:
+        return _only(known, f"the external id {spec.external_id!r}", "delete all but one")
+    unmarked = [one for one in namesakes if external_id_of(one) is None]
+    if unmarked and not adopt_existing:
+        raise AlreadyExists(
+            f"an application named {spec.name!r} exists without external id ({_ids(unmarked)})",
+            hint="adopt_existing=True makes it this one, or rename it",
+        )
+    return _only(unmarked, f"the name {spec.name!r}", "rename all but one, or give one of them the external id")
+
+
+async def resolve_application(client: LogtoClient, reference: Any, field: str = "application") -> Application:
+    """The application meant by a reference: an id or exact name, ``{"id"}``, ``{"name"}`` or ``{"external_id"}``.
+
+    :raises InvalidInput: where there is none, or the reference is none.
+    :raises Ambiguous: where more than one is meant.
+    """
+    kind, value = _parsed(reference, field)
+    if kind == "external_id":
+        found = [one async for one in client.iterate("/applications") if external_id_of(one) == value]
+    else:
+        found = await _namesakes(client, value) if kind != "id" else []
+        if kind != "name" and (by_id := await _by_id(client, value)) is not None:
+            found = [by_id, *(one for one in found if one["id"] != by_id["id"])]
+    application = _only(found, f"the reference {value!r}", 'say {"id": ...}')
+    if application is None:
+        raise InvalidInput(field, f"there is no application {value!r}")
+    return application
+
+
+async def resolve_machine_roles(client: LogtoClient, references: tuple[str, ...]) -> dict[str, str]:
+    """Names or ids of machine-to-machine roles -> role id to name. Asks nothing where there is nothing to look up.
+
+    :raises InvalidInput: where one does not exist or is a user role.
+    """
+    if not references:
+        return {}
+    roles = await client.collect("/roles")
+    resolved: dict[str, str] = {}
+    for at, reference in enumerate(references):
+        matching = [role for role in roles if reference in (role["id"], role["name"])]
+        if not matching:
+            raise InvalidInput(f"roles[{at}]", f"there is no role {reference!r}; create it first")
+        if len(matching) > 1:
+            raise Ambiguous(f"roles[{at}]: {reference!r} is the id of one role and the name of another")
+        if matching[0]["type"] != "MachineToMachine":
+            raise InvalidInput(f"roles[{at}]", f"{reference!r} is a role for users; applications hold others")
+        resolved[matching[0]["id"]] = matching[0]["name"]
+    return resolved
+
+
+def external_id_of(application: Application) -> Any:
+    """The external id that an application carries, or None."""
+    return (application.get("customData") or {}).get(EXTERNAL_ID)
+
+
+async def _create(client: LogtoClient, spec: ApplicationSpec) -> tuple[Application, bool]:
+    """Create it, once -> (the application, whether it was made here)."""
+    for _ in range(_CREATE_TRIES):
+        try:
+            made = await client.request("POST", "/applications", body=spec.body())
+        except OutcomeUnknown as error:
+            lost = error
+            if (found := await find_application(client, spec)) is not None:
+                return found, True
+        else:
+            return await _only_one(client, spec, made)
+    raise lost
+
+
+async def _only_one(client: LogtoClient, spec: ApplicationSpec, made: Application) -> tuple[Application, bool]:
+    """Tasks that look and create at the same moment make duplicates: whoever made a later one deletes it again.
+
+    :returns: the application that stays, and whether it is the one made here.
+    """
+    same: list[Application] = []
+    for seconds in _SETTLING:
+        await asyncio.sleep(seconds)
+        same = [one for one in await _namesakes(client, spec.name) if external_id_of(one) == spec.external_id]
+        same.sort(key=lambda one: (one["createdAt"], one["id"]))
+        if len(same) == 1:
+            return same[0], bool(same[0]["id"] == made["id"])
+        if made["id"] in [one["id"] for one in same[1:]]:
+            # Nobody can use it yet: its id has not left this task.
+            await delete(client, path_of("/applications/{}", made["id"]))
+    if not same:
+        raise Ambiguous(f"the application {spec.name!r} was created but is not to be found; somebody deleted it")
+    raise Ambiguous(f"{len(same)} applications {spec.name!r} were made at once ({_ids(same)}); delete all but one")
+
+
+async def _ensure_roles(
+    client: LogtoClient, application_id: str, wanted: Mapping[str, str], exact: bool
+) -> dict[str, list[str]]:
+    path = path_of("/applications/{}/roles", application_id)
+    held = {role["id"]: role["name"] async for role in client.iterate(path)}
+    missing = [role_id for role_id in wanted if role_id not in held]
+    for last in (False, False, True):
+        lacking = [role_id for role_id in missing if role_id not in held]
+        if not lacking:
+            break
+        try:
+            await client.request("POST", path, body={"roleIds": lacking})
+            break
+        except (OutcomeUnknown, Conflict):
+            # Before 1.41 one that is held already is a conflict; afterwards it is ignored.
+            if last:
+                raise
+            held |= {role["id"]: role["name"] async for role in client.iterate(path)}
+    surplus = [role_id for role_id in held if role_id not in wanted] if exact else []
+    for role_id in surplus:
+        await delete(client, f"{path}/{role_id}")
+    return {
+        "added": [wanted[role_id] for role_id in missing],
+        "removed": [held[role_id] for role_id in surplus],
+        "unchanged": [name for role_id, name in wanted.items() if role_id not in missing],
+    }
+
+
+async def _namesakes(client: LogtoClient, name: str) -> list[Application]:
+    query = search_query({"name": name, "case_sensitive": True}, "/applications")
+    return [one async for one in client.iterate("/applications", query) if one["name"] == name]
+
+
+async def _by_id(client: LogtoClient, application_id: str) -> Application | None:
+    try:
+        found: Application = await client.request("GET", path_of("/applications/{}", application_id))
+    except NotFound as error:
+        if is_unknown_operation(error):
+            raise
+        return None
+    return found
+
+
+def _parsed(reference: Any, field: str) -> tuple[str, str]:
+    if isinstance(reference, str) and reference.strip():
+        return "text", reference.strip()
+    if isinstance(reference, Mapping):
+        for kind in ("id", "external_id", "name"):
+            if isinstance(reference.get(kind), str) and reference[kind].strip():
+                return kind, reference[kind].strip()
+    raise InvalidInput(
+        field, f'must be an id or a name, {{"id": ...}}, {{"name": ...}} or {{"external_id": ...}}; got {reference!r}'
+    )
+
+
+def _check_type(spec: ApplicationSpec, application: Application) -> None:
+    if application["type"] != spec.type:
+        raise InvalidInput(
+            "application_type", f"{application['id']} is of type {application['type']}, which cannot be changed"
+        )
+
+
+def _only(applications: list[Application], what: str, hint: str) -> Application | None:
+    if len(applications) > 1:
+        raise Ambiguous(f"{len(applications)} applications have {what} ({_ids(applications)}); {hint}")
+    return applications[0] if applications else None
+
+
+def _ids(applications: list[Application]) -> str:
+    return ", ".join(sorted(one["id"] for one in applications))

@@ -1,0 +1,241 @@
+"""Applications and their secrets: none twice, and a working secret at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, InvalidInput
+from airflow_provider_logto.management.application_secrets import new_secret, retire_secrets
+from airflow_provider_logto.management.application_spec import ApplicationSpec
+from airflow_provider_logto.management.applications import ensure_application, resolve_application
+from logto_sandbox import Sandbox
+from tests.clients import Run
+
+WEB = {"name": "Portal", "application_type": "Traditional", "external_id": "portal"}
+MACHINE = {"name": "Importer", "application_type": "MachineToMachine"}
+
+
+def spec(**arguments: Any) -> ApplicationSpec:
+    return ApplicationSpec.checked(**arguments)
+
+
+def applications(sandbox: Sandbox, name: str) -> list[dict[str, Any]]:
+    return [one for one in sandbox.state()["applications"] if one["name"] == name]
+
+
+@pytest.fixture
+def roles(sandbox: Sandbox) -> None:
+    sandbox.seed(
+        {
+            "roles": [
+                {"name": name, "description": "-", "type": "MachineToMachine"} for name in ("reader", "writer", "old")
+            ]
+        }
+    )
+    sandbox.reset_stats()
+
+
+def test_a_first_second_and_changed_run(run: Run, sandbox: Sandbox) -> None:
+    wanted = {
+        **WEB,
+        "description": "For customers",
+        "redirect_uris": ["https://portal.example.com/callback"],
+        "post_logout_redirect_uris": ["https://portal.example.com"],
+        "cors_allowed_origins": ["https://portal.example.com"],
+        "client_metadata": {"refreshTokenTtlInDays": 14},
+        "custom_data": {"owner": "sales"},
+    }
+    first = run(ensure_application, spec(**wanted))
+    assert first["outcome"] == "created"
+    sandbox.reset_stats()
+    second = run(ensure_application, spec(**wanted))
+    assert (second["id"], second["outcome"], second["changed"]) == (first["id"], "unchanged", [])
+    assert sandbox.stats()["writes"] == 0
+
+    more = {**wanted, "name": "Portal 2", "redirect_uris": ["https://new.example.com"], "custom_data": {"tier": 1}}
+    third = run(ensure_application, spec(**more))
+    assert (third["id"], third["outcome"]) == (first["id"], "updated")
+    assert third["changed"] == ["customData", "name", "oidcClientMetadata"]
+    (row,) = applications(sandbox, "Portal 2")
+    assert row["customData"] == {"owner": "sales", "tier": 1, "externalId": "portal"}
+    assert row["oidcClientMetadata"]["redirectUris"] == [
+        "https://portal.example.com/callback",
+        "https://new.example.com",
+    ]
+    assert row["oidcClientMetadata"]["postLogoutRedirectUris"] == ["https://portal.example.com"]
+    assert row["customClientMetadata"]["refreshTokenTtlInDays"] == 14
+    run(ensure_application, spec(**more, exact=True))
+    (row,) = applications(sandbox, "Portal 2")
+    assert row["oidcClientMetadata"]["redirectUris"] == ["https://new.example.com"]
+
+
+@pytest.mark.parametrize("external_id", ["portal", None])
+@pytest.mark.parametrize("kind", ["lost_answer", "reset", "error"])
+def test_a_lost_answer_makes_no_duplicate(run: Run, sandbox: Sandbox, kind: str, external_id: Any) -> None:
+    more: dict[str, Any] = {"reset": {"after_commit": True}, "error": {"status": 500}}.get(kind, {})
+    sandbox.add_fault(kind=kind, method="POST", path="/api/applications", **more)
+    assert run(ensure_application, spec(**{**WEB, "external_id": external_id}))["outcome"] == "created"
+    assert len(applications(sandbox, "Portal")) == 1
+
+
+def test_two_tasks_at_once_leave_one(run: Run, sandbox: Sandbox) -> None:
+    async def both(client: Any) -> list[Any]:
+        slow = {"kind": "slow", "seconds": 0.3, "before_commit": True, "times": 2}
+        sandbox.add_fault(**slow, method="POST", path="/api/applications")
+        return await asyncio.gather(*(ensure_application(client, spec(**WEB)) for _ in range(2)))
+
+    results = run(both)
+    (row,) = applications(sandbox, "Portal")
+    assert {one["id"] for one in results} == {row["id"]}
+    assert sorted(one["outcome"] for one in results) == ["created", "unchanged"]
+
+
+def test_a_namesake_is_never_taken_over_silently(run: Run, sandbox: Sandbox) -> None:
+    sandbox.seed({"applications": [{"name": "Portal", "type": "Traditional"}]})
+    with pytest.raises(AlreadyExists, match="without external id"):
+        run(ensure_application, spec(**WEB))
+    adopted = run(ensure_application, spec(**WEB), adopt_existing=True)
+    assert adopted["outcome"] == "updated"
+    other = run(ensure_application, spec(**{**WEB, "external_id": "other"}))
+    assert other["outcome"] == "created"
+    with pytest.raises(Ambiguous, match="2 applications have the name"):
+        run(ensure_application, spec(**{**WEB, "external_id": None}))
+    with pytest.raises(InvalidInput, match=r"application_type: .* is of type Traditional"):
+        run(ensure_application, spec(**{**WEB, "application_type": "SPA"}))
+
+
+def test_roles(run: Run, sandbox: Sandbox, roles: None) -> None:
+    first = run(ensure_application, spec(**MACHINE, roles=["reader", "old"]))
+    assert first["roles"] == {"added": ["reader", "old"], "removed": [], "unchanged": []}
+    second = run(ensure_application, spec(**MACHINE, roles=["reader", "writer"], exact=True))
+    assert second["roles"] == {"added": ["writer"], "removed": ["old"], "unchanged": ["reader"]}
+    assert second["outcome"] == "updated"
+    with pytest.raises(InvalidInput, match=r"roles\[0\]: 'employee' is a role for users"):
+        run(ensure_application, spec(**MACHINE, roles=["employee"]))
+    with pytest.raises(InvalidInput, match=r"roles\[0\]: there is no role 'nobody'"):
+        run(ensure_application, spec(**{**MACHINE, "name": "Other"}, roles=["nobody"]))
+    assert applications(sandbox, "Other") == []
+
+
+@pytest.mark.parametrize("kind", ["lost_answer", "error"])
+def test_a_lost_answer_of_roles(run: Run, sandbox: Sandbox, roles: None, kind: str) -> None:
+    more: dict[str, Any] = {"status": 502} if kind == "error" else {}
+    sandbox.add_fault(kind=kind, method="POST", path="/api/applications/{applicationId}/roles", **more)
+    report = run(ensure_application, spec(**MACHINE, roles=["reader"]))
+    assert report["roles"]["added"] == ["reader"]
+    assert run(ensure_application, spec(**MACHINE, roles=["reader"]))["outcome"] == "unchanged"
+
+
+def test_the_connections_own_application_keeps_its_roles(run: Run, sandbox: Sandbox, roles: None) -> None:
+    name = next(one["name"] for one in sandbox.state()["applications"] if one["id"] == sandbox.app_id)
+    own = {"name": name, "application_type": "MachineToMachine", "roles": ["reader"]}
+    with pytest.raises(InvalidInput, match="own application"):
+        run(ensure_application, spec(**own, exact=True))
+    assert run(ensure_application, spec(**own))["roles"]["added"] == ["reader"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": ""}, "name: missing"),
+        ({"application_type": "SAML"}, "application_type: 'SAML' cannot be made here"),
+        ({"redirect_uris": ["portal.example.com"]}, r"redirect_uris\[0\]"),
+        ({"redirect_uris": ["javascript://x"]}, r"redirect_uris\[0\]"),
+        ({"redirect_uris": ["https://x.example/#a"]}, r"redirect_uris\[0\]"),
+        ({"redirect_uris": ["com.example.app://callback"]}, r"redirect_uris\[0\]"),
+        ({"custom_data": {"externalId": "x"}}, r"custom_data\.externalId"),
+        ({"roles": ["reader"]}, "roles: only machine-to-machine"),
+        ({"application_type": "MachineToMachine", "redirect_uris": ["https://x.example"]}, "nobody to redirect"),
+        ({"application_type": "MachineToMachine", "third_party": True}, "third_party"),
+        ({"application_type": "MachineToMachine", "roles": [], "exact": True}, "roles: is empty"),
+        ({"application_type": "MachineToMachine", "roles": [5]}, "roles: must be names"),
+    ],
+)
+def test_wrong_arguments_are_refused_by_name(arguments: Any, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        spec(**{**WEB, **arguments})
+
+
+def test_native_applications_have_schemes_of_their_own() -> None:
+    native = {**WEB, "application_type": "Native", "redirect_uris": ["com.example.app://callback"]}
+    assert spec(**native).redirect_uris == ("com.example.app://callback",)
+
+
+@pytest.fixture
+def importer(run: Run, sandbox: Sandbox) -> dict[str, Any]:
+    run(ensure_application, spec(**MACHINE, external_id="importer"))
+    sandbox.reset_stats()
+    return applications(sandbox, "Importer")[0]
+
+
+def secrets(sandbox: Sandbox, application: dict[str, Any]) -> dict[str, str]:
+    rows = sandbox.state()["application_secrets"]
+    return {row["name"]: row["value"] for row in rows if row["applicationId"] == application["id"]}
+
+
+@pytest.mark.parametrize("kind", [None, "lost_answer", "reset", "error"])
+def test_a_secret_is_made_once(run: Run, sandbox: Sandbox, importer: dict[str, Any], kind: str | None) -> None:
+    if kind:
+        more: dict[str, Any] = {"reset": {"after_commit": True}, "error": {"status": 503}}.get(kind, {})
+        sandbox.add_fault(kind=kind, method="POST", path="/api/applications/{id}/secrets", **more)
+    made = run(new_secret, {"external_id": "importer"}, "run 1")
+    assert made.created
+    assert secrets(sandbox, importer)["run 1"] == made.value
+    assert len(secrets(sandbox, importer)) == 2
+    assert made.value not in repr(made)
+    with pytest.raises(AlreadyExists, match="has a secret 'run 1' already"):
+        run(new_secret, importer["id"], "run 1")
+    again = run(new_secret, importer["id"], "run 1", first_try=False)
+    assert (again.value, again.created) == (made.value, False)
+
+
+def sign_in(sandbox: Sandbox, application: dict[str, Any], secret: str) -> int:
+    import httpx
+
+    form = {"grant_type": "client_credentials", "resource": sandbox.resource, "scope": "all"}
+    return httpx.post(f"{sandbox.url}/oidc/token", data=form, auth=(application["id"], secret)).status_code
+
+
+def test_only_old_secrets_that_are_named_and_unused_go(run: Run, sandbox: Sandbox, importer: dict[str, Any]) -> None:
+    values = {name: run(new_secret, importer["id"], name).value for name in ("one", "two/x", "three", "new")}
+    assert sign_in(sandbox, importer, values["one"]) == 200
+    retired = run(retire_secrets, importer, "new", ["one", "two/x", "new", "absent"], 3600)
+    assert retired == {"deleted": ["two/x"], "kept": [{"name": "one", "reason": "used within the last 3600 s"}]}
+    assert set(secrets(sandbox, importer)) == {"Default secret", "one", "three", "new"}
+    asyncio.run(asyncio.sleep(1.2))
+    assert run(retire_secrets, importer, "new", ["one"], 1)["deleted"] == ["one"]
+    assert sign_in(sandbox, importer, values["one"]) == 401
+    assert sign_in(sandbox, importer, values["new"]) == 200
+
+
+def test_nothing_goes_when_the_new_secret_is_no_good(run: Run, sandbox: Sandbox, importer: dict[str, Any]) -> None:
+    for name in ("", "gone"):
+        with pytest.raises(InvalidInput, match="the old ones stay"):
+            run(retire_secrets, importer, name, ["Default secret"], 1)
+    run(new_secret, importer["id"], "short", 1)
+    asyncio.run(asyncio.sleep(1.2))
+    with pytest.raises(InvalidInput, match="has expired; the old ones stay"):
+        run(retire_secrets, importer, "short", ["Default secret"], 1)
+    assert "Default secret" in secrets(sandbox, importer)
+
+
+def test_the_secret_of_the_connection_stays(run: Run, sandbox: Sandbox) -> None:
+    rows = [row for row in sandbox.state()["application_secrets"] if row["applicationId"] == sandbox.app_id]
+    own = next(row["name"] for row in rows if row["value"] == sandbox.app_secret)
+    run(new_secret, sandbox.app_id, "next")
+    retired = run(retire_secrets, run(resolve_application, sandbox.app_id), "next", [own], 1)
+    assert retired == {"deleted": [], "kept": [{"name": own, "reason": "the Connection itself uses it"}]}
+
+
+def test_references(run: Run, sandbox: Sandbox, importer: dict[str, Any]) -> None:
+    for reference in (importer["id"], "Importer", {"external_id": "importer"}, {"name": "Importer"}, importer):
+        assert run(resolve_application, reference)["id"] == importer["id"]
+    for reference in ("nobody", {"id": "nobody"}, {"external_id": "nobody"}):
+        with pytest.raises(InvalidInput, match="there is no application 'nobody'"):
+            run(resolve_application, reference)
+    for reference in (None, "", {}, 5):
+        with pytest.raises(InvalidInput, match="must be an id or a name"):
+            run(resolve_application, reference)

@@ -1,0 +1,139 @@
+"""RotateApplicationSecretOperator: a kill between any two steps leaves a working secret."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_logto.compat import AirflowFailException
+from airflow_provider_logto.exceptions import AlreadyExists, InvalidInput, OutcomeUnknown
+from airflow_provider_logto.hooks.logto import LogtoHook
+from airflow_provider_logto.operators.applications import ProvisionApplicationOperator, RotateApplicationSecretOperator
+from logto_sandbox import Sandbox
+
+pytestmark = pytest.mark.usefixtures("sandbox_tenant")
+
+
+class TaskInstance:
+    def __init__(self, try_number: int) -> None:
+        self.try_number = try_number
+
+
+class Vault:
+    """A secrets backend; ``broken`` fails before, ``killed`` right after a secret was stored."""
+
+    def __init__(self, how: str = "works") -> None:
+        self.how = how
+        self.secrets: list[str] = []
+
+    def store(self, secret: str, about: dict[str, Any]) -> None:
+        if self.how == "broken":
+            raise ConnectionError("the vault does not answer")
+        self.secrets.append(secret)
+        if self.how == "killed":
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def application() -> dict[str, Any]:
+    provision = ProvisionApplicationOperator(
+        task_id="provision", name="Importer", application_type="MachineToMachine", external_id="importer"
+    )
+    found: dict[str, Any] = provision.execute({})
+    json.dumps(found)
+    return found
+
+
+def rotate(application: Any, vault: Vault, try_number: int = 1, **arguments: Any) -> dict[str, Any]:
+    operator = RotateApplicationSecretOperator(
+        task_id="rotate",
+        application=application,
+        hand_over=vault.store,
+        **{"secret_name": "run 1", "old_secrets": ["Default secret"], **arguments},
+    )
+    result: dict[str, Any] = operator.execute({"ti": TaskInstance(try_number)})
+    return result
+
+
+def works(sandbox: Sandbox, application: dict[str, Any], secret: str) -> bool:
+    form = {"grant_type": "client_credentials", "resource": sandbox.resource}
+    answer = httpx.post(f"{sandbox.url}/oidc/token", data=form, auth=(application["id"], secret))
+    return answer.status_code == 200
+
+
+def names(application: dict[str, Any]) -> set[str]:
+    return {one["name"] for one in LogtoHook().request("GET", f"/applications/{application['id']}/secrets")}
+
+
+def test_a_rotation(sandbox: Sandbox, application: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    vault = Vault()
+    result = rotate(application, vault)
+    about = {"application": application["id"], "secret_name": "run 1", "outcome": "created"}
+    assert result == {**about, "deleted": ["Default secret"], "kept": []}
+    (secret,) = vault.secrets
+    assert works(sandbox, application, secret)
+    assert secret not in json.dumps(result) + caplog.text
+    assert names(application) == {"run 1"}
+
+
+@pytest.mark.parametrize("how", ["broken", "killed"])
+def test_old_secrets_stay_until_the_new_one_is_stored(sandbox: Sandbox, application: dict[str, Any], how: str) -> None:
+    with pytest.raises((ConnectionError, KeyboardInterrupt)):
+        rotate(application, Vault(how))
+    assert names(application) == {"Default secret", "run 1"}
+    vault = Vault()
+    result = rotate(application, vault, try_number=2)
+    assert (result["outcome"], result["deleted"]) == ("handed_over_again", ["Default secret"])
+    assert works(sandbox, application, vault.secrets[0])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/applications/{id}/secrets"),
+        ("GET", "/api/applications/{id}/secrets"),
+        ("DELETE", "/api/applications/{id}/secrets/{name}"),
+        ("GET", "/api/logs"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["reset", "error"])
+def test_failures_at_each_step(
+    sandbox: Sandbox, application: dict[str, Any], method: str, path: str, kind: str
+) -> None:
+    sandbox.add_fault(kind=kind, method=method, path=path, times=2, **({"status": 500} if kind == "error" else {}))
+    vault = Vault()
+    for try_number in (1, 2, 3):
+        try:
+            rotate(application, vault, try_number)
+            break
+        except (OutcomeUnknown, AirflowFailException):
+            assert "Default secret" in names(application) or works(sandbox, application, vault.secrets[-1])
+    assert works(sandbox, application, vault.secrets[-1])
+    assert names(application) == {"run 1"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"hand_over": "vault"}, "hand_over: must be a function"),
+        ({"secret_name": ""}, "secret_name"),
+        ({"old_secrets": ["run 1"]}, "old_secrets: 'run 1' is the new secret's name"),
+        ({"old_secrets": [""]}, r"old_secrets\[0\]"),
+        ({"grace": 0}, "grace"),
+        ({"grace": "1 day"}, "grace"),
+        ({"expires_in": -5}, "expires_in"),
+    ],
+)
+def test_wrong_arguments_fail_before_the_first_request(sandbox: Sandbox, arguments: Any, message: str) -> None:
+    given = {"application": "x", "hand_over": Vault().store, "secret_name": "run 1", **arguments}
+    with pytest.raises((InvalidInput, AirflowFailException), match=message):
+        RotateApplicationSecretOperator(task_id="rotate", **given).execute({})
+    assert sandbox.stats()["requests"] == 0
+
+
+def test_a_name_that_is_taken_is_refused(application: dict[str, Any]) -> None:
+    with pytest.raises((AlreadyExists, AirflowFailException), match="name each rotation's secret anew"):
+        rotate(application, Vault(), secret_name="Default secret", old_secrets=[])
