@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from datetime import datetime
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+__all__ = ["AirflowTaskTimeout", "Asset", "HookLineageCollector", "attach", "output_addresses", "timeout"]
+
+
+def _first(name: str, *modules: str) -> Any:
+    """A name from the first module that has it: the newest Airflow's home of it stands first."""
+    for module in modules:
+        try:
+            return getattr(import_module(module), name)
+        except (ImportError, AttributeError):
+            continue
+    raise ImportError(f"{name} is in none of {', '.join(modules)}")
+
+
+AirflowTaskTimeout = _first("AirflowTaskTimeout", "airflow.sdk.exceptions", "airflow.exceptions")
+HookLineageCollector = _first("HookLineageCollector", "airflow.sdk.lineage", "airflow.lineage.hook")
+attach = _first("attach", "airflow.sdk.io", "airflow.io.store")
+timeout = _first("timeout", "airflow.sdk.execution_time.timeout", "airflow.utils.timeout")
 try:
     from airflow.sdk import Asset
-    from airflow.sdk.exceptions import AirflowTaskTimeout
-    from airflow.sdk.execution_time.timeout import timeout
-    from airflow.sdk.io import attach
-    from airflow.sdk.lineage import HookLineageCollector
 except ImportError:
     from airflow.datasets import Dataset as Asset
-    from airflow.exceptions import AirflowTaskTimeout
-    from airflow.io.store import attach
-    from airflow.lineage.hook import HookLineageCollector
-    from airflow.utils.timeout import timeout
-
-__all__ = ["AirflowTaskTimeout", "Asset", "HookLineageCollector", "attach", "output_addresses", "timeout"]
 
 
 def output_addresses(collector: HookLineageCollector) -> set[str]:
@@ -47,16 +56,18 @@ def run_in_process(file: Path, dag_id: str, logical_date: datetime | None, conf:
     :returns: the DagRun.
     :raises AssertionError: where the file cannot be imported.
     """
-    try:
-        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-    except ImportError:
-        from airflow.models.dagbag import DagBag
-
-        bag = DagBag(file, include_examples=False)
-        assert bag.import_errors == {}
-        bag.sync_to_db()
-        return bag.dags[dag_id].test(execution_date=logical_date, run_conf=conf)
-    bag = DagBag(file, bundle_name="dags-folder")
+    bag_class = _first("DagBag", "airflow.dag_processing.dagbag", "airflow.models.dagbag")
+    if "bundle_name" in signature(bag_class).parameters:
+        bag = bag_class(file, bundle_name="dags-folder")
+    else:  # before 3.1
+        bag = bag_class(file, include_examples=False)
     assert bag.import_errors == {}
-    sync_bag_to_db(bag, "dags-folder", None)
-    return bag.dags[dag_id].test(logical_date=logical_date, run_conf=conf)
+    if not hasattr(bag, "sync_to_db"):
+        _first("sync_bag_to_db", "airflow.dag_processing.dagbag", "airflow.models.dagbag")(bag, "dags-folder", None)
+    elif "bundle_name" in signature(bag.sync_to_db).parameters:
+        bag.sync_to_db("dags-folder", None)
+    else:  # 2.11
+        bag.sync_to_db()
+    test = bag.dags[dag_id].test
+    date = "logical_date" if "logical_date" in signature(test).parameters else "execution_date"
+    return test(**{date: logical_date}, run_conf=conf)
