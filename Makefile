@@ -16,7 +16,7 @@ WORKERS ?= 2
 PORT ?= 8080
 DAGS ?= dags_examples
 
-.PHONY: help demo test airflow lint types tests tests-airflow-2 test-slow test-e2e matrix docs screenshots benchmark fleet format clean
+.PHONY: help demo test airflow lint types tests tests-airflow-2 test-slow test-e2e matrix docs screenshots mutants benchmark fleet format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -66,6 +66,9 @@ docs: $(READY) ## the documentation as HTML, in docs/_build; warnings are errors
 screenshots: $(READY) ## the pictures of the documentation, by a real browser from a real Airflow; needs Chromium
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --group screenshots
 	@exec $(BIN)/python scripts/screenshots.py
+
+mutants: $(READY) ## do the tests notice? a seeded sample of changes to the code, 30 a module (up to an hour)
+	@$(BIN)/python scripts/mutants.py
 
 benchmark: $(READY) ## what importing each operator costs
 	@$(BIN)/python benchmarks/import_cost.py

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_provider_logto.client.arguments import MAX_BODY, MAX_PATH, MAX_URL, Call
 from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
 from airflow_provider_logto.client.client import LogtoClient, path_of
@@ -139,6 +140,12 @@ def test_nobody_listens() -> None:
         "/users\\..\\roles",
         "/users//roles",
         "/users/a b",
+        "/users/.",
+        "/users/./roles",
+        "/users/%2e/roles",
+        "/users/%2E%2e/roles",
+        "/users/a%2F..%2Fb",
+        "/users/a%5C..",
         "/users/a\nb",
         "/",
         "/api",
@@ -183,6 +190,29 @@ def test_bad_input_fails_before_the_first_request(
         run(lambda client: client.request(**{"method": "POST", "path": "/users", **arguments}))
     assert caught.value.field == field
     assert sandbox.stats()["requests"] == 0
+
+
+@pytest.mark.parametrize("depth", [100_000])
+def test_a_body_nested_too_deeply(depth: int) -> None:
+    body: list[Any] = []
+    for _ in range(depth):
+        body = [body]
+    with pytest.raises(InvalidInput, match="cannot be sent as JSON"):
+        Call.checked("POST", "/users", body=body)
+
+
+def test_the_limits_are_the_last_that_pass() -> None:
+    frame = len('{"a":""}')
+    assert len(Call.checked("POST", "/x", body={"a": "x" * (MAX_BODY - frame)}).content or b"") == MAX_BODY
+    with pytest.raises(InvalidInput, match=str(MAX_BODY + 1)):
+        Call.checked("POST", "/x", body={"a": "x" * (MAX_BODY - frame + 1)})
+    assert len(Call.checked("GET", "/" + "x" * (MAX_PATH - 1)).path) == MAX_PATH
+    with pytest.raises(InvalidInput, match=str(MAX_PATH + 1)):
+        Call.checked("GET", "/" + "x" * MAX_PATH)
+    query = {"a": "x" * (MAX_URL - len("/x") - len("a="))}
+    assert Call.checked("GET", "/x", query).params is not None
+    with pytest.raises(InvalidInput, match="longer than"):
+        Call.checked("GET", "/x", {"a": query["a"] + "x"})
 
 
 def test_a_body_just_below_the_limit_passes(run: Run) -> None:

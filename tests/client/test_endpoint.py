@@ -53,6 +53,7 @@ def test_an_explicit_resource_wins() -> None:
         ("https://me:pw@auth.example.com", "login"),
         ("https://auth.example.com/api", "bare endpoint"),
         ("https://auth.example.com?x=1", "bare endpoint"),
+        ("https://auth.example.com#x", "bare endpoint"),
         ("https://auth.example.com:70000", "port"),
         ("https://auth.example.com:port", "port"),
         ("https://<tenant>.logto.app", "not an address"),
@@ -82,3 +83,16 @@ def test_any_text_is_an_endpoint_or_a_configuration_error(host: str) -> None:
     except ConfigurationError:
         return
     assert endpoint.base_url.startswith(("https://", "http://"))
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("https://auth.example.com", "auth.example.com:443"),
+        ("http://localhost", "localhost:80"),
+        ("http://localhost:3001", "localhost:3001"),
+        ("http://[::1]:3001", "[::1]:3001"),
+    ],
+)
+def test_the_address_for_messages(host: str, address: str) -> None:
+    assert Endpoint.parse(host).address == address

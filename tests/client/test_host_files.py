@@ -191,6 +191,32 @@ def test_other_places_that_are_refused(tmp_path: Path, monkeypatch: pytest.Monke
         prepare_directory(tmp_path / "target")
 
 
+def test_a_directory_that_its_user_may_not_write_into(tmp_path: Path) -> None:
+    """As an ordinary user, since root may write everywhere."""
+    place = tmp_path / "state"
+    place.mkdir(mode=0o500)
+    user = os.geteuid() or 65534
+    os.chown(place, user, -1)
+    outside = [tmp_path, *list(tmp_path.parents)[:-1]]
+    modes = {path: path.stat().st_mode for path in outside if path.owner() == "root" and path.stat().st_mode & 1 == 0}
+    for path, mode in modes.items():
+        path.chmod(mode | 0o011)
+    try:
+        child = os.fork()
+        if child == 0:
+            if os.geteuid() == 0:
+                os.setuid(user)
+            try:
+                prepare_directory(place)
+            except SharedStateUnavailable as error:
+                os._exit(7 if "is not writable" in str(error) else 8)
+            os._exit(9)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+
+
 def test_a_file_with_a_second_link_is_not_used(directory: Path) -> None:
     """Another user could keep a link to it, or have made it lead here."""
     token = Token("t", time.time(), time.time() + 3600)

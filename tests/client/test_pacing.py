@@ -101,13 +101,56 @@ def test_who_oversleeps_takes_another_place(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_machine_that_is_always_late_goes_on_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pacing, "LATE", -1.0)
 
+    taken: list[float] = []
+
     async def take(patience: float) -> tuple[float, float]:
+        taken.append(patience)
         return 0.001, 1.0
 
     async def epoch() -> float:
         return 1.0
 
     assert asyncio.run(pacing.wait_for_place(take, epoch, 5.0)) == 0.0
+    assert len(taken) == 6
+
+
+def test_who_is_punctual_takes_one_place() -> None:
+    taken: list[float] = []
+
+    async def take(patience: float) -> tuple[float, float]:
+        taken.append(patience)
+        return 0.4, 1.0
+
+    async def epoch() -> float:
+        return 1.0
+
+    assert asyncio.run(pacing.wait_for_place(take, epoch, 5.0)) == 0.0
+    assert len(taken) == 1
+
+
+def test_who_is_far_back_asks_again_and_takes_no_place_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Places are given out for less than a minute; beyond, nobody's place is kept."""
+    naps: list[float] = []
+    asked: list[float] = []
+
+    async def nap(seconds: float) -> None:
+        naps.append(seconds)
+
+    async def take(patience: float) -> tuple[float, float]:
+        asked.append(patience)
+        return (schedule.QUEUE + 1.0 if len(asked) < 4 else 0.0), 1.0
+
+    async def epoch() -> float:
+        return 1.0
+
+    monkeypatch.setattr(pacing.asyncio, "sleep", nap)
+    assert asyncio.run(pacing.wait_for_place(take, epoch, 300.0)) == 0.0
+    assert asked == [schedule.QUEUE] * 4
+    assert len(naps) == 3
+    assert all(1 <= seconds <= 10 for seconds in naps)
+    asked.clear()
+    assert asyncio.run(pacing.wait_for_place(take, epoch, 20.0)) == schedule.QUEUE + 1.0
+    assert asked == [pytest.approx(20.0, abs=0.5)]
 
 
 def test_a_429_slows_the_next_client_down_too(run: Run, sandbox: Sandbox) -> None:

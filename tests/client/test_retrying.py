@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,14 +15,17 @@ from airflow_provider_logto.client.retrying import RetryOptions, after_loss, fai
 from airflow_provider_logto.client.sharing.pacing import CellPacer, ProcessCell
 from airflow_provider_logto.client.sharing.schedule import Schedule
 from airflow_provider_logto.exceptions import (
+    AnswerCutShort,
     AuthFailed,
     Conflict,
     ConnectionFailed,
     LogtoApiError,
     OutcomeUnknown,
+    PaceExceeded,
     QuotaExhausted,
     RateLimited,
     ServerFailed,
+    UnreadableAnswer,
 )
 from logto_sandbox import Sandbox
 from tests.clients import QUICK, Run
@@ -65,6 +69,9 @@ def test_after_a_lost_answer(method: str, path: str, decision: str) -> None:
         (ServerFailed("POST /oidc/token", 500), "unsent"),
         (ConnectionFailed("POST /api/users", "reset", True), "lost"),
         (ConnectionFailed("POST /api/users", "refused", False), "unsent"),
+        (PaceExceeded("POST /api/users", 7.0), "throttled"),
+        (AnswerCutShort("POST /api/users", 200), "lost"),
+        (UnreadableAnswer("POST /api/users", 200), None),
         (QuotaExhausted("POST /oidc/token", 429, "auth.exceed_token_limit"), None),
         (AuthFailed("GET /api/x", 401), None),
         (Conflict("POST /api/users", 422), None),
@@ -90,6 +97,24 @@ def test_waits_are_drawn_from_a_doubling_range() -> None:
         assert max(waits) <= most
         assert max(waits) > most * 0.9
         assert min(waits) < most * 0.1
+
+
+def test_no_wait_by_default_is_longer_than_twenty_seconds() -> None:
+    waits = [RetryOptions().delay(state(ServerFailed("GET /", 500), 40)) for _ in range(500)]
+    assert 19 < max(waits) <= 20
+
+
+@pytest.mark.parametrize(("left", "patience"), [(None, 300.0), (1000.0, 300.0), (50.0, 50.0), (0.0, 0.0), (-50.0, 0.0)])
+def test_patience_ends_with_the_task(left: float | None, patience: float) -> None:
+    options = RetryOptions(until=None if left is None else time.monotonic() + left)
+    assert options.patience() == pytest.approx(patience, abs=0.5)
+
+
+def test_a_task_with_a_deadline_still_repeats(run: Run, sandbox: Sandbox) -> None:
+    sandbox.add_fault(kind="error", status=500, path="/api/users")
+    options = replace(QUICK, until=time.monotonic() + 60)
+    assert run(lambda client: client.request("GET", "/users"), client={"retry": options}) == []
+    assert sandbox.stats()["routes"]["GET /api/users"] == 2
 
 
 def test_what_the_server_asks_for_is_kept() -> None:

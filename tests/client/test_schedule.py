@@ -194,9 +194,10 @@ def test_retries_are_spent_earned_and_refilled() -> None:
     while (step := schedule.withdraw(plan, 100.0))[1] and step[0]:
         plan, spent = step[0], spent + 1
     assert spent == schedule.CREDIT
-    for _ in range(2):
+    for earned in (False, True):
         plan, full = schedule.deposit(plan, 100.0)
         assert not full
+        assert schedule.withdraw(plan, 100.0)[1] is earned
     assert schedule.withdraw(plan, 100.0)[1]
     assert schedule.withdraw(plan, 100.0 + schedule.REFILL)[1]
     assert schedule.deposit(plan, 100.0 + schedule.REFILL)[1]

@@ -236,11 +236,12 @@ class Mint:
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
-        self.made = 0
+        self.made = self.asked = 0
         self.failure: LogtoError | None = None
 
     async def __call__(self) -> Token:
         await asyncio.sleep(0)
+        self.asked += 1
         if self.failure:
             raise self.failure
         self.made += 1
@@ -294,6 +295,66 @@ def test_a_token_serves_until_shortly_before_its_end_when_renewal_fails() -> Non
         mint.now += 40
         with pytest.raises(NotFound):
             await source.current()
+
+    asyncio.run(run())
+
+
+def test_a_renewal_that_fails_is_tried_again_after_half_a_minute() -> None:
+    async def run() -> None:
+        mint, cache = Mint(), ProcessTokenCache()
+        source = mint.source(cache)
+        await source.current()
+        mint.failure = RateLimited("POST /oidc/token", 429)
+        mint.now += 3200
+        mint.asked = 0
+        for _ in range(29):
+            assert (await source.current()).value == "t1"
+            mint.now += 1
+        assert mint.asked == 1
+        mint.now += 2
+        await source.current()
+        assert mint.asked == 2
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("life", "leeway"), [(3600, 30), (100, 10)])
+def test_the_last_seconds_of_a_token_are_not_used(life: int, leeway: int) -> None:
+    async def run() -> None:
+        mint, cache = Mint(), ProcessTokenCache()
+        mint.failure = RateLimited("POST /oidc/token", 429)
+        await cache.put("key", Token("kept", mint.now, mint.now + life))
+        mint.now += life - leeway - 0.5
+        assert (await mint.source(cache).current()).value == "kept"
+        mint.now += 0.5
+        with pytest.raises(RateLimited):
+            await mint.source(cache).current()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        (Token("refused", 1_000_000.0, 1_003_600.0), "t1"),  # somebody put it there again
+        (Token("other", 1_000_000.0, 1_003_600.0), "other"),  # somebody has fetched one meanwhile
+        (Token("over", 990_000.0, 993_600.0), "t1"),
+        (None, "t1"),
+    ],
+)
+def test_a_refused_token_is_replaced_by_another_one_that_works(kept: Token | None, expected: str) -> None:
+    refused = Token("refused", 1_000_000.0, 1_003_600.0)
+
+    class Stubborn(ProcessTokenCache):
+        async def drop(self, key: str, token: Token) -> None:
+            return None
+
+    async def run() -> None:
+        mint, cache = Mint(), Stubborn()
+        if kept is not None:
+            await cache.put("key", kept)
+        assert (await mint.source(cache).replace(refused)).value == expected
+        assert mint.made == (expected == "t1")
 
     asyncio.run(run())
 
