@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
     from airflow_provider_logto.plans.journal import Run
     from airflow_provider_logto.roster.job import RosterJob
-    from airflow_provider_logto.roster.people import Person
+    from airflow_provider_logto.roster.people import Columns, Person
+    from airflow_provider_logto.roster.sources import Reading
     from airflow_provider_logto.roster.sync import Options
 
 _KEYS = ("id", "external_id", "username", "primary_email", "primary_phone")
@@ -194,15 +195,12 @@ class SyncRosterOperator(LogtoOperator):
         )
 
     def _people(self, job: RosterJob) -> list[Person]:
-        from airflow_provider_logto.roster.people import Columns, read_people
-        from airflow_provider_logto.roster.sources import Problems, Reading, read_rows
+        from airflow_provider_logto.roster.people import Columns
+        from airflow_provider_logto.roster.sources import Reading
 
         reading = Reading.checked(self.file_format, self.delimiter, self.encoding)
         columns = Columns.checked(self.mapping, self.transform, self.clear_blank, self.date_format, self.list_separator)
-        problems = Problems()
-        people = read_people(read_rows(_source(self.source), reading, problems), columns, job.match_on, problems)
-        problems.refuse()
-        return people
+        return _read(self.source, reading, columns, job.match_on)
 
     def _options(self, context: Context, store: Any) -> Options:
         from airflow_provider_logto.roster.sync import Options
@@ -218,6 +216,121 @@ class SyncRosterOperator(LogtoOperator):
             run=_run(context),
             stopped=lambda: self._stopped,
         )
+
+
+class ImportUsersOperator(LogtoOperator):
+    """Bring people in, once, with their passwords and identities: for migrations.
+
+    Reads, matches and reports as :class:`SyncRosterOperator` does, but takes nobody out and keeps no state. Who was
+    made carries an import mark, so that a retry goes on where the last try stopped and never makes anybody twice.
+    Passwords and digests go into the request that creates the person, and into no file.
+
+    :param source: rows, or the address of a CSV, JSON lines or JSON file (templated).
+    :param folder: where the journal lies (templated).
+    :param mapping: standard column -> column of the source, or ``"auth0"``, ``"keycloak"``, ``"scim"``. Besides the
+        standard columns: ``password``, ``password_digest``, ``password_algorithm``, ``identities``
+        (``{"google": {"userId": "..."}}``).
+    :param transform: function of a row (a dict) that returns the row to take instead, or None to leave it out.
+    :param match_on: what a row is matched by: ``id``, ``username``, ``primary_email``, ``primary_phone``; the first
+        that a row has names it in the journal.
+    :param if_exists: ``fail`` the row, ``skip`` it, or ``update`` the person (never the password) (templated).
+    :param only: row numbers and keys to run again, such as ``failed`` of an earlier result (templated).
+    :param max_errors: failed rows after which it stops.
+    :param file_format: ``csv``, ``jsonl`` or ``json``; by default the ending of the file's name says it.
+    :param delimiter: between the cells of a CSV file.
+    :param encoding: of the file; the default understands a byte order mark.
+    :param list_separator: between the entries of a list in one cell.
+    :param journal_values: whether the journal holds the values before and after; never a password.
+    :param keep_days: days that the journal stays after the import came to its end.
+    :param logto_conn_id: the Connection of type ``logto``.
+    :returns: ``{"counts", "failed": row numbers, "journal": address}``.
+    :raises InvalidInput: naming every wrong argument or row, before any request.
+    :raises ChangesFailed: where rows failed; the others were made.
+
+    .. seealso:: Logto docs, "User migration"; Logto Management API, ``POST /api/users``.
+    """
+
+    template_fields: Sequence[str] = ("source", "folder", "if_exists", "only", "logto_conn_id")
+
+    def __init__(
+        self,
+        *,
+        source: Any,
+        folder: str,
+        mapping: Mapping[str, str] | str | None = None,
+        transform: Callable[[dict[str, Any]], dict[str, Any] | None] | None = None,
+        match_on: Sequence[str] = _KEYS,
+        if_exists: Literal["fail", "skip", "update"] = "skip",
+        only: Sequence[int | str] | None = None,
+        max_errors: int = 50,
+        file_format: Literal["csv", "jsonl", "json"] | None = None,
+        delimiter: str = ",",
+        encoding: str = "utf-8-sig",
+        list_separator: str = ";",
+        journal_values: bool = False,
+        keep_days: float = 90,
+        logto_conn_id: str = "logto_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(logto_conn_id=logto_conn_id, **kwargs)
+        self.source = source
+        self.folder = folder
+        self.mapping = mapping
+        self.transform = transform
+        self.match_on = match_on
+        self.if_exists = if_exists
+        self.only = only
+        self.max_errors = max_errors
+        self.file_format = file_format
+        self.delimiter = delimiter
+        self.encoding = encoding
+        self.list_separator = list_separator
+        self.journal_values = journal_values
+        self.keep_days = keep_days
+        self._stopped = False
+
+    @fail_on_permanent_error
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_logto.plans.store import Store
+        from airflow_provider_logto.roster.importing import ImportJob, import_users
+        from airflow_provider_logto.roster.people import Columns
+        from airflow_provider_logto.roster.sources import Reading
+        from airflow_provider_logto.roster.sync import FailedRun, Options
+
+        job = ImportJob.checked(self.match_on, self.if_exists, self.only, self.max_errors)
+        columns = Columns.checked(self.mapping, self.transform, list_separator=self.list_separator, secrets=True)
+        reading = Reading.checked(self.file_format, self.delimiter, self.encoding)
+        people = _read(self.source, reading, columns, job.match_on)
+        options = Options(
+            store=Store(_path("folder", self.folder)),
+            journal_values=self.journal_values,
+            keep_days=self.keep_days,
+            place=self.hook.lock_place(),
+            run=_run(context),
+            stopped=lambda: self._stopped,
+        )
+        try:
+            result = self.hook.run(import_users, job, people, options)
+        except FailedRun as failed:
+            _push(context, failed.result)
+            raise failed.error from failed.error.__cause__
+        self.log.info("Import: %s", result["counts"])
+        return result
+
+    def on_kill(self) -> None:
+        """End between two requests; the next try goes on."""
+        self._stopped = True
+
+
+def _read(source: Any, reading: Reading, columns: Columns, keys: Sequence[str]) -> list[Person]:
+    """The people of a source; every bad row is named at once."""
+    from airflow_provider_logto.roster.people import read_people
+    from airflow_provider_logto.roster.sources import Problems, read_rows
+
+    problems = Problems()
+    people = read_people(read_rows(_source(source), reading, problems), columns, keys, problems)
+    problems.refuse()
+    return people
 
 
 def _source(source: Any) -> Any:

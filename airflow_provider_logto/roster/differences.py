@@ -5,11 +5,12 @@ Nothing here asks Logto. People come from a state that was read, the moment is t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from airflow_provider_logto.management.json_values import same_json
 from airflow_provider_logto.management.marks import Mark, date_of
 from airflow_provider_logto.management.user_fields import FIELD
 from airflow_provider_logto.plans.changes import Change
@@ -70,15 +71,11 @@ class Differences:
         if not identifiers:
             self._leave_alone(person, None, "conflict", "nobody fits, and a new user needs a username, e-mail or phone")
             return
-        after: dict[str, Any] = {name: value for name, value in person.texts.items() if value is not None}
-        after |= {f"profile.{name}": value for name, value in person.profile.items() if value is not None}
-        if "custom_data" in self.job.manage:
-            after |= {f"customData.{name}": value for name, value in person.custom_data.items() if value is not None}
         yield Change(
             kind="user",
             action="create",
             key=person.key,
-            after={**after, "mark": Mark(self.job.roster, person.external_id).json()},
+            after={**creation(person, self.job.manage), "mark": Mark(self.job.roster, person.external_id).json()},
             reason="new in the source",
             row=person.row,
         )
@@ -163,26 +160,7 @@ class Differences:
             )
 
     def _fields(self, person: Person, user: Known) -> Iterator[Change]:
-        before: dict[str, Any] = {}
-        after: dict[str, Any] = {}
-
-        def compare(name: str, current: Any, wanted: Any, same: bool) -> None:
-            if not same:
-                before[name], after[name] = current, wanted
-
-        if "profile" in self.job.manage:
-            for name, value in person.texts.items():
-                current = user.texts[name] or None
-                compare(name, current, value, current is None if value is None else _HOLDS[name](current, value))
-            for name, value in person.profile.items():
-                current = claim(user.profile, name)
-                compare(f"profile.{name}", current, value, current == value)
-        if "custom_data" in self.job.manage:
-            for name, value in person.custom_data.items():
-                current = user.custom_data.get(name)
-                compare(
-                    f"customData.{name}", current, value, current == value and (name in user.custom_data or not value)
-                )
+        before, after = field_changes(person, user, self.job.manage)
         if after:
             yield Change(
                 kind="user",
@@ -333,6 +311,47 @@ class Differences:
 
     def _leave_alone(self, person: Person, user: Known | None, status: str, reason: str) -> None:
         self.notices.append(Notice(person.key, status, reason, person.row, user.id if user else None))
+
+
+def field_changes(
+    person: Person, user: Known, manage: Collection[str] = ("profile", "custom_data")
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of a user that are not as a row wants them, before and after.
+
+    Fields are named as Logto does: ``name``, ``profile.givenName``, ``customData.department``.
+    """
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+
+    def compare(name: str, current: Any, wanted: Any, same: bool) -> None:
+        if not same:
+            before[name], after[name] = current, wanted
+
+    if "profile" in manage:
+        for name, value in person.texts.items():
+            current = user.texts[name] or None
+            compare(name, current, value, current is None if value is None else _HOLDS[name](current, value))
+        for name, value in person.profile.items():
+            current = claim(user.profile, name)
+            compare(f"profile.{name}", current, value, current == value)
+    if "custom_data" in manage:
+        for name, value in person.custom_data.items():
+            current = user.custom_data.get(name)
+            same = same_json(current, value) and (name in user.custom_data or value is None)
+            compare(f"customData.{name}", current, value, same)
+    return before, after
+
+
+def creation(person: Person, manage: Collection[str] = ("profile", "custom_data")) -> dict[str, Any]:
+    """The fields of a new person, named as in :func:`field_changes`.
+
+    The values of ``profile`` are there even where it is not managed: somebody must be found by them.
+    """
+    after: dict[str, Any] = {name: value for name, value in person.texts.items() if value is not None}
+    after |= {f"profile.{name}": value for name, value in person.profile.items() if value is not None}
+    if "custom_data" in manage:
+        after |= {f"customData.{name}": value for name, value in person.custom_data.items() if value is not None}
+    return after
 
 
 def claim(profile: Mapping[str, Any], name: str) -> Any:

@@ -88,10 +88,10 @@ class RosterJob:
         job = cls(
             roster=roster,
             mode=_one_of("mode", mode, get_args(Mode)),
-            match_on=_several("match_on", match_on, KEYS),
+            match_on=several("match_on", match_on, KEYS),
             adopt=_one_of("adopt", adopt, get_args(Adopt)),
             population=_population(population),
-            manage=frozenset(_several("manage", manage, KINDS)),
+            manage=frozenset(several("manage", manage, KINDS)),
             exact=_exact(exact),
             on_missing=_one_of("on_missing", on_missing, get_args(OnMissing)),
             delete_after_days=_days("delete_after_days", delete_after_days),
@@ -152,7 +152,11 @@ def _one_of(name: str, value: Any, known: Sequence[Any]) -> Any:
     return value
 
 
-def _several(name: str, value: Any, known: Sequence[str]) -> tuple[str, ...]:
+def several(name: str, value: Any, known: Sequence[str]) -> tuple[str, ...]:
+    """One or some of what is known, each once.
+
+    :raises InvalidInput: naming what is not.
+    """
     given = tuple(dict.fromkeys(listed(name, value if value is not None else ())))
     for one in given:
         _one_of(name, one, known)

@@ -30,6 +30,8 @@ TEXTS = {one.argument: one.name for one in FIELD.values() if one.kind != "merged
 LISTS = ("roles", "organizations", "organization_roles")
 _DATES = ("start_date", "end_date")
 _OBJECTS = ("custom_data", "profile")
+#: Key of the import mark in customData: the key of the row that made the person.
+IMPORT_KEY = "airflowImport"
 #: Only imports take these.
 SECRETS = ("password", "password_digest", "password_algorithm", "identities")
 COLUMNS = (*KEYS, *(name for name in TEXTS if name not in KEYS), *_OBJECTS, *LISTS, *_DATES, "suspended")
@@ -327,8 +329,9 @@ def _claims(name: str, value: Any) -> dict[str, str | None]:
 def _data(name: str, value: Any) -> dict[str, Any]:
     entries = {name.removeprefix("custom_data."): value} if name != "custom_data" else value
     data = json_object("custom_data", entries) or {}
-    if KEY in data:
-        raise InvalidInput(f"custom_data.{KEY}", "is kept by the provider; leave it out")
+    for kept in (KEY, IMPORT_KEY):
+        if kept in data:
+            raise InvalidInput(f"custom_data.{kept}", "is kept by the provider; leave it out")
     return data
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import LogtoError, NotFound, OutcomeUnknown
 from airflow_provider_logto.management import access
-from airflow_provider_logto.management.marks import Mark, stamp, write_mark
+from airflow_provider_logto.management.marks import KEY, Mark, stamp, write_mark
 from airflow_provider_logto.plans.apply import Operation, Write
 from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.plans.journal import Outcome
@@ -75,8 +75,8 @@ class RosterWriter:
     # -- people
 
     async def _create(self, change: Change) -> Outcome:
-        body = _body(change.after)
-        mark = Mark.read({"airflowRoster": change.after["mark"]}) or Mark()
+        body = creation_body(change.after)
+        mark = Mark.read({KEY: change.after["mark"]}) or Mark()
         for last in (False,) * (_TRIES - 1) + (True,):
             try:
                 reply = await self._client.send("POST", "/users", body=body)
@@ -126,7 +126,7 @@ class RosterWriter:
         if "gone" in change.after:
             mark = mark.with_(gone_at=stamp(datetime.now(UTC)))
         else:
-            wanted = Mark.read({"airflowRoster": change.after["mark"]}) or Mark()
+            wanted = Mark.read({KEY: change.after["mark"]}) or Mark()
             mark = mark.with_(roster=wanted.roster, external_id=wanted.external_id)
         await self._write_mark(change, mark)
         return Outcome()
@@ -271,7 +271,7 @@ async def write_fields(client: LogtoClient, user_id: str, after: Mapping[str, An
     return reply.request_id if reply else None
 
 
-def _body(after: Mapping[str, Any]) -> dict[str, Any]:
+def creation_body(after: Mapping[str, Any]) -> dict[str, Any]:
     """The body of ``POST /api/users``."""
     body: dict[str, Any] = {name: value for name, value in after.items() if "." not in name and name != "mark"}
     profile = {name.removeprefix("profile."): value for name, value in after.items() if name.startswith("profile.")}
@@ -279,7 +279,7 @@ def _body(after: Mapping[str, Any]) -> dict[str, Any]:
     if profile:
         body["profile"] = _with_claims({}, profile)
     if after.get("mark"):
-        data["airflowRoster"] = after["mark"]
+        data[KEY] = after["mark"]
     return {**body, "customData": data} if data else body
 
 
