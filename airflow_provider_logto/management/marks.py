@@ -30,7 +30,7 @@ _NAMES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Mark:
     """What the mark of one person says. Times are ISO 8601 in UTC, dates ISO.
 

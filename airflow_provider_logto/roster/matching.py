@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_logto.roster.people import Person
@@ -53,15 +53,16 @@ def match(people: Sequence[Person], state: State, keys: Iterable[str], roster: s
     index, marked = state.index(), _marked(state, roster)
     matches = Matches()
     doubled = _doubled(people)
-    strong = {id(person): found for person in people if (found := _strong(person, keys, state, marked))}
-    claimed = {user_id: person for person in people for user_id in strong.get(id(person), ())}
+    claimed = {user_id: person for person in people for user_id in _strong(person, keys, state, marked)}
+    weak = [key for key in keys if key not in _STRONG]
     for person in people:
-        reason = doubled.get(id(person))
-        tied = strong.get(id(person), set())
+        reason = _why_doubled(person, doubled) if doubled else None
+        tied = _strong(person, keys, state, marked)
         candidates = set(tied)
-        for name, value in identifiers_of(person, [key for key in keys if key != "id"]):
-            holders = index.get((name, value), [])
-            candidates |= {one for one in holders if one in tied or not _gives_up(claimed.get(one), name, value)}
+        for name, value in identifiers_of(person, weak):
+            for one in index.holders(name, value):
+                if one not in candidates and not _gives_up(claimed.get(one), name, value):
+                    candidates.add(one)
         similar = set() if candidates else _without_zeros(person, marked)
         matches.touched |= candidates | similar
         if reason is None and len(candidates) > 1:
@@ -79,16 +80,16 @@ def match(people: Sequence[Person], state: State, keys: Iterable[str], roster: s
     return _each_once(matches)
 
 
-def _marked(state: State, roster: str) -> Mapping[str, list[str]]:
+def _marked(state: State, roster: str) -> Mapping[str, tuple[str, ...]]:
     """External id -> ids of the users whose mark says so."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, tuple[str, ...]] = {}
     for user in state.users.values():
         if user.mark.roster == roster and user.mark.external_id:
-            found.setdefault(user.mark.external_id, []).append(user.id)
+            found[user.mark.external_id] = (*found.get(user.mark.external_id, ()), user.id)
     return found
 
 
-def _strong(person: Person, keys: Iterable[str], state: State, marked: Mapping[str, list[str]]) -> set[str]:
+def _strong(person: Person, keys: Iterable[str], state: State, marked: Mapping[str, tuple[str, ...]]) -> set[str]:
     found: set[str] = set()
     for key in keys:
         if key == "id" and person.id in state.users:
@@ -108,25 +109,31 @@ def _gives_up(owner: Person | None, name: str, value: str) -> bool:
 _KEY_OF = {"username": ("username",), "primaryEmail": ("primary_email",), "primaryPhone": ("primary_phone",)}
 
 
-def _doubled(people: Sequence[Person]) -> dict[int, str]:
-    """Rows that share a key with another row -> why that is a conflict."""
-    counted: Counter[Value] = Counter()
-    for person in people:
-        counted.update(_all_keys(person))
-    doubled = {}
+def _doubled(people: Sequence[Person]) -> set[Value]:
+    """Keys that more than one row has."""
+    seen: dict[str, set[str]] = {}
+    doubled: set[Value] = set()
     for person in people:
         for name, value in _all_keys(person):
-            if counted[name, value] > 1:
-                doubled[id(person)] = f"{counted[name, value]} rows have the same {name}"
+            values = seen.setdefault(name, set())
+            if value in values:
+                doubled.add((name, value))
+            values.add(value)
     return doubled
 
 
-def _all_keys(person: Person) -> set[Value]:
-    found = set(identifiers_of(person, ("id", "username", "primary_email", "primary_phone")))
-    return found | ({("external id", person.external_id)} if person.external_id else set())
+def _why_doubled(person: Person, doubled: set[Value]) -> str | None:
+    shared = sorted(name for name, value in _all_keys(person) if (name, value) in doubled)
+    return f"another row has the same {shared[0]}" if shared else None
 
 
-def _without_zeros(person: Person, marked: Mapping[str, list[str]]) -> set[str]:
+def _all_keys(person: Person) -> Iterator[Value]:
+    if person.external_id:
+        yield "external id", person.external_id
+    yield from identifiers_of(person, ("id", "username", "primary_email", "primary_phone"))
+
+
+def _without_zeros(person: Person, marked: Mapping[str, tuple[str, ...]]) -> set[str]:
     """Whom the external id would mean if a spreadsheet had not taken its leading zeros away."""
     external_id = person.external_id or ""
     if not external_id.isdigit():

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -42,6 +44,10 @@ _FLOAT = re.compile(r"\d+(\.\d+)?[eE]\+?\d+|\d{3,}\.0+")
 _TRUE, _FALSE = ("true", "1", "yes", "y"), ("false", "0", "no", "n")
 
 
+#: One and the same for everybody: a roster may have a hundred thousand of them.
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 class Person(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A person as a row wants them. None in ``roles`` and the like leaves them alone; None among values clears.
 
@@ -59,16 +65,16 @@ class Person(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     key: str = ""
     id: str | None = None
     external_id: str | None = None
-    texts: dict[str, str | None] = msgspec.field(default_factory=dict)
-    profile: dict[str, str | None] = msgspec.field(default_factory=dict)
-    custom_data: dict[str, Any] = msgspec.field(default_factory=dict)
-    roles: list[str] | None = None
-    organizations: list[str] | None = None
-    organization_roles: dict[str, list[str]] | None = None
+    texts: Mapping[str, str | None] = NOTHING
+    profile: Mapping[str, str | None] = NOTHING
+    custom_data: Mapping[str, Any] = NOTHING
+    roles: tuple[str, ...] | None = None
+    organizations: tuple[str, ...] | None = None
+    organization_roles: Mapping[str, tuple[str, ...]] | None = None
     suspended: bool | None = None
     start_date: str | None = None
     end_date: str | None = None
-    secrets: dict[str, Any] = msgspec.field(default_factory=dict)
+    secrets: Mapping[str, Any] = NOTHING
 
     def value(self, key: str) -> str | None:
         """The value of one of :data:`KEYS`."""
@@ -76,8 +82,13 @@ class Person(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     def canonical(self) -> bytes:
         """What counts for the digest of the rows: everything but the number, and no password."""
-        entry = msgspec.to_builtins(self)
-        return encoded({name: value for name, value in entry.items() if name not in ("row", "secrets")})
+        values = ((name, getattr(self, name)) for name in _CANONICAL)
+        return encoded(
+            {name: dict(value) if isinstance(value, Mapping) else value for name, value in values if value is not None}
+        )
+
+
+_CANONICAL = tuple(name for name in Person.__struct_fields__ if name not in ("row", "secrets"))
 
 
 @dataclass(frozen=True)
@@ -205,7 +216,7 @@ def digest_of_people(people: Iterable[Person]) -> str:
 
 
 def _person(number: int, cells: Mapping[str, Any], columns: Columns, keys: Sequence[str]) -> Person:
-    person = Person(row=number)
+    person = Person(row=number, texts={})
     for name, raw in cells.items():
         value = raw.strip() if isinstance(raw, str) else raw
         if isinstance(value, str):
@@ -224,7 +235,7 @@ def _person(number: int, cells: Mapping[str, Any], columns: Columns, keys: Seque
 
 def _set(person: Person, name: str, value: Any, columns: Columns) -> None:
     if name in TEXTS:
-        person.texts[TEXTS[name]] = FIELD[name].check(name, _number_text(name, value))
+        _put(person, "texts", {TEXTS[name]: FIELD[name].check(name, _number_text(name, value))})
     elif name in ("id", "external_id"):
         setattr(person, name, checks.identifier(name, _number_text(name, value)))
     elif name in _DATES:
@@ -236,24 +247,32 @@ def _set(person: Person, name: str, value: Any, columns: Columns) -> None:
     elif name in LISTS:
         setattr(person, name, _texts(name, value, columns.list_separator))
     elif name.startswith("profile.") or name == "profile":
-        person.profile |= _claims(name, value)
+        _put(person, "profile", _claims(name, value))
     elif name.startswith("custom_data.") or name == "custom_data":
-        person.custom_data |= _data(name, value)
+        _put(person, "custom_data", _data(name, value))
     elif name in SECRETS and columns.secrets:
-        person.secrets[name] = value
+        _put(person, "secrets", {name: value})
 
 
 def _clear(person: Person, name: str) -> None:
     if name in TEXTS:
-        person.texts[TEXTS[name]] = None
+        _put(person, "texts", {TEXTS[name]: None})
     elif name == "organization_roles":
         person.organization_roles = {}
     elif name in LISTS:
-        setattr(person, name, [])
+        setattr(person, name, ())
     elif name.startswith("profile."):
-        person.profile[name.removeprefix("profile.")] = None
+        _put(person, "profile", {name.removeprefix("profile."): None})
     elif name.startswith("custom_data."):
-        person.custom_data[name.removeprefix("custom_data.")] = None
+        _put(person, "custom_data", {name.removeprefix("custom_data."): None})
+
+
+def _put(person: Person, name: str, values: Mapping[str, Any]) -> None:
+    current = getattr(person, name)
+    if isinstance(current, dict):
+        current.update(values)
+    else:
+        setattr(person, name, dict(values))
 
 
 def _refuse_damage(name: str, value: str) -> None:
@@ -295,24 +314,30 @@ def _boolean(name: str, value: Any) -> bool:
     raise InvalidInput(name, f"{value!r} is neither true nor false")
 
 
-def _texts(name: str, value: Any, separator: str) -> list[str]:
+def _texts(name: str, value: Any, separator: str) -> tuple[str, ...]:
     entries = value.split(separator) if isinstance(value, str) else value
     if not isinstance(entries, Sequence) or not all(isinstance(one, str) for one in entries):
         raise InvalidInput(name, f"{value!r} is no list of names")
-    return sorted({one.strip() for one in entries if one.strip()})
+    return _shared(tuple(sorted({one.strip() for one in entries if one.strip()})))
 
 
-def _organization_roles(name: str, value: Any, separator: str) -> dict[str, list[str]]:
+@lru_cache(maxsize=4096)
+def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The same list for everybody who has it."""
+    return names
+
+
+def _organization_roles(name: str, value: Any, separator: str) -> dict[str, tuple[str, ...]]:
     if isinstance(value, Mapping):
         return {
             organization: _texts(f"{name}.{organization}", roles, separator) for organization, roles in value.items()
         }
-    found: dict[str, list[str]] = {}
+    found: dict[str, tuple[str, ...]] = {}
     for entry in _texts(name, value, separator):
-        organization, colon, role = entry.rpartition(":")
-        if not colon or not organization.strip() or not role.strip():
+        organization, colon, role = (part.strip() for part in entry.rpartition(":"))
+        if not colon or not organization or not role:
             raise InvalidInput(name, f"{entry!r} is no organization:role")
-        found.setdefault(organization.strip(), []).append(role.strip())
+        found[organization] = (*found.get(organization, ()), role)
     return found
 
 

@@ -33,6 +33,9 @@ _PAGE = 100
 _FEW = 25
 
 Value = tuple[str, str]
+#: Identifiers that people may share a search by, besides the id.
+SEARCHED = ("username", "primaryEmail", "primaryPhone")
+_NOTHING: Mapping[str, Any] = {}
 
 
 class Known(msgspec.Struct, kw_only=True, gc=False):
@@ -40,11 +43,11 @@ class Known(msgspec.Struct, kw_only=True, gc=False):
 
     id: str
     texts: dict[str, str | None]
-    profile: dict[str, Any]
-    custom_data: dict[str, Any]
+    profile: Mapping[str, Any]
+    custom_data: Mapping[str, Any]
     mark: Mark
     suspended: bool
-    identities: dict[str, Any]
+    identities: Mapping[str, Any]
 
     @classmethod
     def of(cls, user: Mapping[str, Any], data_keys: Iterable[str] | None = ()) -> Known:
@@ -53,14 +56,15 @@ class Known(msgspec.Struct, kw_only=True, gc=False):
         """
         data = user.get("customData") or {}
         kept = data if data_keys is None else {key: data[key] for key in data_keys if key in data}
+        # Nothing is kept as one and the same nothing: there may be a hundred thousand of them.
         return cls(
             id=user["id"],
             texts={name: user.get(name) for name in TEXTS.values()},
-            profile=user.get("profile") or {},
-            custom_data=kept,
+            profile=user.get("profile") or _NOTHING,
+            custom_data=kept or _NOTHING,
             mark=Mark.read(data) or Mark(),
             suspended=bool(user.get("isSuspended")),
-            identities=user.get("identities") or {},
+            identities=user.get("identities") or _NOTHING,
         )
 
     def api(self) -> dict[str, Any]:
@@ -91,15 +95,29 @@ class State:
     holders: dict[str, set[str]] = field(default_factory=dict)
     members: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
 
-    def index(self) -> dict[Value, list[str]]:
-        """Every identifier -> ids of the users who have it; e-mails in lower case, phones in each accepted form."""
-        found: dict[Value, list[str]] = {}
-        for user in self.users.values():
-            found.setdefault(("id", user.id), []).append(user.id)
-            for name in ("username", "primaryEmail", "primaryPhone"):
-                if value := user.texts[name]:
-                    found.setdefault((name, comparable(name, value)), []).append(user.id)
-        return found
+    def index(self) -> Index:
+        """Every identifier -> ids of the users who have it."""
+        return Index(self.users.values())
+
+
+class Index:
+    """Users by identifier; e-mails in lower case, phones in one form. Holds no more than strings: it may be large."""
+
+    def __init__(self, users: Iterable[Known]) -> None:
+        self._one: dict[str, dict[str, str]] = {name: {} for name in SEARCHED}
+        self._more: dict[Value, list[str]] = {}
+        for user in users:
+            for name in SEARCHED:
+                value = user.texts[name]
+                if value and self._one[name].setdefault(comparable(name, value), user.id) != user.id:
+                    self._more.setdefault((name, comparable(name, value)), []).append(user.id)
+
+    def holders(self, name: str, value: str) -> Iterator[str]:
+        """Ids of the users who have an identifier, given in the form of :func:`comparable`."""
+        one = self._one[name].get(value)
+        if one is not None:
+            yield one
+            yield from self._more.get((name, value), ())
 
 
 def comparable(name: str, value: str) -> str:

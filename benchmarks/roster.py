@@ -1,0 +1,236 @@
+"""A roster against the naive way: requests for joiners and for a night without changes, pace, memory and time.
+
+    python benchmarks/roster.py                     10,000 people on a sandbox, 100,000 rows without a server
+    python benchmarks/roster.py --people 1000
+    python benchmarks/roster.py --endpoint http://localhost:3001 --app-id ID --app-secret SECRET --people 500
+
+On a real tenant people are made, and deleted again at the end: use a throw-away one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_logto.client.auth.credentials import Credentials
+from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
+from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.client.endpoint import Endpoint
+from airflow_provider_logto.client.sharing.pacing import Pacer, process_pacer
+from airflow_provider_logto.plans.store import Store
+from airflow_provider_logto.roster.job import RosterJob
+from airflow_provider_logto.roster.matching import match
+from airflow_provider_logto.roster.observe import compare
+from airflow_provider_logto.roster.people import Columns, Person, digest_of_people, read_people
+from airflow_provider_logto.roster.sources import Problems, Reading, read_rows
+from airflow_provider_logto.roster.state import Directory, Known, State
+from airflow_provider_logto.roster.sync import Options, sync_roster
+
+#: Requests a second that the last measurement allows: how much of a given pace is used?
+PACE = 50.0
+ROLE, ORGANIZATION, ORGANIZATION_ROLE = "bench employee", "bench company", "bench member"
+SETTINGS: dict[str, Any] = {
+    "roster": "bench",
+    "manage": ("profile", "roles", "organizations", "organization_roles"),
+    "population": {"role": ROLE},
+    "on_missing": "suspend",
+}
+
+
+class Counted(LogtoClient):
+    """A client that counts its requests."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.counts: Counter[str] = Counter()
+
+    async def send(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        self.counts["reads" if method == "GET" else "writes"] += 1
+        return await super().send(method, *args, **kwargs)
+
+
+def rows(count: int) -> Iterator[dict[str, Any]]:
+    for at in range(count):
+        yield {
+            "external_id": f"B{at:06d}",
+            "username": f"bench_{at}",
+            "primary_email": f"bench.{at}@example.com",
+            "name": f"Person {at}",
+            "profile.givenName": f"Person{at}",
+            "roles": [ROLE],
+            "organizations": [ORGANIZATION],
+            "organization_roles": {ORGANIZATION: [ORGANIZATION_ROLE]},
+        }
+
+
+def people(count: int) -> list[Person]:
+    problems = Problems()
+    found = read_people(read_rows(rows(count), Reading(), problems), Columns(), ("external_id",), problems)
+    problems.refuse()
+    return found
+
+
+@contextmanager
+def tenant(arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
+    """The tenant named, or a sandbox in a process of its own."""
+    if arguments.endpoint:
+        yield {"endpoint": arguments.endpoint, "id": arguments.app_id, "secret": arguments.app_secret}
+        return
+    command = [sys.executable, "-u", "-m", "logto_sandbox", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout is not None
+        url = next(word for line in process.stdout for word in line.split() if word.startswith("http://127"))
+        yield {"endpoint": url.rstrip("/,."), "id": "sandbox-m2m", "secret": "sandbox-m2m-secret"}
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def client(address: dict[str, str], pacer: Pacer | None = None) -> Counted:
+    credentials = Credentials(address["id"], address["secret"])
+    endpoint = Endpoint.parse(address["endpoint"])
+    return Counted(endpoint, credentials, token_cache=ProcessTokenCache(), pacer=pacer)
+
+
+async def prepare(logto: LogtoClient) -> None:
+    await logto.request("POST", "/roles", body={"name": ROLE, "description": "benchmark"})
+    await logto.request("POST", "/organizations", body={"name": ORGANIZATION})
+    await logto.request("POST", "/organization-roles", body={"name": ORGANIZATION_ROLE, "type": "User"})
+
+
+async def clear(logto: LogtoClient) -> None:
+    for family, name in (
+        ("/roles", ROLE),
+        ("/organization-roles", ORGANIZATION_ROLE),
+        ("/organizations", ORGANIZATION),
+    ):
+        for one in await logto.collect(family):
+            if one["name"] == name:
+                if family == "/roles":
+                    await remove_people(logto, one["id"])
+                await logto.request("DELETE", f"{family}{path_of('/{}', one['id'])}")
+
+
+async def remove_people(logto: LogtoClient, role_id: str) -> None:
+    for user in await logto.collect(path_of("/roles/{}/users", role_id)):
+        await logto.request("DELETE", path_of("/users/{}", user["id"]))
+
+
+async def naive(logto: LogtoClient, count: int) -> None:
+    """One task a person, as a DAG author would write it."""
+    role = next(one for one in await logto.collect("/roles") if one["name"] == ROLE)["id"]
+    organization = next(one for one in await logto.collect("/organizations") if one["name"] == ORGANIZATION)["id"]
+    member = next(one for one in await logto.collect("/organization-roles") if one["name"] == ORGANIZATION_ROLE)["id"]
+    for at in range(count):
+        user = await logto.request("POST", "/users", body={"username": f"naive_{at}"})
+        await logto.request("POST", path_of("/users/{}/roles", user["id"]), body={"roleIds": [role]})
+        await logto.request("POST", path_of("/organizations/{}/users", organization), body={"userIds": [user["id"]]})
+        path = path_of("/organizations/{}/users/{}/roles", organization, user["id"])
+        await logto.request("POST", path, body={"organizationRoleIds": [member]})
+
+
+async def on_tenant(address: dict[str, str], count: int, store: Store) -> None:
+    job = RosterJob.checked(**SETTINGS, mode="apply")
+    everybody = people(count)
+    async with client(address) as logto:
+        await clear(logto)
+        await prepare(logto)
+    try:
+        for what, most in (("joiners", count + count / 40 + 50), ("nothing to change", 3 * count / 50 + 50)):
+            async with client(address) as logto:
+                began = time.monotonic()
+                await sync_roster(logto, job, everybody, Options(store))
+                total, seconds = sum(logto.counts.values()), time.monotonic() - began
+                told = f"{total:>7} requests, {logto.counts['writes']} writes, {seconds:.1f} s; at most {most:.0f}"
+                print(f"{what:>20}: {told}")
+        async with client(address) as logto:
+            sample = min(200, count)
+            await naive(logto, sample)
+            each = (sum(logto.counts.values()) - 3) / sample
+            print(f"{'naive joiners':>20}: {each * count:>7.0f} requests ({sample} people measured)")
+        sample = min(500, count)
+        async with client(address, process_pacer("bench", PACE * 10, 1.0)) as logto:
+            began = time.monotonic()
+            await sync_roster(
+                logto, RosterJob.checked(roster="pace", mode="apply"), pace_people(sample), Options(store)
+            )
+            seconds = time.monotonic() - began
+            share = sum(logto.counts.values()) / seconds / PACE
+            print(f"{'pace':>20}: {share:.0%} of {PACE:.0f} requests a second used")
+    finally:
+        async with client(address) as logto:
+            for user in await logto.collect("/users", {"search.username": "pace\\_%", "mode.username": "like"}):
+                await logto.request("DELETE", path_of("/users/{}", user["id"]))
+            await clear(logto)
+
+
+def pace_people(count: int) -> list[Person]:
+    source = [{"external_id": f"P{at}", "username": f"pace_{at}"} for at in range(count)]
+    return read_people(read_rows(source, Reading(), Problems()), Columns(), ("external_id",), Problems())
+
+
+def without_server(count: int) -> None:
+    """Rows to a plan: nobody has changed but one in ten."""
+    # Of this process alone: the machine may have other work.
+    began = time.process_time()
+    everybody = people(count)
+    read = time.process_time() - began
+    state = State()
+    for at, person in enumerate(everybody):
+        user = {
+            "id": f"{at:012d}",
+            "username": person.texts["username"],
+            "primaryEmail": person.texts["primaryEmail"],
+            "name": person.texts["name"] if at % 10 else "Old",
+            "profile": person.profile,
+            "customData": {"airflowRoster": {"roster": "bench", "externalId": person.external_id}},
+            "isSuspended": False,
+        }
+        state.users[user["id"]] = Known.of(user)
+    directory = Directory({ROLE: "r"}, {ORGANIZATION: "o"}, {ORGANIZATION_ROLE: "m"})
+    state.holders["r"] = set(state.users)
+    state.members["o"] = dict.fromkeys(state.users, frozenset({"m"}))
+    job = RosterJob.checked(**SETTINGS)
+    began = time.process_time()
+    found = compare(job, everybody, directory, state, {}, datetime.now(UTC))
+    digest_of_people(everybody)
+    planned = time.process_time() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert match(everybody[:1], state, job.match_on, "bench").found
+    print(f"{'without a server':>20}: {count} rows read in {read:.1f} s of CPU, planned in {planned:.1f} s, ", end="")
+    print(f"{len(found.changes)} changes, peak {peak:.0f} MB; at most 10 s and 300 MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--people", type=int, default=10_000)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--endpoint")
+    parser.add_argument("--app-id")
+    parser.add_argument("--app-secret")
+    parser.add_argument("--only", choices=("server", "rows"))
+    arguments = parser.parse_args()
+    if arguments.only != "server":
+        # In this process, before anything else has taken memory.
+        without_server(arguments.rows)
+    if arguments.only != "rows":
+        from upath import UPath
+
+        with tempfile.TemporaryDirectory() as folder, tenant(arguments) as address:
+            asyncio.run(on_tenant(address, arguments.people, Store(UPath(Path(folder).as_uri()))))
+
+
+if __name__ == "__main__":
+    main()
