@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import Sequence
 from http import HTTPStatus
+from inspect import isawaitable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -29,6 +30,8 @@ from logto_sandbox.http.responses import json_response, language, text_response,
 from logto_sandbox.http.routing import MANAGEMENT, OPTIONAL, USER, Call, Reply, Route
 from logto_sandbox.http.schema import validate
 from logto_sandbox.store.tenant import Tenant
+from logto_sandbox.webhooks.delivery import Deliveries
+from logto_sandbox.webhooks.events import Event, Watch
 
 _log = logging.getLogger(__name__)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -48,34 +51,37 @@ class App:
     def __init__(self, tenant: Tenant) -> None:
         self.tenant = tenant
         self.gate = Gate(tenant)
+        self._deliveries = Deliveries(tenant)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
         body = await request.body()
-        response = self.respond(request, body)
+        response, events = await self._respond(request, body)
         response.headers["Logto-Core-Request-Id"] = secrets.token_urlsafe(12)
-        await response(scope, receive, send)
+        try:
+            await response(scope, receive, send)
+        finally:
+            self._deliveries.send(events)
 
-    def respond(self, request: Request, body: bytes) -> Response:
-        """The answer to one request."""
+    async def _respond(self, request: Request, body: bytes) -> tuple[Response, list[Event]]:
+        """The answer to one request, and what webhooks are to hear of it."""
         path = request.scope["path"] if "raw_path" not in request.scope else request.scope["raw_path"].decode("latin-1")
         try:
             if path.startswith("/oidc/"):
-                return oidc.respond(self.tenant, request, body, path)
+                return oidc.respond(self.tenant, request, body, path), []
             if path == "/api" or path.startswith("/api/"):
-                return self._api(request, body, path)
+                return await self._api(request, body, path)
         except Exception as error:
-            return self._failed(error, request, path)
-        return Response(
-            _SIGN_IN_PAGE, headers={"Cache-Control": "no-cache, no-store, must-revalidate"}, media_type="text/html"
-        )
+            return self._failed(error, request, path), []
+        page = {"Cache-Control": "no-cache, no-store, must-revalidate"}
+        return Response(_SIGN_IN_PAGE, headers=page, media_type="text/html"), []
 
-    def _api(self, request: Request, body: bytes, path: str) -> Response:
+    async def _api(self, request: Request, body: bytes, path: str) -> tuple[Response, list[Event]]:
         route, params, allowed = ROUTER.find(request.method, path)
         if route is None and allowed:
-            return _other_method(request.method, ", ".join(allowed))
+            return _other_method(request.method, ", ".join(allowed)), []
         if route is None:
             raise PlainNotFoundError
         if route.since and not self.tenant.has(route.since):
@@ -86,7 +92,18 @@ class App:
         access_token = self.gate.access_token(authorization) if route.auth == USER else {}
         call = self._call(route, params, request, body, path)
         call.access_token = access_token
-        return self._handled(route, call, request)
+        watch = self._watch(route, call, request)
+        result = route.handler(call)
+        if isawaitable(result):
+            result = await result
+        response, shown = self._shown(route, call, result, request)
+        return response, watch.events(response.status_code, shown) if watch else []
+
+    def _watch(self, route: Route, call: Call, request: Request) -> Watch | None:
+        if route.method == "GET" or not self.tenant.tables["hooks"]:
+            return None
+        address = request.client.host if request.client else "127.0.0.1"
+        return Watch(route, call, request.headers.get("user-agent"), address)
 
     def _call(self, route: Route, params: dict[str, str], request: Request, body: bytes, path: str) -> Call:
         query = parse_qsl(request.url.query, keep_blank_values=True)
@@ -104,13 +121,13 @@ class App:
                 refuse_nul(call.body)
         return call
 
-    def _handled(self, route: Route, call: Call, request: Request) -> Response:
-        result = route.handler(call)
+    def _shown(self, route: Route, call: Call, result: Any, request: Request) -> tuple[Response, Any]:
+        """The response that shows what a handler returned, and the JSON in it."""
+        status, headers = route.status, []
         if isinstance(result, Reply):
             if result.body is None and result.status != HTTPStatus.NO_CONTENT:
-                return text_response(result.status)
-            return self._json(result.status, result.body, request)
-        headers: Headers = []
+                return text_response(result.status), None
+            status, result = result.status, result.body
         if isinstance(result, Rows):
             result = result.cut(call.page)
         if isinstance(result, PageOf):
@@ -119,7 +136,8 @@ class App:
             result = result.rows
         if self.tenant.unreadable:
             _refuse_unreadable(result, self.tenant.unreadable)
-        return self._json(HTTPStatus.NO_CONTENT if result is None else route.status, result, request, headers)
+        status = HTTPStatus.NO_CONTENT if result is None else status
+        return self._json(status, result, request, headers), result
 
     def _json(self, status: int, body: Any, request: Request, headers: Sequence[tuple[str, str]] = ()) -> Response:
         if body is None:

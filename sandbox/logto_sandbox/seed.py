@@ -238,6 +238,10 @@ def _application(seeder: _Seeder) -> None:
         seeder.post(f"/api/applications/{application['id']}/roles", {"roleIds": role_ids})
 
 
+def _hook(seeder: _Seeder) -> None:
+    seeder.post("/api/hooks")
+
+
 def _sso_connector(seeder: _Seeder) -> None:
     seeder.post("/api/sso-connectors")
 
@@ -276,4 +280,5 @@ _FAMILIES: dict[str, Callable[[_Seeder], None]] = {
     "organizations": _organization,
     "sessions": _session,
     "grants": _grant,
+    "hooks": _hook,
 }

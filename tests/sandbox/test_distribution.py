@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "sandbox"
-LOWEST = ("cryptography==42.0.0", "pyjwt==2.8.0", "starlette==0.40.0", "uvicorn==0.30.0")
-NEWEST = ("cryptography", "pyjwt", "starlette", "uvicorn")
+LOWEST = ("cryptography==42.0.0", "h11==0.14.0", "pyjwt==2.8.0", "starlette==0.40.0", "uvicorn==0.30.0")
+NEWEST = ("cryptography", "h11", "pyjwt", "starlette", "uvicorn")
 
 USE = """
 import importlib.util, urllib.error, urllib.request

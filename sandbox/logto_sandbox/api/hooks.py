@@ -1,4 +1,4 @@
-"""Webhooks as configuration; the sandbox delivers none."""
+"""Webhooks: configuration, and a trial. Deliveries are made elsewhere, in :mod:`logto_sandbox.webhooks`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from logto_sandbox.http.routing import OPTIONAL, Call, Reply, Routes
 from logto_sandbox.http.schema import Array, Bool, Enum, Number, Obj, Text
 from logto_sandbox.http.search import TRUTHY
 from logto_sandbox.store.relations import Row
+from logto_sandbox.webhooks import trial
 
 routes = Routes("/api/hooks")
 
@@ -50,7 +51,7 @@ _CONFIG = {"url": Text(), "headers": Obj(values=Text(), optional=True), "retries
 def _body(*, partial: bool) -> Obj:
     return Obj(
         {
-            "name": Text(most=256, optional=True),
+            "name": Text(1, 256, optional=True),
             "event": _EVENT,
             "events": _EVENTS,
             "config": Obj(_CONFIG, optional=partial),
@@ -107,6 +108,14 @@ def patch_hook(call: Call) -> Row:
 @routes.patch("/{id}/signing-key")
 def rotate_signing_key(call: Call) -> Row:
     return _changed(call, {"signingKey": secrets.token_urlsafe(24)})
+
+
+@routes.post("/{id}/test", body=Obj({"events": _Unique(Enum(*EVENTS), 1), "config": Obj(_CONFIG)}))
+async def test_hook(call: Call) -> None:
+    row, tenant = read(call, "hooks", call["id"]), call.tenant
+    events = call.body["events"]
+    payloads = [trial.payload(row["id"], event, tenant.now_iso(), tenant.now_ms()) for event in events]
+    await trial.send(call.body["config"], row["signingKey"], payloads)
 
 
 @routes.delete("/{id}")
