@@ -11,9 +11,11 @@ from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.management.bulk import PER_WRITE, batched, delete_relation
+from airflow_provider_logto.management.answers import MEMBER, ROLE, checked, objects
+from airflow_provider_logto.management.bulk import PER_WRITE, batched
 from airflow_provider_logto.management.concurrency import for_each
 from airflow_provider_logto.management.organization_roles import checked_roles, resolve_organization_roles
+from airflow_provider_logto.management.presence import delete
 from airflow_provider_logto.management.references import (
     OnMissing,
     Reference,
@@ -174,7 +176,7 @@ async def apply_members(client: LogtoClient, organization_id: str, changes: Memb
     paths = [
         path_of("/organizations/{}/users/{}/roles/{}", organization_id, *relation) for relation in changes.revoke
     ] + [path_of("/organizations/{}/users/{}", organization_id, user_id) for user_id in changes.leave]
-    await for_each(paths, lambda path: delete_relation(client, path))
+    await for_each(paths, lambda path: delete(client, path))
 
 
 async def current_roles(
@@ -187,16 +189,21 @@ async def current_roles(
     path = path_of("/organizations/{}/users", organization_id)
     if not complete and len(user_ids) < (await client.count(path) or 0) / _PER_PAGE:
         return await _roles_of_few(client, organization_id, user_ids)
-    return {member["id"]: {role["id"] for role in member["organizationRoles"]} async for member in client.iterate(path)}
+    return {member["id"]: _role_ids(path, member) async for member in objects(client, path, None, MEMBER)}
 
 
 async def _roles_of_few(client: LogtoClient, organization_id: str, user_ids: Collection[str]) -> dict[str, set[str]]:
     """For a few people in a large organization: ask each for their organizations instead of walking all members."""
-    ids = list(user_ids)
-    theirs = await for_each(ids, lambda user_id: client.request("GET", path_of("/users/{}/organizations", user_id)))
-    return {
-        user_id: {role["id"] for role in organization["organizationRoles"]}
-        for user_id, organizations in zip(ids, theirs, strict=True)
-        for organization in organizations
-        if organization["id"] == organization_id
-    }
+    paths = {user_id: path_of("/users/{}/organizations", user_id) for user_id in user_ids}
+    theirs = await for_each(paths.values(), lambda path: client.collect(path))
+    current: dict[str, set[str]] = {}
+    for (user_id, path), organizations in zip(paths.items(), theirs, strict=True):
+        for one in organizations:
+            organization = checked(f"GET /api{path}", one, MEMBER)
+            if organization["id"] == organization_id:
+                current[user_id] = _role_ids(path, organization)
+    return current
+
+
+def _role_ids(path: str, holder: Mapping[str, Any]) -> set[str]:
+    return {checked(f"GET /api{path}", role, ROLE)["id"] for role in holder["organizationRoles"]}

@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Conflict, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management import fields, search
-from airflow_provider_logto.management.bulk import delete_relation
+from airflow_provider_logto.management.answers import DOMAIN, ORGANIZATION, checked, objects
 from airflow_provider_logto.management.json_values import json_object, same_json
 from airflow_provider_logto.management.members import MemberSpec, apply_members, plan_members, resolve_members
-from airflow_provider_logto.management.references import OnMissing, listed
+from airflow_provider_logto.management.presence import delete
+from airflow_provider_logto.management.references import OnMissing, Reference, find_users, listed
+
+if TYPE_CHECKING:
+    from airflow_provider_logto.management.protection import Protection
 
 Organization = dict[str, Any]
 
@@ -93,6 +97,7 @@ async def ensure_organization(
     adopt_existing: bool = False,
     on_missing: OnMissing = "fail",
     max_member_removals: int | None = None,
+    protection: Protection | None = None,
 ) -> dict[str, Any]:
     """Make sure that an organization exists, with these members, roles and e-mail domains.
 
@@ -102,9 +107,11 @@ async def ensure_organization(
     :param adopt_existing: let an ``external_id`` be written onto the only organization of that name that has none.
     :param on_missing: what to do with members who do not exist: ``fail``, or ``skip``.
     :param max_member_removals: how many people may lose their membership or a role; None is no limit.
+    :param protection: who must not lose their membership or a role.
     :returns: ``{"id", "outcome": "created" | "updated" | "unchanged", "members": {counts}, "jit_email_domains":
         {counts}}``; and ``"missing"``, where members are skipped: their references.
-    :raises InvalidInput: before the first write: unknown users or organization roles, more removals than allowed.
+    :raises InvalidInput: before the first write: unknown users or organization roles, more removals than allowed,
+        somebody protected who would lose something.
     :raises Ambiguous: where more than one organization fits.
     :raises AlreadyExists: where an organization of that name without external id stands in the way.
     :raises IncompleteList: where the organizations could not all be seen, so that creating might make a duplicate.
@@ -126,6 +133,8 @@ async def ensure_organization(
                 f"would take membership or roles from {len(joining.losing)} people; "
                 f"max_member_removals allows {max_member_removals}",
             )
+        if protection and joining.losing:
+            await _refuse_protected(client, protection, joining.losing)
     changes = {} if created else spec.changes(organization)
     if changes:
         await client.request("PATCH", path_of("/organizations/{}", organization_id), body=changes)
@@ -140,6 +149,11 @@ async def ensure_organization(
     updated = changes or joining or report.get("jit_email_domains", {}).get("added")
     outcome = "created" if created else "updated" if updated else "unchanged"
     return {"id": organization_id, "outcome": outcome, **report}
+
+
+async def _refuse_protected(client: LogtoClient, protection: Protection, user_ids: set[str]) -> None:
+    references = [Reference.parse({"id": user_id}, "members") for user_id in sorted(user_ids)]
+    await protection.refuse(client, [user for user in await find_users(client, references) if user], "members")
 
 
 def _check_removals(limit: Any) -> None:
@@ -160,7 +174,11 @@ async def find_organization(
     known = [one for one in namesakes if external_id_of(one) == spec.external_id]
     if not known:
         # It may have been renamed. The walk fails rather than leave one out, so nothing is created by mistake.
-        known = [one async for one in client.iterate("/organizations") if external_id_of(one) == spec.external_id]
+        known = [
+            one
+            async for one in objects(client, "/organizations", None, ORGANIZATION)
+            if external_id_of(one) == spec.external_id
+        ]
     if known:
         return _only(known, f"the external id {spec.external_id!r}", "delete all but one")
     unmarked = [one for one in namesakes if external_id_of(one) is None]
@@ -175,20 +193,20 @@ async def find_organization(
 async def _namesakes(client: LogtoClient, name: str) -> list[Organization]:
     # ``q`` is a substring match in which % and _ are wildcards.
     query = {"q": search.literal(name)}
-    return [one async for one in client.iterate("/organizations", query) if one["name"] == name]
+    return [one async for one in objects(client, "/organizations", query, ORGANIZATION) if one["name"] == name]
 
 
 async def _create(client: LogtoClient, spec: OrganizationSpec) -> tuple[Organization, bool]:
     """Create it, once -> (the organization, whether it was made here)."""
     for _ in range(_CREATE_TRIES):
         try:
-            made = await client.request("POST", "/organizations", body=spec.body())
+            answer = await client.request("POST", "/organizations", body=spec.body())
         except OutcomeUnknown as error:
             lost = error
             if (found := await find_organization(client, spec)) is not None:
                 return found, True
         else:
-            return await _only_one(client, spec, made)
+            return await _only_one(client, spec, checked("POST /api/organizations", answer, ORGANIZATION))
     raise lost
 
 
@@ -217,12 +235,12 @@ async def _delete_duplicate(client: LogtoClient, made: Organization, same: list[
             f"{len(same)} organizations {made['name']!r} were made at once ({_ids(same)}), "
             f"and {made['id']} has members already; delete all but one"
         )
-    await delete_relation(client, path_of("/organizations/{}", made["id"]))
+    await delete(client, path_of("/organizations/{}", made["id"]))
 
 
 async def _ensure_domains(client: LogtoClient, organization_id: str, domains: tuple[str, ...]) -> dict[str, int]:
     path = path_of("/organizations/{}/jit/email-domains", organization_id)
-    present = {row["emailDomain"] async for row in client.iterate(path)}
+    present = {row["emailDomain"] async for row in objects(client, path, None, DOMAIN)}
     added = 0
     for domain in domains:
         if domain in present:
@@ -232,7 +250,7 @@ async def _ensure_domains(client: LogtoClient, organization_id: str, domains: tu
         except (Conflict, OutcomeUnknown) as error:
             if isinstance(error, Conflict) and error.code != "entity.unique_integrity_violation":
                 raise
-            if domain not in {row["emailDomain"] async for row in client.iterate(path)}:
+            if domain not in {row["emailDomain"] async for row in objects(client, path, None, DOMAIN)}:
                 raise
         added += 1
     return {"added": added, "unchanged": len(domains) - added}

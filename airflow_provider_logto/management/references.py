@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput
 from airflow_provider_logto.management import fields, search
+from airflow_provider_logto.management.answers import USER, objects
 from airflow_provider_logto.management.user_fields import User
 
 _KEYS = {
@@ -113,7 +114,7 @@ async def search_users(
             for name, accepted in reference.wanted.items():
                 values.setdefault(name, {}).update(dict.fromkeys(accepted))
         terms = [search.term(name, *accepted) for name, accepted in values.items()]
-        async for user in client.iterate("/users", search.query(terms, case_sensitive=case_sensitive)):
+        async for user in objects(client, "/users", search.query(terms, case_sensitive=case_sensitive), USER):
             found[user["id"]] = user
     index = _Index(found.values())
     return [index.only(reference) for reference in references]

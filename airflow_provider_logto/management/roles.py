@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management import search
-from airflow_provider_logto.management.bulk import PER_WRITE, batched, delete_relation
+from airflow_provider_logto.management.answers import PERSON, ROLE, objects
+from airflow_provider_logto.management.bulk import PER_WRITE, batched
 from airflow_provider_logto.management.concurrency import for_each
+from airflow_provider_logto.management.presence import delete
 from airflow_provider_logto.management.references import OnMissing, check_on_missing, listed, resolve_users
+
+if TYPE_CHECKING:
+    from airflow_provider_logto.management.protection import Protection
 
 Mode = Literal["add", "replace", "remove"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -44,7 +49,12 @@ class RoleChange:
 
 
 async def assign_roles(
-    client: LogtoClient, users: Any, roles: Any, mode: Mode = "add", on_missing: OnMissing = "fail"
+    client: LogtoClient,
+    users: Any,
+    roles: Any,
+    mode: Mode = "add",
+    on_missing: OnMissing = "fail",
+    protection: Protection | None = None,
 ) -> dict[str, Any]:
     """Give roles to users, take them away, or make them exact.
 
@@ -53,9 +63,11 @@ async def assign_roles(
     :param mode: ``add``, ``remove``, or ``replace`` (exactly these roles and no others).
     :param on_missing: what to do where a reference means nobody: ``fail``, or ``skip``. Nobody holds a role, so
         ``remove`` never fails for it.
+    :param protection: who must not lose a role.
     :returns: ``{"added", "removed", "unchanged"}``, each role name -> ids of users; and ``"missing"``, where somebody
         is: their references.
-    :raises InvalidInput: before the first write: unknown users or roles, a machine-to-machine role, an empty list.
+    :raises InvalidInput: before the first write: unknown users or roles, a machine-to-machine role, an empty list,
+        somebody protected who would lose a role.
     """
     if mode not in MODES:
         raise InvalidInput("mode", f"{mode!r} is unknown; use one of {', '.join(MODES)}")
@@ -68,6 +80,9 @@ async def assign_roles(
     wanted = await resolve_roles(client, references)
     people, missing = await resolve_users(client, users, on_missing="skip" if mode == "remove" else on_missing)
     plan = await _plan(client, [user["id"] for user in people], wanted, mode)
+    losing = {user_id for change in plan for user_id in change.remove}
+    if protection and losing:
+        await protection.refuse(client, [user for user in people if user["id"] in losing], "users")
     await _apply(client, plan)
     return _report(plan, missing)
 
@@ -96,7 +111,7 @@ async def _apply(client: LogtoClient, plan: list[RoleChange]) -> None:
     for change in plan:
         await _grant(client, change.role_id, change.add)
     losses = [(change.role_id, user_id) for change in plan for user_id in change.remove]
-    await for_each(losses, lambda loss: delete_relation(client, path_of("/roles/{}/users/{}", *loss)))
+    await for_each(losses, lambda loss: delete(client, path_of("/roles/{}/users/{}", *loss)))
 
 
 def _report(plan: list[RoleChange], missing: list[str]) -> dict[str, Any]:
@@ -121,7 +136,7 @@ async def resolve_roles(client: LogtoClient, references: Sequence[Any]) -> dict[
         query = search.query(
             (search.term(name, *values) for name, values in terms.items() if values), case_sensitive=True
         )
-        async for role in client.iterate("/roles", query):
+        async for role in objects(client, "/roles", query, {**ROLE, "type": str}):
             found[role["id"]] = role
     resolved: dict[str, str] = {}
     for at, (keys, value) in enumerate(parsed):
@@ -152,7 +167,7 @@ def _only(field: str, value: str, matching: list[Role]) -> Role:
 
 async def _other_roles(client: LogtoClient, wanted: dict[str, str]) -> dict[str, str]:
     """Every user role that somebody holds and that is not wanted."""
-    roles = await client.collect("/roles", {"type": "User"})
+    roles = [role async for role in objects(client, "/roles", {"type": "User"}, ROLE)]
     # usersCount spares the look into roles that nobody holds; a server that does not send it is asked for all.
     return {role["id"]: role["name"] for role in roles if role["id"] not in wanted and role.get("usersCount", 1)}
 
@@ -161,17 +176,21 @@ async def _holders(client: LogtoClient, user_ids: Sequence[str], roles: dict[str
     """Who of these users holds which of these roles, with as few requests as possible."""
     holders: Holders = {role_id: set() for role_id in roles}
     if len(user_ids) <= len(roles) * ceil(len(user_ids) / search.MAX_ITEMS):
-        held = await for_each(user_ids, lambda user_id: client.collect(path_of("/users/{}/roles", user_id)))
-        for user_id, held_roles in zip(user_ids, held, strict=True):
-            for role in held_roles:
-                holders.setdefault(role["id"], set()).add(user_id)
+        held = await for_each(user_ids, lambda user_id: _roles_of(client, user_id))
+        for user_id, role_ids in zip(user_ids, held, strict=True):
+            for role_id in role_ids:
+                holders.setdefault(role_id, set()).add(user_id)
         return holders
     for role_id in roles:
         for chunk in search.batches(user_ids, lambda user_id: {"id": [user_id]}):
             query = search.query([search.term("id", *chunk)])
-            async for user in client.iterate(path_of("/roles/{}/users", role_id), query):
+            async for user in objects(client, path_of("/roles/{}/users", role_id), query, PERSON):
                 holders[role_id].add(user["id"])
     return holders
+
+
+async def _roles_of(client: LogtoClient, user_id: str) -> list[str]:
+    return [role["id"] async for role in objects(client, path_of("/users/{}/roles", user_id), None, ROLE)]
 
 
 async def _grant(client: LogtoClient, role_id: str, user_ids: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Conflict, InvalidInput, OutcomeUnknown
+from airflow_provider_logto.management.answers import USER, checked
 from airflow_provider_logto.management.own_creation import OwnCreation
 from airflow_provider_logto.management.references import Reference, search_users
 from airflow_provider_logto.management.user_fields import FIELD, IDENTIFIERS, User, UserSpec, merged_profile
@@ -124,7 +125,8 @@ async def _create(client: LogtoClient, spec: UserSpec, key: str, password: Mappi
     answer: _Answer = "in use"
     for tries in range(1, _CREATE_TRIES + 1):
         try:
-            return await client.request("POST", "/users", body={**spec.body(), **password}), "created"
+            user = await client.request("POST", "/users", body={**spec.body(), **password})
+            return checked("POST /api/users", user, USER), "created"
         except OutcomeUnknown as error:
             failure: Exception = error
             answer = "lost"
@@ -169,11 +171,12 @@ async def update_user(client: LogtoClient, user: User, spec: UserSpec, differing
     basic = {FIELD[one].name: spec.value(FIELD[one]) for one in differing if FIELD[one].kind != "merged"}
     if basic:
         try:
-            user = {**user, **await client.request("PATCH", path, body=basic)}
+            changed = await client.request("PATCH", path, body=basic)
         except Conflict as error:
             if error.code not in _IN_USE:
                 raise
             raise Ambiguous(f"an identifier of the user {user['id']} belongs to somebody else: {error}") from error
+        user = {**user, **checked(f"PATCH /api{path}", changed, USER)}
     # The two endpoints below merge on the server, so that a concurrent change of another key survives.
     if "custom_data" in differing:
         await client.request("PATCH", f"{path}/custom-data", body={"customData": spec.custom_data})

@@ -36,12 +36,14 @@ class ProvisionOrganizationOperator(LogtoOperator):
     :param on_missing: what to do with members who do not exist in Logto: ``fail``, naming them all, or ``skip``
         (templated).
     :param adopt_existing: write ``external_id`` onto the only organization of that name without one.
+    :param protect: who must not lose their membership or a role, besides those that the Connection protects
+        (templated).
     :param logto_conn_id: the Connection of type ``logto``.
     :returns: ``{"id", "outcome": "created" | "updated" | "unchanged", "members": {"added", "removed", "unchanged",
         "roles_added", "roles_removed"}, "jit_email_domains": {"added", "unchanged"}}``, the last two where given;
         ``"missing"``, the references of members who were skipped, only where there are any.
     :raises InvalidInput: before the first write: unknown users or an unknown organization role, an empty list to prune
-        by, more removals than ``max_member_removals``.
+        by, more removals than ``max_member_removals``, somebody protected who would lose something.
     :raises Ambiguous: where several organizations fit (all are named).
     :raises AlreadyExists: where an organization of that name without external id stands in the way.
 
@@ -57,6 +59,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
         "member_roles",
         "jit_email_domains",
         "on_missing",
+        "protect",
         "logto_conn_id",
     )
     operator_extra_links = (OrganizationLink(),)
@@ -75,6 +78,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
         prune_members: bool = False,
         max_member_removals: int | None = None,
         on_missing: Literal["fail", "skip"] = "fail",
+        protect: Any = (),
         adopt_existing: bool = False,
         logto_conn_id: str = "logto_default",
         **kwargs: Any,
@@ -90,6 +94,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
         self.prune_members = prune_members
         self.max_member_removals = max_member_removals
         self.on_missing = on_missing
+        self.protect = protect
         self.adopt_existing = adopt_existing
 
     @fail_on_permanent_error
@@ -111,6 +116,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
             adopt_existing=self.adopt_existing,
             on_missing=self.on_missing,
             max_member_removals=self.max_member_removals,
+            protection=self.hook.protection(self.protect),
         )
         self.log.info("Organization %s: %s; members: %s", report["id"], report["outcome"], report.get("members", "-"))
         return report

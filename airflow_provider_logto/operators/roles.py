@@ -24,17 +24,18 @@ class AssignRolesOperator(LogtoOperator):
     :param mode: ``add``, ``remove``, or ``replace``: exactly these roles and no others (templated).
     :param on_missing: what to do where a reference means nobody: ``fail``, naming them all, or ``skip``. With
         ``remove`` it is never an error (templated).
+    :param protect: who must not lose a role, besides those that the Connection protects (templated).
     :param logto_conn_id: the Connection of type ``logto``.
     :returns: ``{"added", "removed", "unchanged"}``, each role name -> ids of users; ``"missing"``, the references that
         mean nobody, only where there are any.
     :raises InvalidInput: before the first write: unknown users or roles, a machine-to-machine role, an empty ``roles``
-        with ``replace``, ``users=None``.
+        with ``replace``, ``users=None``, somebody protected who would lose a role.
     :raises Ambiguous: where a reference means more than one user or role.
 
     .. seealso:: Logto Management API, ``POST /api/roles/{id}/users``.
     """
 
-    template_fields: Sequence[str] = ("users", "roles", "mode", "on_missing", "logto_conn_id")
+    template_fields: Sequence[str] = ("users", "roles", "mode", "on_missing", "protect", "logto_conn_id")
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class AssignRolesOperator(LogtoOperator):
         roles: Any,
         mode: Literal["add", "replace", "remove"] = "add",
         on_missing: Literal["fail", "skip"] = "fail",
+        protect: Any = (),
         logto_conn_id: str = "logto_default",
         **kwargs: Any,
     ) -> None:
@@ -51,6 +53,7 @@ class AssignRolesOperator(LogtoOperator):
         self.roles = roles
         self.mode = mode
         self.on_missing = on_missing
+        self.protect = protect
 
     @fail_on_permanent_error
     def execute(self, context: Context) -> dict[str, Any]:
@@ -58,7 +61,10 @@ class AssignRolesOperator(LogtoOperator):
         from airflow_provider_logto.management.roles import assign_roles
 
         # Taken out of its lazy sequence here: that resolves XComs, which must not happen on an event loop.
-        report = self.hook.run(assign_roles, listed("users", self.users), self.roles, self.mode, self.on_missing)
+        protection = self.hook.protection(self.protect)
+        report = self.hook.run(
+            assign_roles, listed("users", self.users), self.roles, self.mode, self.on_missing, protection
+        )
         for outcome in ("added", "removed"):
             for name, ids in report[outcome].items():
                 self.log.info("Role %s: %s for %d users", name, outcome, len(ids))

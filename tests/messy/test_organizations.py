@@ -189,3 +189,13 @@ def test_removals_run_at_once(run: Run, sandbox_tenant: Tenant) -> None:
     assert report["members"]["removed"] == 80
     assert sandbox.stats()["writes"] == 80
     assert time.monotonic() - begun < 4
+
+
+def test_whoever_is_protected_stays(corner: Corner) -> None:
+    people = [person["username"] for person in corner.people(3)]
+    first = provision(name=corner.word, members=people)
+    with pytest.raises(InvalidInput, match="is protected by username"):
+        provision(name=corner.word, members=people[:1], prune_members=True, protect=[people[2]])
+    assert len(members(corner, first["id"])) == 3
+    pruned = provision(name=corner.word, members=people[:1], prune_members=True, protect=[people[0]])
+    assert pruned["members"]["removed"] == 2

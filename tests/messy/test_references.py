@@ -97,3 +97,15 @@ def test_the_first_look_compares_case_and_the_second_only_looks_for_who_is_missi
     assert "isCaseSensitive" not in second
     assert "b%40example.com" in second
     assert "a%40example.com" not in second
+
+
+@pytest.mark.parametrize("mode", ["remove", "replace"])
+def test_whoever_is_protected_loses_no_role(corner: Corner, mode: str) -> None:
+    first, second = corner.people(2)
+    employee, engineer = corner.roles["employee"], corner.roles["engineer"]
+    assign(users=[first["id"], second["id"]], roles=[employee])
+    roles = [employee] if mode == "remove" else [engineer]
+    with pytest.raises(InvalidInput, match=f"{first['id']} is protected"):
+        assign(users=[first["id"], second["id"]], roles=roles, mode=mode, protect=[first["username"]])
+    assert [role["name"] for role in corner.hook.iterate(f"/users/{second['id']}/roles")] == [employee]
+    assign(users=[first["id"]], roles=[engineer], protect=[first["username"]])  # takes nothing away

@@ -1,0 +1,53 @@
+"""Objects as the server sends them, checked for what is going to be read from them.
+
+A server that answers null, or a user without an id, is an error of its own kind; it must not end as a KeyError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from airflow_provider_logto.client.client import LogtoClient
+from airflow_provider_logto.exceptions import UnreadableAnswer
+
+#: Name of a field -> what its value has to be.
+Shape = Mapping[str, type | tuple[type, ...]]
+
+USER: Shape = {"id": str, "isSuspended": bool, "createdAt": (int, float)}
+#: A user in a list about something else.
+PERSON: Shape = {"id": str}
+ROLE: Shape = {"id": str, "name": str}
+MEMBER: Shape = {"id": str, "organizationRoles": list}
+ORGANIZATION: Shape = {"id": str, "name": str, "createdAt": (int, float)}
+DOMAIN: Shape = {"emailDomain": str}
+
+
+def checked(operation: str, value: Any, shape: Shape) -> dict[str, Any]:
+    """An object with the fields of a shape.
+
+    :param operation: method and path, e.g. ``GET /api/users``.
+    :raises UnreadableAnswer: naming what is missing or of another type.
+    """
+    if not isinstance(value, dict):
+        raise UnreadableAnswer(operation, 200, None, f"holds {_named(value)} where an object belongs")
+    for name, kinds in shape.items():
+        # To Python, true is a number.
+        if not isinstance(value.get(name), kinds) or (kinds is not bool and isinstance(value[name], bool)):
+            raise UnreadableAnswer(operation, 200, None, f"holds {_named(value.get(name))} as {name} of an object")
+    return value
+
+
+async def objects(
+    client: LogtoClient, path: str, query: Mapping[str, Any] | None, shape: Shape
+) -> AsyncIterator[dict[str, Any]]:
+    """Every item of a list operation, see ``LogtoClient.iterate``.
+
+    :raises UnreadableAnswer: where one is not what the shape says.
+    """
+    async for item in client.iterate(path, query):
+        yield checked(f"GET /api{path}", item, shape)
+
+
+def _named(value: Any) -> str:
+    return "null" if value is None else f"a value of type {type(value).__name__}"
