@@ -12,6 +12,13 @@ from airflow_provider_logto.exceptions import InvalidInput
 if TYPE_CHECKING:
     from airflow_provider_logto.export.folder import Folder
 
+#: Scheme -> what brings its file system into Airflow.
+_PACKAGES = {
+    **dict.fromkeys(("s3", "s3a"), "apache-airflow-providers-amazon[s3fs]"),
+    **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
+    **dict.fromkeys(("abfs", "abfss", "adl"), "apache-airflow-providers-microsoft-azure"),
+}
+
 
 def folder_at(destination: Any, field: str = "destination") -> Folder:
     """A folder, e.g. ``s3://aws_default@bucket/logto``.
@@ -24,8 +31,7 @@ def folder_at(destination: Any, field: str = "destination") -> Folder:
     try:
         return Folder(path)
     except Exception as error:  # file systems raise whatever their library raises
-        reason = f"{type(error).__name__}: {error}"
-        raise InvalidInput(field, f"{destination!r} cannot be opened ({reason})") from error
+        raise _not_opened(destination, field, error) from error
 
 
 def file_at(destination: Any, field: str = "destination") -> tuple[Folder, str]:
@@ -48,7 +54,19 @@ def path_at(destination: Any, field: str = "destination") -> Any:
 
     if not isinstance(destination, str) or not destination.strip():
         raise InvalidInput(field, f"{destination!r} is no address; write one, e.g. s3://bucket/logs")
+    address = destination.strip()
+    scheme, _, place = address.rpartition("://")
+    if scheme in ("", "file") and not place.startswith("/"):
+        # A relative path means another folder on each worker, and ~ is not expanded.
+        raise InvalidInput(field, f"{destination!r} is not absolute; write it from the root, e.g. file:///data/logs")
     try:
-        return ObjectStoragePath(destination.strip())
+        return ObjectStoragePath(address)
     except Exception as error:  # the path library raises whatever it likes for an address it does not know
-        raise InvalidInput(field, f"{destination!r} cannot be opened ({type(error).__name__}: {error})") from error
+        raise _not_opened(destination, field, error) from error
+
+
+def _not_opened(destination: Any, field: str, error: Exception) -> InvalidInput:
+    scheme = str(destination).strip().partition("://")[0]
+    package = _PACKAGES.get(scheme)
+    hint = f"; {scheme} needs the package {package} on this worker" if package else ""
+    return InvalidInput(field, f"{destination!r} cannot be opened ({type(error).__name__}: {error}){hint}")

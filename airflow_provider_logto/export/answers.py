@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import IO, Any
 
 import msgspec
@@ -14,6 +12,7 @@ from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.formats import open_writer
+from airflow_provider_logto.export.local_files import spool_file
 from airflow_provider_logto.management.operations import Call, ResponseFilter, call_operation, iterate_operation
 
 #: Items that are written at once.
@@ -30,10 +29,11 @@ async def save_operation(
     :param name: its name; ``.gz`` at the end compresses it.
     :returns: ``{"destination": address, "count": items}``; an answer that is no list counts as one.
     """
-    with tempfile.NamedTemporaryFile(prefix="logto-answer-") as file:
+    file, local = spool_file()
+    with file:
         count = await _write(client, call, response_filter, file, "gzip" if name.endswith(".gz") else "none")
         file.flush()
-        await asyncio.to_thread(folder.upload, Path(file.name), name, lambda: False)
+        await asyncio.to_thread(folder.upload, local, name, lambda: False)
     return {"destination": folder.uri(name), "count": count}
 
 

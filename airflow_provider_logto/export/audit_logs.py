@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,10 @@ class Exporter:
     async def _run(self) -> dict[str, Any]:
         description = self._job.description(self._source)
         gap = await gap_until(self._pages, self._job.window)
-        self._published = await asyncio.to_thread(Manifest.read, self._folder, self._manifest_name, description)
+        self._progress.nothing_before(gap or 0)
+        self._published = await asyncio.to_thread(
+            Manifest.read, self._folder, self._manifest_name, description, self._plan
+        )
         if gap is not None and await self._keeps_fuller(gap):
             return self._end("kept: the server has meanwhile deleted rows of this interval", self._published)
         files = await self._write_files()
@@ -167,19 +171,20 @@ class Exporter:
     ) -> None:
         """In a thread: spool rows (none: finish the last file), upload what they complete."""
         for entry, local in spool.add(rows, prepared) if rows else spool.finish():
-            self._upload(entry, local)
-            files.append(entry)
+            files.append(self._upload(entry, local))
             self._finished.note(files)
 
-    def _upload(self, entry: FileEntry, local: Path) -> None:
+    def _upload(self, entry: FileEntry, local: Path) -> FileEntry:
         published = self._published
-        if published is not None and entry in published.files and self._folder.size(entry.path) == entry.bytes:
-            return  # the same bytes are there already
+        for known in published.files if published is not None else ():
+            if known == entry and known.is_in(self._folder):
+                return known  # the same bytes are there already
         if published is not None:
             # Its files are about to change: until the new manifest is written, there must be none.
             self._folder.remove(self._manifest_name)
             self._published = None
         self._folder.upload(local, entry.path, self._stop)
+        return replace(entry, etag=self._folder.etag(entry.path))
 
     def _end(self, how: str, manifest: Manifest | None) -> dict[str, Any]:
         if manifest is None:

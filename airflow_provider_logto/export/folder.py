@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.export.local_files import replace_file, sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +31,7 @@ class Folder:
         self._fs = path.fs
         protocol = self._fs.protocol
         self._protocols = {protocol} if isinstance(protocol, str) else set(protocol)
+        self._is_local = "file" in self._protocols
 
     @property
     def path(self) -> Any:
@@ -44,7 +48,8 @@ class Folder:
         :param name: a name that only this export uses.
         :raises InvalidInput: when the destination cannot be written.
         """
-        probe = f".{name}.write-test"
+        # Where others could put a link in its place, nobody can foresee its name.
+        probe = f".{name}.{secrets.token_hex(8)}.write-test" if self._is_local else f".{name}.write-test"
         try:
             self._make_parent(probe)
             self._fs.pipe_file(self._at(probe), b"")
@@ -72,29 +77,32 @@ class Folder:
                     raise InterruptedError("the upload was broken off")
 
         self._make_parent(name)
-        if "file" not in self._protocols:
-            try:
-                self._fs.put_file(str(local), self._at(name), callback=Watch())
-            except InterruptedError:
-                # Some file systems publish what they have when they are left by an error.
-                self.remove(name)
-                raise
+        if self._is_local:
+            with local.open("rb") as source:
+                replace_file(Path(self._at(name)), source, stopped)
             return
-        unfinished = f"{self._at(name)}.unfinished"
         try:
-            self._fs.put_file(str(local), unfinished, callback=Watch())
-            Path(unfinished).replace(self._at(name))
-        except BaseException:
-            Path(unfinished).unlink(missing_ok=True)
+            self._fs.put_file(str(local), self._at(name), callback=Watch())
+        except InterruptedError:
+            # Some file systems publish what they have when they are left by an error.
+            self.remove(name)
             raise
 
-    def size(self, name: str) -> int | None:
-        """Bytes of a file; None when it is not there."""
-        try:
-            self._fs.invalidate_cache()
-            return int(self._fs.info(self._at(name))["size"])
-        except FileNotFoundError:
-            return None
+    def holds(self, name: str, size: int, sha256: str, etag: str | None = None) -> bool:
+        """Whether a file is there as it was uploaded: by its SHA-256 on this machine, else by its size and ETag.
+
+        :param size: bytes.
+        :param etag: what :meth:`etag` said after the upload; None where it said nothing.
+        """
+        if self._is_local:
+            local = Path(self._at(name))
+            return local.is_file() and local.stat().st_size == size and sha256_of(local) == sha256
+        found = self._info(name)
+        return found is not None and int(found["size"]) == size and (etag is None or etag == _etag(found))
+
+    def etag(self, name: str) -> str | None:
+        """The ETag that an object store gave a file; None where it gives none."""
+        return None if self._is_local else _etag(self._info(name) or {})
 
     def read_json(self, name: str) -> Any:
         """A JSON file's content; None when it is not there or no JSON."""
@@ -106,17 +114,23 @@ class Folder:
     def write(self, name: str, content: bytes) -> None:
         """Write a small file whole."""
         self._make_parent(name)
-        if "file" not in self._protocols:
+        if self._is_local:
+            replace_file(Path(self._at(name)), io.BytesIO(content))
+        else:
             self._fs.pipe_file(self._at(name), content)
-            return
-        unfinished = Path(f"{self._at(name)}.unfinished")
-        unfinished.write_bytes(content)
-        unfinished.replace(self._at(name))
 
     def remove(self, name: str) -> None:
         """Delete a file; one that is not there is no error."""
         with suppress(FileNotFoundError):
             self._fs.rm_file(self._at(name))
+
+    def _info(self, name: str) -> dict[str, Any] | None:
+        try:
+            self._fs.invalidate_cache()
+            found: dict[str, Any] = self._fs.info(self._at(name))
+        except FileNotFoundError:
+            return None
+        return found
 
     def _at(self, name: str) -> str:
         return str((self._path / name).path)
@@ -124,3 +138,8 @@ class Folder:
     def _make_parent(self, name: str) -> None:
         if not self._protocols & _OBJECT_STORES:
             self._fs.makedirs(self._at(name).rpartition("/")[0], exist_ok=True)
+
+
+def _etag(info: dict[str, Any]) -> str | None:
+    found = info.get("ETag") or info.get("etag")
+    return str(found) if found else None

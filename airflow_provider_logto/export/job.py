@@ -14,6 +14,7 @@ from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.export.formats import check_format
 from airflow_provider_logto.export.parts import PARTITIONS, FilePlan
 from airflow_provider_logto.export.records import REDACTIONS, iso
+from airflow_provider_logto.management.audit_logs.keys import check_log_keys
 from airflow_provider_logto.management.audit_logs.walk import LogFilter, Window
 
 ON_GAP = ("warn", "fail")
@@ -66,6 +67,7 @@ class ExportJob:
         filters = LogFilter(
             _texts("log_keys", log_keys), _text("user_id", user_id), _text("application_id", application_id)
         )
+        check_log_keys(filters.log_keys)
         options = {name: value for name, value in options.items() if value is not None}
         job = cls(window, filters, redact=_texts("redact", redact), **options)
         check_format(job.file_format, job.compression)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.job import ExportJob
-from airflow_provider_logto.export.parts import FileEntry
+from airflow_provider_logto.export.parts import FileEntry, FilePlan
 from airflow_provider_logto.export.records import COLUMNS, iso
+
+log = logging.getLogger(__name__)
 
 VERSION = 1
 
@@ -54,19 +57,27 @@ class Manifest:
         return (json.dumps(body, indent=2, ensure_ascii=False) + "\n").encode()
 
     @classmethod
-    def read(cls, folder: Folder, name: str, description: dict[str, Any]) -> Manifest | None:
-        """An earlier manifest of the same export; None when there is none, or none that can be read."""
+    def read(cls, folder: Folder, name: str, description: dict[str, Any], plan: FilePlan) -> Manifest | None:
+        """An earlier manifest of the same export; None when there is none, or none that can be believed.
+
+        :param plan: where its files must stand.
+        """
         body = folder.read_json(name)
         try:
             if body["version"] != VERSION or any(body[key] != value for key, value in description.items()):
                 return None
-            return cls(description, tuple(FileEntry.of(entry) for entry in body["files"]), body["gapUntil"])
+            files = tuple(FileEntry.of(entry) for entry in body["files"])
+            found = cls(description, files, body["gapUntil"])
         except (KeyError, TypeError, ValueError):
             return None
+        if not plan.names(files):
+            log.warning("%s names files of other exports; it is not believed and will be replaced", folder.uri(name))
+            return None
+        return found
 
     def complete(self, folder: Folder) -> bool:
-        """Whether all its files are there, by their sizes."""
-        return all(folder.size(entry.path) == entry.bytes for entry in self.files)
+        """Whether all its files are there as they were uploaded."""
+        return all(entry.is_in(folder) for entry in self.files)
 
     def summary(self, folder: Folder, name: str) -> dict[str, Any]:
         """What the task returns."""

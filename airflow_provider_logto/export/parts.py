@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.formats import FORMATS, Prepared, RecordWriter, open_writer, preparer
+from airflow_provider_logto.export.local_files import spool_file
 from airflow_provider_logto.export.records import hidden_fields, iso
 from airflow_provider_logto.management.audit_logs.rows import Row
 
@@ -43,8 +44,15 @@ class FilePlan:
         """Makes a row of the API ready for its file."""
         return preparer(self.file_format, hidden_fields(self.redact))
 
-    def folder_of(self, row: Row) -> str:
-        return PARTITIONS[self.partition_by](iso(row.created_at)) if self.partition_by else ""
+    def folder_of(self, moment_ms: int) -> str:
+        """The partition of a row that was created at a moment; with a slash at its end."""
+        return PARTITIONS[self.partition_by](iso(moment_ms)) if self.partition_by else ""
+
+    def names(self, files: Sequence[FileEntry]) -> bool:
+        """Whether these files stand where this plan puts them: a manifest may have been tampered with."""
+        return all(
+            entry.path == self.path(self.folder_of(entry.first[0]), number) for number, entry in enumerate(files, 1)
+        )
 
     def path(self, folder: str, number: int) -> str:
         return f"{folder}{self.name}-{number:05d}{FORMATS[self.file_format].endings[self.compression]}"
@@ -58,6 +66,7 @@ class FileEntry:
     :param bytes: its size.
     :param first: createdAt (epoch ms) and id of its first row.
     :param last: createdAt and id of its last row.
+    :param etag: what the object store called these bytes at their upload.
     """
 
     path: str
@@ -66,6 +75,7 @@ class FileEntry:
     sha256: str
     first: tuple[int, str]
     last: tuple[int, str]
+    etag: str | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, value: Any) -> FileEntry:
@@ -77,7 +87,14 @@ class FileEntry:
         return cls(**entry)
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "first": list(self.first), "last": list(self.last)}
+        entry = {**asdict(self), "first": list(self.first), "last": list(self.last)}
+        if self.etag is None:
+            del entry["etag"]
+        return entry
+
+    def is_in(self, folder: Folder) -> bool:
+        """Whether the file is there as it was uploaded."""
+        return folder.holds(self.path, self.bytes, self.sha256, self.etag)
 
 
 class Spool:
@@ -130,9 +147,9 @@ class Spool:
         if self._plan.partition_by is None or not rows:
             yield "", 0, len(rows)
             return
-        start, folder = 0, self._plan.folder_of(rows[0])
+        start, folder = 0, self._plan.folder_of(rows[0].created_at)
         for place, row in enumerate(rows):
-            if (other := self._plan.folder_of(row)) != folder:
+            if (other := self._plan.folder_of(row.created_at)) != folder:
                 yield folder, start, place
                 start, folder = place, other
         yield folder, start, len(rows)
@@ -146,7 +163,7 @@ class _HashedFile(io.BufferedWriter):
     """A file, written from its beginning to its end, whose SHA-256 is known then."""
 
     def __init__(self, handle: int) -> None:
-        super().__init__(io.FileIO(handle, "wb"))
+        super().__init__(io.FileIO(handle, "wb", closefd=False))
         self.sha256 = hashlib.sha256()
 
     def write(self, data: Any, /) -> int:
@@ -163,9 +180,8 @@ class _Part:
         self._path = path
         self._first: tuple[int, str] = (0, "")
         self._last: tuple[int, str] = (0, "")
-        handle, name = tempfile.mkstemp(prefix="logto-export-", dir=directory)
-        self.local = Path(name)
-        self._file = _HashedFile(handle)
+        self._spooled, self.local = spool_file(directory)
+        self._file = _HashedFile(self._spooled.fileno())
         self._writer: RecordWriter = open_writer(self._file, plan.file_format, plan.compression)
 
     def add(self, rows: Sequence[Row], prepared: Sequence[Prepared]) -> None:
@@ -184,4 +200,4 @@ class _Part:
     def discard(self) -> None:
         with suppress(OSError, ValueError):
             self._file.close()
-        self.local.unlink(missing_ok=True)
+        self._spooled.close()

@@ -26,7 +26,8 @@ class Progress:
     def __init__(self, window: Window) -> None:
         self.rows = 0
         self.position = window.low
-        self._window = window
+        self._low = window.low
+        self._high = window.high
         self._began = time.monotonic()
         self._rows_before = 0
         self._start = window.low
@@ -37,6 +38,11 @@ class Progress:
         self.position = self._start = position
         self._began = time.monotonic()
 
+    def nothing_before(self, moment: int) -> None:
+        """The server has no row before a moment: only what comes after it is a way to go."""
+        self._low = max(self._low, moment)
+        self.position = max(self.position, moment)
+
     def advance(self, rows: int, position: int) -> None:
         self.rows += rows
         self.position = position
@@ -44,10 +50,11 @@ class Progress:
     def __str__(self) -> str:
         elapsed = max(time.monotonic() - self._began, 1e-3)
         rate = (self.rows - self._rows_before) / elapsed
-        done, span = self.position - self._start, self._window.high - self._start
+        start = max(self._start, self._low)
+        done, span = self.position - start, self._high - start
         left = f", about {elapsed * (span - done) / done:.0f} s left" if 0 < done < span else ""
-        share = 100 * (self.position - self._window.low) / self._window.width
-        return f"{self.rows} rows, {rate:.0f} rows/s, at {iso(self.position)} ({share:.0f} % of the interval{left})"
+        share = 100 * max(self.position - self._low, 0) / max(self._high - self._low, 1)
+        return f"{self.rows} rows, {rate:.0f} rows/s, at {iso(self.position)} ({share:.0f} % of the time{left})"
 
     @asynccontextmanager
     async def told(self) -> AsyncIterator[None]:

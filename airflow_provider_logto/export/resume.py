@@ -33,7 +33,7 @@ class FinishedFiles:
                 bound = value["chain"] == chain
             except (KeyError, TypeError, ValueError):
                 return files
-            if not bound or folder.size(entry.path) != entry.bytes:
+            if not bound or not entry.is_in(folder):
                 return files
             files.append(entry)
             self._chains.append(chain)

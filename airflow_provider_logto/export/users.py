@@ -6,18 +6,17 @@ import asyncio
 import hashlib
 import json
 import logging
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import ConfigurationError, InvalidInput
 from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.formats import FORMATS, check_format, open_writer
+from airflow_provider_logto.export.local_files import sha256_of, spool_file
 from airflow_provider_logto.export.stop import ExportStopped, StopSwitch
 from airflow_provider_logto.export.user_records import (
     DIGESTS,
@@ -257,7 +256,8 @@ class _Files:
         job, columns = self._job, self._job.columns
         parquet = job.file_format == "parquet"
         path = f"{self._name}-{number:05d}{FORMATS[job.file_format].endings[job.compression]}"
-        with tempfile.NamedTemporaryFile(prefix="logto-users-") as file:
+        file, local = spool_file()
+        with file:
             writer = open_writer(file, job.file_format, job.compression, columns)
             rows = 0
             for portion in portions:
@@ -268,11 +268,9 @@ class _Files:
                 rows += len(records)
             writer.close()
             file.flush()
-            local = Path(file.name)
-            with local.open("rb") as written:
-                digest = hashlib.file_digest(written, "sha256").hexdigest()
-            entry = {"path": path, "rows": rows, "bytes": local.stat().st_size, "sha256": digest}
-            if self._published.get(path) != entry or self._folder.size(path) != entry["bytes"]:
+            size, digest = local.stat().st_size, sha256_of(local)
+            entry = {"path": path, "rows": rows, "bytes": size, "sha256": digest}
+            if self._published.get(path) != entry or not self._folder.holds(path, size, digest):
                 self._unpublish()
                 self._folder.upload(local, path, self._stop)
         return entry
