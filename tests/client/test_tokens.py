@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -355,6 +356,43 @@ def test_a_refused_token_is_replaced_by_another_one_that_works(kept: Token | Non
             await cache.put("key", kept)
         assert (await mint.source(cache).replace(refused)).value == expected
         assert mint.made == (expected == "t1")
+
+    asyncio.run(run())
+
+
+def test_a_renewed_token_is_there_for_the_others() -> None:
+    async def run() -> None:
+        mint, cache = Mint(), ProcessTokenCache()
+        source = mint.source(cache)
+        await source.current()
+        mint.now += 3200
+        assert (await source.current()).value == "t2"
+        kept = await cache.get("key")
+        assert kept is not None
+        assert kept.value == "t2"
+        assert (await mint.source(cache).current()).value == "t2"
+        assert mint.made == 2
+
+    asyncio.run(run())
+
+
+def test_who_comes_second_to_renew_takes_what_the_first_fetched() -> None:
+    async def run() -> None:
+        mint = Mint()
+
+        class Raced(ProcessTokenCache):
+            """Another task renews between our look and our lock."""
+
+            @asynccontextmanager
+            async def lock(self, key: str, patience: float = 20.0) -> AsyncIterator[bool]:
+                await self.put(key, Token("theirs", mint.now, mint.now + 3600))
+                async with super().lock(key, patience) as held:
+                    yield held
+
+        cache = Raced()
+        await cache.put("key", Token("aging", mint.now - 3400, mint.now + 200))
+        assert (await mint.source(cache).current()).value == "theirs"
+        assert mint.made == 0
 
     asyncio.run(run())
 
