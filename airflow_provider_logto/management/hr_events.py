@@ -1,0 +1,158 @@
+"""What HR says about one person, one event at a time: hire, change, leave, rehire.
+
+Events arrive late, twice and out of order. The mark in customData keeps the time of the latest one that was applied;
+whatever would take effect before it is not applied. A leave for a later day writes that day to the mark on arrival, so
+that a nightly roster enforces it even if its own run is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+
+from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.exceptions import InvalidInput, Refused
+from airflow_provider_logto.management import fields
+from airflow_provider_logto.management.marks import Mark, moment_of, stamp, write_mark
+from airflow_provider_logto.management.references import find_user
+from airflow_provider_logto.management.user_fields import User
+
+Kind = Literal["hire", "change", "leave", "rehire"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class HrEvent:
+    """One event. Make one with :meth:`checked`.
+
+    :param kind: ``hire``, ``change``, ``leave`` or ``rehire``.
+    :param external_id: the person's key at HR; a mark with another one means that an address has a new owner.
+    :param email: the address that the person is known by in Logto.
+    :param occurred_at: when HR recorded it.
+    :param effective_at: when it takes effect; ``occurred_at`` where HR does not say.
+    """
+
+    kind: Kind
+    external_id: str
+    email: str
+    occurred_at: datetime
+    effective_at: datetime
+
+    @classmethod
+    def checked(cls, kind: Any, external_id: Any, email: Any, occurred_at: Any, effective_at: Any = None) -> HrEvent:
+        """
+        :raises InvalidInput: naming the field and what would be right.
+        """
+        if kind not in KINDS:
+            raise InvalidInput("kind", f"{kind!r} is unknown; use one of {', '.join(KINDS)}")
+        key = fields.text("external_id", external_id)
+        if key is None:
+            raise InvalidInput("external_id", "missing: the person's key at HR")
+        address = fields.email("email", email)
+        if address is None:
+            raise InvalidInput("email", "missing: the address that the person is known by in Logto")
+        occurred = _moment("occurred_at", occurred_at)
+        effective = _moment("effective_at", effective_at) if effective_at not in (None, "") else occurred
+        return cls(kind, key, address, occurred, effective)
+
+    @property
+    def moment(self) -> datetime:
+        """When it takes effect, seen from when it was recorded: by this, events are put in order."""
+        return max(self.occurred_at, self.effective_at)
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether it takes effect by now."""
+        return self.effective_at <= now
+
+
+async def receive_event(client: LogtoClient, event: HrEvent, now: datetime | None = None) -> dict[str, Any]:
+    """What to do about an event that has just arrived.
+
+    Writes the last day of a leave that lies ahead to the person's mark.
+
+    :returns: ``{"decision": "apply" | "wait" | "skip", "reason", "id"}``; ``reason`` says why it is skipped.
+    :raises InvalidInput: where it is about somebody unknown (anything but a hire).
+    :raises Refused: where it does not fit the person: another external id, a hire of somebody who left.
+    """
+    user, reason = await _judge(client, event, woken=False)
+    found = {"id": user["id"] if user else None, "reason": reason}
+    if reason is not None:
+        return {**found, "decision": "skip"}
+    if event.is_due(now or datetime.now(UTC)):
+        return {**found, "decision": "apply"}
+    if event.kind == "leave" and user is not None:
+        await write_mark(client, user["id"], _owned(user, event).with_(end_date=event.effective_at.date().isoformat()))
+    return {**found, "decision": "wait"}
+
+
+async def judge_event(client: LogtoClient, event: HrEvent) -> dict[str, Any]:
+    """What to do about an event whose time has come: meanwhile another one may have overtaken it.
+
+    :returns: ``{"decision": "apply" | "skip", "reason", "id"}``.
+    :raises InvalidInput: see :func:`receive_event`.
+    :raises Refused: see :func:`receive_event`.
+    """
+    user, reason = await _judge(client, event, woken=True)
+    decision = "apply" if reason is None else "skip"
+    return {"id": user["id"] if user else None, "decision": decision, "reason": reason}
+
+
+async def record_event(client: LogtoClient, user_id: str, event: HrEvent) -> None:
+    """Note on a person that an event was applied; an older one than is noted already changes nothing.
+
+    A hire and a rehire end the dates of an earlier employment.
+    """
+    user = await client.request("GET", path_of("/users/{}", user_id))
+    mark = Mark.of(user)
+    applied = moment_of(mark.occurred_at)
+    if applied is not None and applied > event.moment:
+        return
+    noted = _owned(user, event).with_(occurred_at=stamp(event.moment))
+    if event.kind == "leave":
+        noted = noted.with_(end_date=event.effective_at.date().isoformat())
+    elif event.kind in ("hire", "rehire"):
+        noted = noted.with_(end_date=None, suspended_at=None, offboarded_at=None, gone_at=None)
+    if noted != mark:
+        await write_mark(client, user_id, noted)
+
+
+async def _judge(client: LogtoClient, event: HrEvent, woken: bool) -> tuple[User | None, str | None]:
+    """The person meant, and why the event is not applied to them; None where it is."""
+    user = await find_user(client, {"email": event.email}, "email")
+    if user is None:
+        if event.kind == "hire":
+            return None, None
+        raise InvalidInput("email", f"a {event.kind} for {event.external_id}, who is unknown in Logto; hire them first")
+    mark = Mark.of(user)
+    if mark.external_id and mark.external_id != event.external_id:
+        raise Refused(
+            f"{user['id']} has this address and the external id {mark.external_id}, not {event.external_id}: was the "
+            "address given to somebody else? Correct one of the two"
+        )
+    applied = moment_of(mark.occurred_at)
+    if applied is not None and event.moment < applied:
+        return user, f"older than the event that was applied last ({mark.occurred_at})"
+    if event.kind == "hire" and (mark.offboarded_at or user["isSuspended"]) and applied != event.moment:
+        raise Refused(f"{user['id']} was here before and left: send a rehire")
+    # Whoever cancels a leave removes its day from the mark.
+    withdrawn = woken and event.kind == "leave" and mark.end_date != event.effective_at.date().isoformat()
+    if withdrawn and event.effective_at > event.occurred_at:
+        return user, "a later event has withdrawn it"
+    return user, None
+
+
+def _owned(user: Mapping[str, Any], event: HrEvent) -> Mark:
+    return Mark.of(user).with_(external_id=event.external_id)
+
+
+def _moment(field: str, value: Any) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        moment = None
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise InvalidInput(field, f"{value!r} is no time with a zone; write 2026-01-31T08:00:00+00:00")
+    # A mark keeps whole seconds; what differs by less must not count as older.
+    return moment.astimezone(UTC).replace(microsecond=0)

@@ -1,0 +1,170 @@
+"""Events from HR: in order, late, twice, for a later day, for the wrong person."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_logto.exceptions import InvalidInput, Refused
+from airflow_provider_logto.management.hr_events import HrEvent, judge_event, receive_event, record_event
+from airflow_provider_logto.management.marks import Mark, stamp
+from airflow_provider_logto.management.protection import Protection
+from airflow_provider_logto.management.removal import suspend_user
+from logto_sandbox import Sandbox
+from tests.clients import Run
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def event(kind: str = "change", days: float = 0, effective: float | None = None, **fields: Any) -> HrEvent:
+    """An event that HR recorded ``days`` from now."""
+    when = None if effective is None else stamp(NOW + timedelta(days=effective))
+    values = {"external_id": "e1", "email": "mika@example.com", **fields}
+    return HrEvent.checked(kind, occurred_at=stamp(NOW + timedelta(days=days)), effective_at=when, **values)
+
+
+def seed(sandbox: Sandbox, mark: Mark | None = None, **fields: Any) -> str:
+    data = (mark or Mark(external_id="e1")).custom_data()
+    sandbox.seed({"users": [{"username": "mika", "primaryEmail": "mika@example.com", "customData": data, **fields}]})
+    sandbox.reset_stats()
+    return str(sandbox.state()["users"][0]["id"])
+
+
+def mark(sandbox: Sandbox) -> Mark:
+    return Mark.of(sandbox.state()["users"][0])
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"kind": "promote"}, "kind"),
+        ({"external_id": ""}, "external_id"),
+        ({"email": "nonsense"}, "email"),
+        ({"email": None}, "email"),
+        ({"occurred_at": "2026-01-31T08:00:00"}, "occurred_at"),
+        ({"occurred_at": None}, "occurred_at"),
+        ({"occurred_at": "yesterday"}, "occurred_at"),
+        ({"effective_at": "2026-01-31"}, "effective_at"),
+    ],
+)
+def test_wrong_events_are_refused_by_field(changed: Any, field: str) -> None:
+    given_ = {"kind": "leave", "external_id": "e1", "email": "a@example.com", "occurred_at": "2026-01-31T08:00:00Z"}
+    assert HrEvent.checked(**given_).moment == datetime(2026, 1, 31, 8, tzinfo=UTC)
+    with pytest.raises(InvalidInput, match=f"^{field}"):
+        HrEvent.checked(**{**given_, **changed})
+
+
+@pytest.mark.parametrize("kind", ["change", "leave", "rehire"])
+def test_somebody_unknown_can_only_be_hired(run: Run, sandbox: Sandbox, kind: str) -> None:
+    for function in (receive_event, judge_event):
+        with pytest.raises(InvalidInput, match=f"a {kind} for e1, who is unknown"):
+            run(function, event(kind))
+    assert run(receive_event, event("hire")) == {"id": None, "decision": "apply", "reason": None}
+
+
+def test_an_address_that_has_a_new_owner_is_nobodys_event(run: Run, sandbox: Sandbox) -> None:
+    seed(sandbox, Mark(external_id="e2"))
+    for kind in ("hire", "change", "leave", "rehire"):
+        with pytest.raises(Refused, match="external id e2, not e1"):
+            run(receive_event, event(kind))
+    assert sandbox.stats()["writes"] == 0
+
+
+def test_an_older_event_is_skipped_and_says_so(run: Run, sandbox: Sandbox) -> None:
+    mika = seed(sandbox)
+    run(record_event, mika, event("change", days=-1))
+    assert mark(sandbox).occurred_at == stamp(NOW - timedelta(days=1))
+    late = run(receive_event, event("leave", days=-2))
+    assert late["decision"] == "skip"
+    assert late["reason"].startswith("older than the event that was applied last")
+    # The same again, and a later one, are applied.
+    assert run(judge_event, event("change", days=-1))["decision"] == "apply"
+    assert run(judge_event, event("change", days=0))["decision"] == "apply"
+
+
+def test_recording_an_older_event_changes_nothing(run: Run, sandbox: Sandbox) -> None:
+    mika = seed(sandbox)
+    run(record_event, mika, event("rehire", days=0))
+    before = mark(sandbox)
+    run(record_event, mika, event("leave", days=-1))
+    assert mark(sandbox) == before
+    sandbox.reset_stats()
+    run(record_event, mika, event("rehire", days=0))
+    assert sandbox.stats()["writes"] == 0
+
+
+def test_a_leave_for_a_later_day_is_noted_at_once(run: Run, sandbox: Sandbox) -> None:
+    seed(sandbox, Mark("hr", "e1"))
+    leave = event("leave", days=-1, effective=10)
+    assert run(receive_event, leave)["decision"] == "wait"
+    day = (NOW + timedelta(days=10)).date().isoformat()
+    # The roster keeps its mark, and has the day.
+    assert mark(sandbox) == Mark("hr", "e1", end_date=day)
+    # An event that is applied meanwhile does not overtake it.
+    run(record_event, sandbox.state()["users"][0]["id"], event("change", days=0))
+    assert run(judge_event, leave)["decision"] == "apply"
+
+
+def test_a_rehire_withdraws_a_leave_that_waits(run: Run, sandbox: Sandbox) -> None:
+    mika = seed(sandbox)
+    leave = event("leave", days=-1, effective=10)
+    run(receive_event, leave)
+    run(record_event, mika, event("rehire", days=0))
+    assert mark(sandbox).end_date is None
+    assert run(judge_event, leave) == {"id": mika, "decision": "skip", "reason": "a later event has withdrawn it"}
+
+
+def test_other_events_for_a_later_day_only_wait(run: Run, sandbox: Sandbox) -> None:
+    seed(sandbox)
+    for kind in ("change", "rehire"):
+        assert run(receive_event, event(kind, effective=1))["decision"] == "wait"
+    assert run(receive_event, event("hire", effective=1, email="new@example.com"))["decision"] == "wait"
+    assert run(receive_event, event("change", effective=-1))["decision"] == "apply"
+    assert sandbox.stats()["writes"] == 0
+
+
+def test_who_left_is_rehired_not_hired(run: Run, sandbox: Sandbox) -> None:
+    for fields in ({"isSuspended": True}, {"mark": Mark(external_id="e1", offboarded_at=stamp(NOW))}):
+        sandbox.reset()
+        seed(sandbox, **fields)  # type: ignore[arg-type]
+        with pytest.raises(Refused, match="send a rehire"):
+            run(receive_event, event("hire"))
+        assert run(receive_event, event("rehire"))["decision"] == "apply"
+
+
+def test_a_rehire_ends_the_dates_of_the_first_employment(run: Run, sandbox: Sandbox) -> None:
+    gone = Mark("hr", "e1", stamp(NOW), stamp(NOW), stamp(NOW), stamp(NOW - timedelta(days=9)), "2026-01-01")
+    mika = seed(sandbox, gone, isSuspended=True)
+    run(suspend_user, "mika", False, Protection({}))
+    run(record_event, mika, event("rehire"))
+    assert mark(sandbox) == Mark("hr", "e1", occurred_at=stamp(NOW))
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["change", "leave", "rehire"]), st.integers(-20, -1)),
+    min_size=1,
+    max_size=5,
+    unique_by=lambda one: one[1],
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events=EVENTS, data=st.data())
+def test_in_whatever_order_they_arrive_the_latest_decides(
+    run: Run, sandbox: Sandbox, events: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    sandbox.reset()
+    mika = seed(sandbox)
+    for kind, days in data.draw(st.permutations(events)):
+        one = event(kind, days=days)
+        if run(judge_event, one)["decision"] == "apply":
+            run(record_event, mika, one)
+    kind, days = max(events, key=lambda one: one[1])
+    left = (NOW + timedelta(days=days)).date().isoformat() if kind == "leave" else None
+    assert mark(sandbox).occurred_at == stamp(NOW + timedelta(days=days))
+    if kind != "change":
+        assert mark(sandbox).end_date == left
