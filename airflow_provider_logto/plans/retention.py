@@ -8,18 +8,34 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow_provider_logto.plans.journal import Run
 from airflow_provider_logto.plans.store import Store
 
 log = logging.getLogger(__name__)
 
 _APPLIED = ".applied.json"
 _PLAN = ".plan.jsonl"
+_BEGUN = "begun.json"
 
 
 def mark_applied(store: Store, name: str, counts: dict[str, int]) -> None:
     """Note that a plan was applied to its end: from now on its files are removed some day."""
     content = {"applied_at": datetime.now(UTC).isoformat(timespec="seconds"), "counts": counts}
     store.write(f"{name}{_APPLIED}", json.dumps(content).encode())
+
+
+def begin_plan(store: Store, owner: str, plan_id: str, run: Run) -> None:
+    """Note which plan a task begins to apply: the next try of the same task goes on with it."""
+    store.write(f"{owner}/{_BEGUN}", json.dumps({"plan": plan_id, "dag_run": run.dag_run}).encode())
+
+
+def plan_under_way(store: Store, owner: str, run: Run) -> str | None:
+    """Id of the plan that an earlier try of the same task began to apply."""
+    try:
+        begun = json.loads(store.read(f"{owner}/{_BEGUN}") or b"{}")
+    except ValueError:
+        return None
+    return begun.get("plan") if run.dag_run and begun.get("dag_run") == run.dag_run and run.try_number > 1 else None
 
 
 def is_applied(store: Store, name: str) -> bool:

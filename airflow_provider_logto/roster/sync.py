@@ -19,7 +19,14 @@ from airflow_provider_logto.plans.drift import agreed
 from airflow_provider_logto.plans.journal import Journal, Outcome, Run
 from airflow_provider_logto.plans.lock import Place, only_run
 from airflow_provider_logto.plans.plan import Plan, make_plan, read_plan, write_plan
-from airflow_provider_logto.plans.retention import forget, is_applied, mark_applied, remove_old
+from airflow_provider_logto.plans.retention import (
+    begin_plan,
+    forget,
+    is_applied,
+    mark_applied,
+    plan_under_way,
+    remove_old,
+)
 from airflow_provider_logto.plans.store import Store
 from airflow_provider_logto.roster.job import RosterJob, count_missing_rows
 from airflow_provider_logto.roster.matching import Notice
@@ -121,7 +128,7 @@ def _plan(job: RosterJob, people: Sequence[Person], found: Found, tenant: str, a
 
 
 def _stored(job: RosterJob, people: Sequence[Person], options: Options, tenant: str) -> Plan | None:
-    """The stored plan to apply: the one named, or an approved one that a try before this one began to apply.
+    """The stored plan to apply: the one named, that of an earlier try of this task, or an approved one.
 
     :raises PlanRefused: as a whole where rows or settings differ from those it was made of.
     """
@@ -130,12 +137,13 @@ def _stored(job: RosterJob, people: Sequence[Person], options: Options, tenant: 
     owner = f"roster/{job.roster}"
     if options.plan:
         return _fitting(read_plan(options.store, options.plan, owner, tenant), job, people)
+    reference = plan_under_way(options.store, owner, options.run) or options.approve_plan
     try:
-        plan = read_plan(options.store, options.approve_plan, owner, tenant) if options.approve_plan else None
+        plan = read_plan(options.store, reference, owner, tenant) if reference else None
         # One that was applied to its end approves nothing any more.
         return None if plan is None or is_applied(options.store, plan.name) else _fitting(plan, job, people)
     except PlanRefused as error:
-        log.warning("approve_plan is of no use any more: %s", error)
+        log.warning("A plan of before is of no use any more: %s", error)
         return None
 
 
@@ -202,6 +210,7 @@ class _Run:
 
     async def _apply(self, plan: Plan, now: Plan, held: Sequence[Held], result: dict[str, Any]) -> Report:
         store = self._options.store
+        begin_plan(store, plan.owner, plan.id, self._options.run)
         journal = Journal(store, plan.name, self._options.run, self._options.journal_values)
         result["journal"] = journal.uri
         applier = Applier(self._operations, journal, stopped=self._options.stopped)
