@@ -75,6 +75,8 @@ class App:
                 return await self._api(request, body, path)
         except Exception as error:
             return self._failed(error, request, path), []
+        if path.startswith("/.well-known/"):
+            return text_response(404), []
         page = {"Cache-Control": "no-cache, no-store, must-revalidate"}
         return Response(_SIGN_IN_PAGE, headers=page, media_type="text/html"), []
 

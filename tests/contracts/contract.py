@@ -75,7 +75,7 @@ class Player:
             path,
             json=self._filled(step.body) if step.body is not None else None,
             data=self._filled(step.form) if step.form is not None else None,
-            content=step.raw.encode() if step.raw is not None else None,
+            content=self._filled(step.raw).encode() if step.raw is not None else None,
             headers=headers,
         )
         return self.http.send(request, auth=self._basic if step.auth == "basic" else None)

@@ -44,6 +44,10 @@ def _credentials(authorization: str | None, form: dict[str, Any]) -> tuple[str, 
             raise OidcError(400, "invalid_request", "no client authentication mechanism provided")
         return str(form["client_id"]), str(form.get("client_secret") or "")
     app_id, secret = _basic(authorization)
+    if not app_id:
+        raise OidcError(400, "invalid_request", "no client authentication mechanism provided")
+    if not secret:
+        raise OidcError(400, "invalid_request", "client_secret must be provided in the Authorization header")
     if form.get("client_id") and form["client_id"] != app_id:
         raise OidcError(400, "invalid_request", "client_id mismatch")
     if form.get("client_secret"):

@@ -20,6 +20,7 @@ class OidcError(Exception):
     :param logged: whether the exchange reached the provider and so left a log row
     :param challenge: whether the answer carries WWW-Authenticate
     :param detail: what only the log row tells
+    :param early: refused before the provider sees the request: no log row, no Cache-Control
     """
 
     def __init__(
@@ -31,10 +32,12 @@ class OidcError(Exception):
         logged: bool = True,
         challenge: bool = False,
         detail: str | None = None,
+        early: bool = False,
     ) -> None:
         super().__init__(description)
         self.status, self.error, self.description = status, error, description
-        self.logged, self.challenge, self.detail = logged, challenge, detail
+        self.logged, self.challenge, self.detail = logged and not early, challenge, detail
+        self.early = early
 
     def body(self, language: str, *, bare: bool = False) -> dict[str, Any]:
         """The JSON body; ``bare`` leaves only what OAuth 2.0 knows."""

@@ -66,10 +66,12 @@ def issue(tenant: Tenant, app: Row, form: dict[str, Any], issuer: str, client: C
     :raises OidcError: as the provider words it
     """
     grant = form.get("grant_type")
+    _refuse_repeated({"grant_type": grant})
     if not grant:
         raise OidcError(400, "invalid_request", "missing required parameter 'grant_type'")
     if grant not in GRANT_TYPES:
         raise OidcError(400, "unsupported_grant_type", "unsupported grant_type requested")
+    _refuse_repeated(form)
     machine = grant == CLIENT_CREDENTIALS and app["type"] == "MachineToMachine"
     exchange = grant == TOKEN_EXCHANGE and app["customClientMetadata"].get("allowTokenExchange")
     refresh = grant == REFRESH_TOKEN and app["type"] in ("Native", "SPA", "Traditional")
@@ -85,6 +87,12 @@ def issue(tenant: Tenant, app: Row, form: dict[str, Any], issuer: str, client: C
     if "without_scope" in tenant.token_faults:
         answer.pop("scope", None)
     return answer
+
+
+def _refuse_repeated(form: dict[str, Any]) -> None:
+    for name, value in form.items():
+        if isinstance(value, list) and name != "resource":
+            raise OidcError(400, "invalid_request", f"'{name}' parameter must not be provided twice")
 
 
 def _resource(tenant: Tenant, indicator: Any) -> Row | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from logto_sandbox.http.bodies import FORM_LIMIT, parse_body
 from logto_sandbox.http.responses import json_response, language, to_json
 from logto_sandbox.store.tenant import Tenant
 
+_CHARSET = re.compile(r"charset=\"?([\w-]+)", re.IGNORECASE)
 _OPEN = {"Access-Control-Allow-Origin": "*"}
 
 
@@ -34,6 +36,7 @@ def respond(tenant: Tenant, request: Request, body: bytes, path: str) -> Respons
     """The answer to a request below ``/oidc``."""
     answers = {
         ("GET", "/oidc/.well-known/openid-configuration"): _discovery,
+        ("GET", "/oidc/.well-known/oauth-authorization-server"): _discovery,
         ("GET", "/oidc/jwks"): _jwks,
         ("POST", "/oidc/token"): _token,
     }
@@ -49,7 +52,7 @@ def respond(tenant: Tenant, request: Request, body: bytes, path: str) -> Respons
         return answer(tenant, request, body)
     except OidcError as error:
         response = _refused(error, tenant, request)
-        if answer is _token:
+        if answer is _token and not error.early:
             response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -108,12 +111,19 @@ def _form(request: Request, body: bytes) -> dict[str, Any]:
     if kind not in ("", "application/json", "application/x-www-form-urlencoded"):
         text = "only application/x-www-form-urlencoded content-type bodies are supported on POST /token"
         raise OidcError(400, "invalid_request", text, logged=False)
+    charset = _CHARSET.search(request.headers.get("content-type", ""))
+    if charset and charset[1].lower().startswith("utf-16"):
+        body = body.decode("utf-16", "replace").encode()
+    if b"\0" in body:
+        raise OidcError(400, "invalid_request", "null bytes are not allowed in the request body", early=True)
     try:
         form = parse_body(body, request.headers)
     except MalformedJsonError:
         form = {}
     form = form if isinstance(form, dict) else {}
-    # These two reach the database, which takes no NUL.
-    if any("\x00" in str(form.get(key, "")) for key in ("client_id", "resource")):
+    # What reaches the database, which takes no NUL.
+    if any("\x00" in str(form.get(key, "")) for key in ("client_id", "client_secret")):
         raise BareError
+    if "\x00" in str(form.get("resource", "")):
+        raise OidcError(500, "server_error", "oops! something went wrong", logged=False)
     return form

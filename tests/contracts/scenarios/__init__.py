@@ -9,6 +9,7 @@ from tests.contracts.scenarios import access, accounts, consents, organizations,
 
 SCENARIOS = {
     "tokens": access.TOKENS,
+    "token_bodies": access.TOKEN_BODIES,
     "bodies": access.BODIES,
     "paging": access.PAGING,
     "search": access.SEARCH,

@@ -121,3 +121,32 @@ CODES = [
     Step("GET /api/sso-connectors/none"),
     Step("POST /api/verification-codes/verify", {"email": "<run>.other@example.com", "verificationCode": "1"}),
 ]
+
+
+def _token(body: str, kind: str = "application/x-www-form-urlencoded", auth: str = "basic") -> Step:
+    return Step("POST /oidc/token", raw=body, headers={"Content-Type": kind}, auth=auth)
+
+
+_GRANT = "grant_type=client_credentials"
+
+TOKEN_BODIES = [
+    _token("x=1", auth="none"),
+    _token("scope=all"),
+    _token(""),
+    _token(f"{_GRANT}&scope=all%00"),
+    _token("grant_type=client%00"),
+    _token(f"{_GRANT}&client_id=a%00&client_secret=x", auth="none"),
+    _token(f"{_GRANT}&client_id=<app>&client_secret=x%00", auth="none"),
+    _token(f"{_GRANT}&resource=https%3A%2F%2Fa%00"),
+    _token(f"{_GRANT}\x00"),
+    _token('{"grant_type": "client_credentials", "scope": "a\\u0000"}', "application/json"),
+    _token(f"{_GRANT}&{_GRANT}"),
+    _token(f"{_GRANT}&scope=a&scope=b"),
+    _token('{"grant_type": 1, "scope": ["all"]}', "application/json"),
+    _token("[]", "application/json"),
+    _token(f"{_GRANT}&client_id=<app>&client_secret=", auth="none"),
+    _token(_GRANT, auth="Basic bTJtOg=="),
+    _token(_GRANT, auth="Basic OnNlY3JldA=="),
+    Step("GET /.well-known/oauth-authorization-server", auth="none"),
+    Step("GET /oidc/.well-known/nothing", auth="none"),
+]
