@@ -29,6 +29,7 @@ from airflow_provider_logto.client.cleaning import Secrets
 from airflow_provider_logto.client.endpoint import Endpoint, is_loopback
 from airflow_provider_logto.client.refusals import Context, connection_failed, is_rate_limit
 from airflow_provider_logto.client.replies import Decode, Reply, http_date
+from airflow_provider_logto.client.request_lines import no_request_lines
 from airflow_provider_logto.client.retrying import RetryOptions, after_loss, failure_of
 from airflow_provider_logto.client.sharing.fallback import warn_once
 from airflow_provider_logto.client.sharing.pacing import NoPacer, Pacer
@@ -237,9 +238,10 @@ class LogtoClient:
         # httpx bounds each wait on the socket; a server that drips bytes is bounded here.
         limit = max(0.0, _DEADLINE.get() - time.monotonic()) + self._timeout
         try:
-            async with asyncio.timeout(limit):
-                # /status is anonymous, and asking for a token there would hide what it is asked for.
-                response = await self._http.send(request, auth=None if call.path == "/status" else self._auth)
+            with no_request_lines():
+                async with asyncio.timeout(limit):
+                    # /status is anonymous, and asking for a token there would hide what it is asked for.
+                    response = await self._http.send(request, auth=None if call.path == "/status" else self._auth)
         except httpx.HTTPError as error:
             # Not "from error": its text may show a server's words, or a header, and tracebacks show causes.
             raise connection_failed(call.operation, error, self._context) from None

@@ -14,6 +14,7 @@ import httpx
 from airflow_provider_logto.client.auth.token_cache import Token
 from airflow_provider_logto.client.refusals import Context, connection_failed
 from airflow_provider_logto.client.replies import Reply, unreadable
+from airflow_provider_logto.client.request_lines import no_request_lines
 from airflow_provider_logto.exceptions import Forbidden
 
 #: Named in errors.
@@ -44,7 +45,8 @@ async def fetch_token(http: httpx.AsyncClient, context: Context) -> Token:
             data={"grant_type": "client_credentials", "resource": context.endpoint.resource, "scope": "all"},
             headers={"Authorization": f"Basic {context.credentials.basic}"},
         )
-        response = await http.send(request, auth=None)
+        with no_request_lines():
+            response = await http.send(request, auth=None)
     except httpx.HTTPError as error:
         # Nothing that the caller wanted was sent: a token may be asked for again.
         raise connection_failed(OPERATION, error, context, sent=False) from None
