@@ -45,7 +45,7 @@ HEAVY = ("pytest", "hypothesis", "httpx", "starlette.applications", "uvicorn", "
 
 #: Module -> the tests that are to notice.
 MODULES: dict[str, tuple[str, ...]] = {
-    "client.pagination": ("tests/client/test_pagination.py", "tests/hostile/test_answers.py"),
+    "client.pagination": ("tests/client/test_pagination.py", "tests/hostile/test_walks.py"),
     "client.retrying": ("tests/client/test_retrying.py", "tests/client/test_client.py"),
     "client.sharing.pacing": ("tests/client/test_pacing.py", "tests/client/test_shared_state.py"),
     "client.sharing.schedule": ("tests/client/test_schedule.py", "tests/client/test_pacing.py"),
@@ -213,12 +213,13 @@ def _deleted(node: Any) -> str:
 
 @functools.lru_cache(maxsize=1)
 def _ignored(tree: ast.Module) -> frozenset[int]:
-    """Nodes that change nothing or only words: docstrings, annotations, imports, logging, messages of errors."""
+    """Nodes that change nothing or only words: docstrings, decorators, annotations, logging, messages of errors."""
     found: set[int] = set()
     for node in ast.walk(tree):
         parts: list[ast.AST] = []
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
             parts += node.body[:1] if ast.get_docstring(node) is not None else []
+            parts += getattr(node, "decorator_list", [])
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             parts += [argument for argument in ast.walk(node.args) if isinstance(argument, ast.arg)]
             parts += [node.returns] if node.returns else []

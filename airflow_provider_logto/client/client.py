@@ -1,4 +1,4 @@
-"""The one door through which every request leaves."""
+"""LogtoClient: every request to Logto is sent here."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class LogtoClient:
         self._secrets = Secrets(credentials.app_secret, credentials.basic, on_secret)
         self._context = Context(endpoint, credentials, self._secrets)
         self._skew: float | None = None
-        # One request of this client waits for each connection: whoever queues behind takes no place in the schedule.
+        # At most one request a connection is under way: those that queue behind take no place in the schedule.
         self._slots = asyncio.Semaphore(CONNECTIONS)
         self._timeout = timeout
         self._http = httpx.AsyncClient(
@@ -111,7 +111,7 @@ class LogtoClient:
             event_hooks={"request": [self._pace], "response": [self._receive]},
         )
         if verify is False:
-            warn_once("verify is false: whoever is on the way to the server can read the secret; give a CA file")
+            warn_once("verify is false: anybody between here and the server can read the secret; set it to a CA file")
         self._auth = M2MAuth(
             TokenSource(
                 lambda: fetch_token(self._http, self._context),

@@ -37,6 +37,6 @@ async def shared_client(key: Hashable, make: Callable[[], LogtoClient]) -> Async
     finally:
         shared.users -= 1
         if shared.users == 0:
-            # Out of the table first: whoever comes while it closes gets a new one.
+            # Removed from the table first, so that a caller that comes while it closes gets a new one.
             clients.pop(key, None)
             await shared.client.close()

@@ -108,30 +108,30 @@ def test_only_the_very_token_is_dropped(directory: Path) -> None:
     asyncio.run(use())
 
 
-@pytest.mark.parametrize("spoil", ["corrupt", "readable", "symlink", "directory", "pipe", "empty"])
-def test_what_is_not_ours_is_ignored_and_written_anew(directory: Path, tmp_path: Path, spoil: str) -> None:
+@pytest.mark.parametrize("damage", ["corrupt", "readable", "symlink", "directory", "pipe", "empty"])
+def test_what_is_not_ours_is_ignored_and_written_anew(directory: Path, tmp_path: Path, damage: str) -> None:
     cache = HostTokenCache(directory, Vault(SECRET))
     path = directory / Vault(SECRET).name("k")
 
     async def use() -> None:
         await cache.put("k", TOKEN)
-        if spoil == "readable":
+        if damage == "readable":
             path.chmod(0o644)
         else:
             content = path.read_bytes()
             path.unlink()
-            if spoil == "symlink":
+            if damage == "symlink":
                 (tmp_path / "elsewhere").write_bytes(content)
                 path.symlink_to(tmp_path / "elsewhere")
-            elif spoil == "directory":
+            elif damage == "directory":
                 path.mkdir()
-            elif spoil == "pipe":
+            elif damage == "pipe":
                 os.mkfifo(path, 0o600)
             else:
-                path.write_bytes(b"" if spoil == "empty" else content[::-1])
+                path.write_bytes(b"" if damage == "empty" else content[::-1])
                 path.chmod(0o600)
         assert await cache.get("k") is None
-        if spoil == "directory":
+        if damage == "directory":
             with pytest.raises(SharedStateUnavailable):
                 await cache.put("k", TOKEN)
             return
@@ -356,20 +356,20 @@ def test_neither_a_restart_nor_a_clock_that_jumped_stalls_the_fleet(directory: P
     asyncio.run(use())
 
 
-@pytest.mark.parametrize("spoil", ["readable", "symlink", "locked", "directory"])
+@pytest.mark.parametrize("damage", ["readable", "symlink", "locked", "directory"])
 def test_a_file_that_cannot_be_trusted_or_had_is_unavailable(
-    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: str
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     monkeypatch.setattr("airflow_provider_logto.client.sharing.host_files.PACE_PATIENCE", 0.05)
     path = directory / "s"
-    if spoil == "symlink":
+    if damage == "symlink":
         path.symlink_to(tmp_path / "elsewhere")
-    elif spoil == "directory":
+    elif damage == "directory":
         path.mkdir()
     else:
-        path.touch(mode=0o644 if spoil == "readable" else 0o600)
+        path.touch(mode=0o644 if damage == "readable" else 0o600)
     with (path if path.is_file() else tmp_path / "other").open("ab") as other:
-        if spoil == "locked":
+        if damage == "locked":
             fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(SharedStateUnavailable):
             asyncio.run(FileCell(path).update(lambda kept, now: (kept, None)))

@@ -53,7 +53,7 @@ def test_no_limit_no_pace() -> None:
 
 
 def test_who_waits_hears_of_a_429() -> None:
-    """A place taken before the 429 is void: whoever waits for it takes another one, later."""
+    """A place taken before the 429 is no longer valid: the waiting request takes another one, later."""
 
     async def go() -> tuple[float, float]:
         cell = ProcessCell()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_logto.client.pagination import iterate
+from airflow_provider_logto.client.pagination import Page, iterate
 from airflow_provider_logto.client.replies import Reply
 from airflow_provider_logto.exceptions import IncompleteList, InvalidInput, UnreadableAnswer
 from logto_sandbox import Sandbox
@@ -192,6 +192,18 @@ def test_no_list_at_all(data: Any) -> None:
         asyncio.run(collect())
 
 
+@pytest.mark.parametrize(("count", "total"), [("9" * 15, 10**15 - 1), (" 7 ", 7), ("", None), ("0", 0)])
+def test_the_servers_count(count: str, total: int | None) -> None:
+    assert Page.of("/x", Reply(200, [], {"total-number": count})).total == total
+    assert Page.of("/x", Reply(200, [], {"total-number": count, "total-number-is-capped": "true"})).total is None
+
+
+@pytest.mark.parametrize("count", ["9" * 16, "1.0", "-1", "\u00b2", "\u0663", "many"])
+def test_a_count_that_is_no_number(count: str) -> None:
+    with pytest.raises(UnreadableAnswer, match="GET /api/x answered 200, but Total-Number is not a number"):
+        Page.of("/x", Reply(200, [], {"total-number": count}))
+
+
 # -- over the wire
 
 
@@ -236,9 +248,10 @@ def test_capped_logs(run: Run, sandbox: Sandbox) -> None:
     assert len({row["id"] for row in found}) >= 10_250
 
 
-def test_paging_belongs_to_the_walk(run: Run) -> None:
+@pytest.mark.parametrize("name", ["page", "page_size"])
+def test_paging_belongs_to_the_walk(run: Run, name: str) -> None:
     with pytest.raises(InvalidInput, match=r"query\.page"):
-        run(lambda client: client.collect("/users", {"page": 2}))
+        run(lambda client: client.collect("/users", {name: 2}))
 
 
 def test_counting(run: Run, people: set[str]) -> None:

@@ -174,7 +174,7 @@ def test_a_write_is_sent_once_when_its_answer_is_lost(
     extra: dict[str, Any] = {"after_commit": after_commit} if kind == "reset" else {}
     sandbox.add_fault(kind=kind, method="POST", path="/api/organizations", **extra)
     with pytest.raises(OutcomeUnknown):
-        run(lambda client: client.request("POST", "/organizations", body={"name": "twin"}))
+        run(lambda client: client.request("POST", "/organizations", body={"name": "once"}))
     assert sandbox.stats()["routes"]["POST /api/organizations"] == 1
 
 

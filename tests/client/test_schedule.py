@@ -80,7 +80,7 @@ def test_the_rate_comes_back_when_the_neighbour_goes() -> None:
     for _ in range(20):
         plan = schedule.cut(plan, plan.held_until + 0.1, None)
     low = schedule.factor(plan, plan.cut_at)
-    assert schedule.FLOOR <= low < 0.2
+    assert schedule.LOWEST <= low < 0.2
     assert schedule.factor(plan, plan.cut_at + 90) == 1.0
 
 
@@ -140,12 +140,12 @@ def test_no_window_holds_more_than_rate_and_burst(pauses: list[float]) -> None:
     TIMES,
 )
 def test_one_bad_record_stalls_nobody(plan: Schedule, now: float) -> None:
-    healed = schedule.sane(plan, now, 0.05)
-    _, delay = schedule.place(healed, now, 0.05, math.inf)
+    checked = schedule.sane(plan, now, 0.05)
+    _, delay = schedule.place(checked, now, 0.05, math.inf)
     assert 0 <= delay <= 60.0
-    assert all(math.isfinite(value) for value in astuple(healed))
+    assert all(math.isfinite(value) for value in astuple(checked))
     for retry_after in (None, 1e300):
-        assert schedule.cut(healed, now, retry_after).held_until <= now + 60.0
+        assert schedule.cut(checked, now, retry_after).held_until <= now + 60.0
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_what_cannot_be_is_damage(field: str, possible: float, damage: float) ->
 def test_places_of_a_very_low_rate_are_no_damage() -> None:
     """One request in 10 s, at a twentieth of the rate: two places lie more than a minute apart."""
     step = schedule.interval(1, 1.0)
-    plan = replace(Schedule(), ceiling=schedule.FLOOR, cut_at=100.0)
+    plan = replace(Schedule(), ceiling=schedule.LOWEST, cut_at=100.0)
     for _ in range(schedule.BURST):
         plan = schedule.place(plan, 100.0, step, schedule.QUEUE)[0] or plan
     assert plan.arrival > 160.0

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-#: Seconds to wait for whoever fetches a token; afterwards one fetches without the lock.
+#: Seconds to wait for another task's fetch; afterwards a token is fetched without the lock.
 LOCK_PATIENCE = 20.0
 
 
@@ -44,7 +44,7 @@ class TokenCache(Protocol):
         """Forget this very token; another one kept under the key meanwhile stays."""
 
     def lock(self, key: str, patience: float = LOCK_PATIENCE) -> AbstractAsyncContextManager[bool]:
-        """Held by whoever fetches, so that the others wait for that one fetch.
+        """Held while a token is fetched, so that the others wait for that one fetch.
 
         :param patience: seconds to wait for it; 0 means try once.
         :returns: a context that yields whether the lock is held.

@@ -80,7 +80,7 @@ class TokenSource:
                 kept = await self._cache.get(self._key)
                 if kept is not None and good(kept):
                     return kept
-                # When whoever fetches takes too long, one token more is better than none.
+                # When the other fetch takes too long, one token more is better than none.
                 if held or time.monotonic() >= end:
                     token = await self._fetch()
                     await self._cache.put(self._key, token)

@@ -1,6 +1,6 @@
 """Encrypts what is shared between tasks with the application's own secret.
 
-Whoever lacks the Connection can neither read a kept token nor tell whose it is; whoever has it needs no further key. A
+Without the Connection nobody can read a kept token or tell whose it is; with it, no further key is needed. A
 rotated secret leads to other names, so that it neither reads nor evicts what the old one kept.
 """
 

@@ -68,8 +68,8 @@ def token_cache_and_pacer(
 def schedule_name(base_url: str, password: str | None) -> str:
     """Names a tenant's schedule in Redis, for everybody who has the same Redis password.
 
-    Slow to compute on purpose (tens of milliseconds, once a process), so that whoever sees the keys can neither read
-    the tenant's address from them nor try all that there may be; without a password a single guess can be checked.
+    Slow to compute on purpose (tens of milliseconds, once a process), so that the keys show neither the tenant's
+    address nor let all possible ones be tried. Without a password, a single guess can be checked.
     """
     salt = (password or "").encode()
     return hashlib.scrypt(base_url.encode(), salt=salt, n=2**14, r=8, p=1, dklen=16).hex()

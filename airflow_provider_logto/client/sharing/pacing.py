@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 #: Requests per 10 s on Logto Cloud (docs: system limits), shared with the tenant's own sign-ins.
 CLOUD_LIMIT = 200.0
-#: Seconds. Whoever wakes later than this after its place takes another one: late senders in a bunch trip a limiter.
+#: Seconds. A request that wakes later than this after its place takes another: a late bunch exceeds the limit.
 LATE = 0.25
 _TRIES = 5
 

@@ -42,7 +42,7 @@ CONSTANTS = (
     schedule.REFILL,
     schedule.CUT,
     schedule.CLIMB,
-    schedule.FLOOR,
+    schedule.LOWEST,
     schedule.BURST,
     schedule.HOLD,
     schedule.LONGEST_HOLD,

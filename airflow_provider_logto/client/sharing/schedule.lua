@@ -8,7 +8,7 @@
 
 local action, argument, step = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]) or 0
 local CREDIT, REFUND, REFILL = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local CUT, CLIMB, FLOOR = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+local CUT, CLIMB, LOWEST = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local BURST, HOLD, LONGEST_HOLD = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
 local CALM, HORIZON, QUEUE = tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16])
 local MOST_STRIKES, MOST_EPOCHS, LIFE = tonumber(ARGV[17]), tonumber(ARGV[18]), tonumber(ARGV[19])
@@ -27,7 +27,7 @@ for i, name in ipairs(names) do
   if not s[name] or s[name] ~= s[name] or math.abs(s[name]) == math.huge then sane = false end
 end
 if sane then
-  sane = s.arrival <= now + math.max(HORIZON, QUEUE + BURST * step / FLOOR) and s.held_until <= now + HORIZON
+  sane = s.arrival <= now + math.max(HORIZON, QUEUE + BURST * step / LOWEST) and s.held_until <= now + HORIZON
     and math.max(s.cut_at, s.credit_at) <= now + 1 and s.ceiling > 0 and s.ceiling <= 1
     and s.strikes >= 0 and s.strikes <= MOST_STRIKES and s.epoch >= 0 and s.epoch <= MOST_EPOCHS
     and s.credit >= 0 and s.credit <= CREDIT
@@ -39,7 +39,7 @@ end
 -- factor() and _credit()
 local plateau = (s.ceiling * (1 - CUT) / CLIMB) ^ (1 / 3)
 local climbed = s.ceiling + CLIMB * (math.min(HORIZON, now - s.cut_at) - plateau) ^ 3
-local factor = math.min(1, math.max(FLOOR, climbed))
+local factor = math.min(1, math.max(LOWEST, climbed))
 local credit = math.min(CREDIT, s.credit + (now - s.credit_at) * CREDIT / REFILL)
 
 local changed, answer = false, 0

@@ -20,15 +20,15 @@ BURST = 2
 #: What a 429 leaves of the rate, how fast it climbs back (per cubic second), and what it never falls below.
 CUT = 0.7
 CLIMB = 2.5e-5
-FLOOR = 0.05
-#: Seconds nobody sends after a 429 that names none; doubled while they follow each other within ``CALM`` seconds.
+LOWEST = 0.05
+#: Seconds without any request after a 429 that names none; doubled while 429s follow each other within ``CALM`` s.
 HOLD = 0.5
 LONGEST_HOLD = 8.0
 CALM = 10.0
-#: Seconds that nobody is held up longer by what is stored, whoever wrote it and whatever a server asked for: a time
-#: further ahead is damage, not a schedule.
+#: Seconds. The longest delay that a stored schedule causes, whatever wrote it and whatever a server asked for: a time
+#: further ahead is a damaged record.
 HORIZON = 60.0
-#: Seconds ahead that places are given out; whoever would have to wait longer asks again later.
+#: Seconds ahead that places are given out; a request that would have to wait longer asks again later.
 QUEUE = 50.0
 #: More than these are damage as well.
 MOST_STRIKES = 16.0
@@ -46,11 +46,11 @@ class Schedule:
     """One tenant's schedule.
 
     :param arrival: when the next request is due (GCRA's theoretical arrival time).
-    :param held_until: nobody sends before this.
+    :param held_until: no request is sent before this.
     :param cut_at: when the rate was last cut.
     :param ceiling: part of the full rate that was refused then, in (0, 1].
     :param strikes: 429s in a row without calm in between.
-    :param epoch: counts cuts, so that who waits notices that its place is no longer valid.
+    :param epoch: counts cuts, so that a waiting request notices that its place is no longer valid.
     :param credit: retries left.
     :param credit_at: when ``credit`` was written.
     """
@@ -83,7 +83,7 @@ def sane(schedule: Schedule, now: float, step: float = 0.0) -> Schedule:
     possible = (
         all(math.isfinite(value) for value in values)
         # Places of a very low rate lie further apart than the horizon.
-        and schedule.arrival <= now + max(HORIZON, QUEUE + BURST * step / FLOOR)
+        and schedule.arrival <= now + max(HORIZON, QUEUE + BURST * step / LOWEST)
         and schedule.held_until <= now + HORIZON
         and max(schedule.cut_at, schedule.credit_at) <= now + 1.0
         and 0 < schedule.ceiling <= 1
@@ -98,7 +98,7 @@ def factor(schedule: Schedule, now: float) -> float:
     """Part of the full rate that is in force."""
     plateau = math.cbrt(schedule.ceiling * (1 - CUT) / CLIMB)
     climbed = schedule.ceiling + CLIMB * (min(HORIZON, now - schedule.cut_at) - plateau) ** 3
-    return min(1.0, max(FLOOR, climbed))
+    return min(1.0, max(LOWEST, climbed))
 
 
 def place(schedule: Schedule, now: float, step: float, patience: float) -> tuple[Schedule | None, float]:
@@ -130,7 +130,7 @@ def cut(schedule: Schedule, now: float, retry_after: float | None) -> Schedule:
         return replace(schedule, held_until=asked, arrival=asked, epoch=schedule.epoch + 1)
     strikes = min(MOST_STRIKES, schedule.strikes + 1) if now - schedule.held_until < CALM else 0.0
     until = max(asked, now + min(LONGEST_HOLD, HOLD * 2**strikes))
-    # No place given out is valid any more: whoever waits sees the new epoch and takes another one, at the new rate.
+    # No place given out is valid any more: waiting requests see the new epoch and take another place, at the new rate.
     return replace(
         schedule,
         arrival=until,
