@@ -33,7 +33,21 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 python_use_unqualified_type_names = True
 
 #: What users import: their docstrings make up the reference. The rest of the package may change without notice.
-PUBLIC = ("operators", "sensors", "hooks.logto", "triggers", "client.client", "retry_policy", "webhooks", "exceptions")
+PUBLIC = (
+    "operators",
+    "sensors",
+    "hooks.logto",
+    "triggers",
+    "client.client",
+    "management.offboarding.restore",
+    "management.hr_events",
+    "management.one_time_tokens",
+    "management.verification_codes",
+    "management.profile",
+    "retry_policy",
+    "webhooks",
+    "exceptions",
+)
 
 
 def public_modules() -> list[str]:
