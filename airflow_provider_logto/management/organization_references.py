@@ -13,7 +13,7 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput, NotFound
 from airflow_provider_logto.management import search
-from airflow_provider_logto.management.organizations import Organization, external_id_of
+from airflow_provider_logto.management.organization_spec import Organization, external_id_of
 
 _KEYS = ("id", "name", "external_id")
 

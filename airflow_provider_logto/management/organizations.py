@@ -8,85 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Conflict, InvalidInput, OutcomeUnknown
-from airflow_provider_logto.management import fields, search
-from airflow_provider_logto.management.answers import DOMAIN, ORGANIZATION, checked, objects
-from airflow_provider_logto.management.json_values import json_object, same_json
+from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, InvalidInput, OutcomeUnknown
+from airflow_provider_logto.management import search
+from airflow_provider_logto.management.answers import ORGANIZATION, checked, objects
 from airflow_provider_logto.management.members import MemberSpec, apply_members, plan_members, resolve_members
+from airflow_provider_logto.management.organization_details import Details, ensure_details, resolve_details
+from airflow_provider_logto.management.organization_spec import Organization, OrganizationSpec, external_id_of
 from airflow_provider_logto.management.presence import delete
-from airflow_provider_logto.management.references import OnMissing, Reference, find_users, listed
+from airflow_provider_logto.management.references import OnMissing, Reference, find_users
 
 if TYPE_CHECKING:
     from airflow_provider_logto.management.protection import Protection
 
-Organization = dict[str, Any]
-
-#: The key of ``customData`` under which the external id is kept.
-EXTERNAL_ID = "externalId"
-_MAX_DESCRIPTION = 256
 _CREATE_TRIES = 3
+#: What a report counts besides members.
+_DETAILS = ("applications", "jit_email_domains", "jit_roles", "jit_sso_connectors")
 #: Seconds before each look for duplicates. A row shows when its transaction ends, so that another task may see ours
 #: late, and delete its own a moment later.
 _SETTLING = (0.0, 0.3, 1.0, 2.0)
-
-
-@dataclass(frozen=True)
-class OrganizationSpec:
-    """An organization as it should be. None means "leave it alone". Make one with :meth:`checked`."""
-
-    name: str
-    external_id: str | None = None
-    description: str | None = None
-    custom_data: Mapping[str, Any] | None = None
-    jit_email_domains: tuple[str, ...] = ()
-
-    @classmethod
-    def checked(
-        cls,
-        name: Any,
-        external_id: Any = None,
-        description: Any = None,
-        custom_data: Any = None,
-        jit_email_domains: Any = None,
-    ) -> OrganizationSpec:
-        """
-        :raises InvalidInput: naming the field and what would be right.
-        """
-        checked_name = fields.name("name", name)
-        if checked_name is None:
-            raise InvalidInput("name", "missing: give the organization's name")
-        data = json_object("custom_data", custom_data)
-        if data and EXTERNAL_ID in data:
-            raise InvalidInput(f"custom_data.{EXTERNAL_ID}", "is kept by the provider; give it as external_id")
-        domains = listed("jit_email_domains", jit_email_domains) if jit_email_domains else []
-        return cls(
-            checked_name,
-            fields.identifier("external_id", external_id),
-            fields.name("description", description, _MAX_DESCRIPTION),
-            data,
-            tuple(dict.fromkeys(fields.domain(f"jit_email_domains[{at}]", one) for at, one in enumerate(domains))),
-        )
-
-    def body(self) -> dict[str, Any]:
-        """The request body of ``POST /api/organizations``."""
-        marker = {EXTERNAL_ID: self.external_id} if self.external_id else {}
-        data = {**(self.custom_data or {}), **marker}
-        given = {"name": self.name, "description": self.description, "customData": data or None}
-        return {field: value for field, value in given.items() if value is not None}
-
-    def changes(self, organization: Organization) -> dict[str, Any]:
-        """The body of ``PATCH /api/organizations/{id}`` that brings it in line; empty where nothing differs.
-
-        ``PATCH`` replaces customData whole, so what is there already is sent along.
-        """
-        wanted = self.body()
-        if "customData" in wanted:
-            wanted["customData"] = {**(organization.get("customData") or {}), **wanted["customData"]}
-        return {field: value for field, value in wanted.items() if not same_json(organization.get(field), value)}
 
 
 async def ensure_organization(
@@ -98,6 +40,7 @@ async def ensure_organization(
     on_missing: OnMissing = "fail",
     max_member_removals: int | None = None,
     protection: Protection | None = None,
+    details: Details | None = None,
 ) -> dict[str, Any]:
     """Make sure that an organization exists, with these members, roles and e-mail domains.
 
@@ -108,8 +51,9 @@ async def ensure_organization(
     :param on_missing: what to do with members who do not exist: ``fail``, or ``skip``.
     :param max_member_removals: how many people may lose their membership or a role; None is no limit.
     :param protection: who must not lose their membership or a role.
-    :returns: ``{"id", "outcome": "created" | "updated" | "unchanged", "members": {counts}, "jit_email_domains":
-        {counts}}``; and ``"missing"``, where members are skipped: their references.
+    :param details: applications and just-in-time provisioning.
+    :returns: ``{"id", "outcome": "created" | "updated" | "unchanged", "members": {counts}}``, counts of the details
+        given, and ``"missing"``, where members are skipped: their references.
     :raises InvalidInput: before the first write: unknown users or organization roles, more removals than allowed,
         somebody protected who would lose something.
     :raises Ambiguous: where more than one organization fits.
@@ -120,6 +64,7 @@ async def ensure_organization(
     wanted = None if members is None else await resolve_members(client, members, on_missing)
     if prune_members and not (wanted and wanted.roles):
         raise InvalidInput("members", "is empty, or nobody in it exists: pruning by it would remove everybody")
+    resolved = None if details is None else await resolve_details(client, details)
     organization, created = await find_organization(client, spec, adopt_existing), False
     if organization is None:
         organization, created = await _create(client, spec)
@@ -142,11 +87,11 @@ async def ensure_organization(
     if joining is not None:
         await apply_members(client, organization_id, joining)
         report["members"] = joining.counts()
-    if spec.jit_email_domains:
-        report["jit_email_domains"] = await _ensure_domains(client, organization_id, spec.jit_email_domains)
+    if resolved is not None:
+        report |= await ensure_details(client, organization_id, resolved)
     if wanted is not None and wanted.missing:
         report["missing"] = list(wanted.missing)
-    updated = changes or joining or report.get("jit_email_domains", {}).get("added")
+    updated = changes or joining or any(_changed(report.get(name, {})) for name in _DETAILS)
     outcome = "created" if created else "updated" if updated else "unchanged"
     return {"id": organization_id, "outcome": outcome, **report}
 
@@ -174,11 +119,10 @@ async def find_organization(
     known = [one for one in namesakes if external_id_of(one) == spec.external_id]
     if not known:
         # It may have been renamed. The walk fails rather than leave one out, so nothing is created by mistake.
-        known = [
-            one
-            async for one in objects(client, "/organizations", None, ORGANIZATION)
-            if external_id_of(one) == spec.external_id
-        ]
+        everybody = [one async for one in objects(client, "/organizations", None, ORGANIZATION)]
+        known = [one for one in everybody if external_id_of(one) == spec.external_id]
+        if not known and spec.former_external_id:
+            known = [one for one in everybody if external_id_of(one) == spec.former_external_id]
     if known:
         return _only(known, f"the external id {spec.external_id!r}", "delete all but one")
     unmarked = [one for one in namesakes if external_id_of(one) is None]
@@ -238,27 +182,8 @@ async def _delete_duplicate(client: LogtoClient, made: Organization, same: list[
     await delete(client, path_of("/organizations/{}", made["id"]))
 
 
-async def _ensure_domains(client: LogtoClient, organization_id: str, domains: tuple[str, ...]) -> dict[str, int]:
-    path = path_of("/organizations/{}/jit/email-domains", organization_id)
-    present = {row["emailDomain"] async for row in objects(client, path, None, DOMAIN)}
-    added = 0
-    for domain in domains:
-        if domain in present:
-            continue
-        try:
-            await client.request("POST", path, body={"emailDomain": domain})
-        except (Conflict, OutcomeUnknown) as error:
-            if isinstance(error, Conflict) and error.code != "entity.unique_integrity_violation":
-                raise
-            if domain not in {row["emailDomain"] async for row in objects(client, path, None, DOMAIN)}:
-                raise
-        added += 1
-    return {"added": added, "unchanged": len(domains) - added}
-
-
-def external_id_of(organization: Organization) -> Any:
-    """The external id that an organization carries, or None."""
-    return (organization.get("customData") or {}).get(EXTERNAL_ID)
+def _changed(counts: Mapping[str, int]) -> bool:
+    return any(count for name, count in counts.items() if name != "unchanged")
 
 
 def _only(organizations: list[Organization], what: str, hint: str) -> Organization | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ProvisionOrganizationOperator(LogtoOperator):
-    """Make sure that an organization exists, with its members, their roles and its e-mail domains.
+    """Make sure that an organization exists, with its members, applications, their roles, and its settings.
 
     Logto lets two organizations have one name. Give an ``external_id`` (kept in customData) to know yours by; without
     one, its name must be unique. An organization of the same name that has no external id is not taken over unless
@@ -28,7 +28,20 @@ class ProvisionOrganizationOperator(LogtoOperator):
     :param members: references to users, or ``{"user": reference, "roles": [...]}``; any sequence will do, such as the
         output of a mapped task (templated).
     :param member_roles: organization roles for all of them, by name or id (templated).
-    :param jit_email_domains: e-mail domains whose new users join by themselves; added, never removed (templated).
+    :param applications: machine-to-machine applications, or ``{"application": reference, "roles": [...]}`` with
+        organization roles; added (templated).
+    :param jit_email_domains: e-mail domains whose new users join by themselves; added (templated).
+    :param jit_roles: organization roles that they get, by name or id; added (templated).
+    :param jit_sso_connectors: SSO connectors whose users join by themselves, by name or id; added (templated).
+    :param branding: ``logoUrl``, ``darkLogoUrl``, ``favicon``, ``darkFavicon``; merged into what is there (templated).
+    :param color: ``primaryColor``, ``darkPrimaryColor``, ``isDarkModeEnabled``; merged into what is there (templated).
+    :param custom_css: CSS of its sign-in page (templated).
+    :param mfa_required: whether members need a second factor (templated).
+    :param former_external_id: the external id that it may still carry; ``external_id`` takes its place (templated).
+    :param clear: names of fields to empty: ``description``, ``custom_data`` (the external id stays), ``branding``,
+        ``color``, ``custom_css`` (templated).
+    :param prune_applications: make applications and their roles exact. Refuses an empty list.
+    :param exact_jit: make the just-in-time domains, roles and connectors that are given exact. Refuses empty lists.
     :param prune_members: make members exact: whoever is not listed leaves. The roles of a member are made exact too
         where roles are given (``[]``: none); where none are given, they are left alone. Refuses an empty list.
     :param max_member_removals: fail before the first write where more people than this would lose their membership or
@@ -40,8 +53,9 @@ class ProvisionOrganizationOperator(LogtoOperator):
         (templated).
     :param logto_conn_id: the Connection of type ``logto``.
     :returns: ``{"id", "outcome": "created" | "updated" | "unchanged", "members": {"added", "removed", "unchanged",
-        "roles_added", "roles_removed"}, "jit_email_domains": {"added", "unchanged"}}``, the last two where given;
-        ``"missing"``, the references of members who were skipped, only where there are any.
+        "roles_added", "roles_removed"}}``; such counts for ``applications``, ``jit_email_domains``, ``jit_roles`` and
+        ``jit_sso_connectors``, each where given; ``"missing"``, the references of members who were skipped, only where
+        there are any.
     :raises InvalidInput: before the first write: unknown users or an unknown organization role, an empty list to prune
         by, more removals than ``max_member_removals``, somebody protected who would lose something.
     :raises Ambiguous: where several organizations fit (all are named).
@@ -57,7 +71,16 @@ class ProvisionOrganizationOperator(LogtoOperator):
         "custom_data",
         "members",
         "member_roles",
+        "applications",
         "jit_email_domains",
+        "jit_roles",
+        "jit_sso_connectors",
+        "branding",
+        "color",
+        "custom_css",
+        "mfa_required",
+        "former_external_id",
+        "clear",
         "on_missing",
         "protect",
         "logto_conn_id",
@@ -74,7 +97,18 @@ class ProvisionOrganizationOperator(LogtoOperator):
         custom_data: Mapping[str, Any] | None = None,
         members: Any = None,
         member_roles: Any = None,
+        applications: Any = None,
         jit_email_domains: Any = None,
+        jit_roles: Any = None,
+        jit_sso_connectors: Any = None,
+        branding: Mapping[str, Any] | None = None,
+        color: Mapping[str, Any] | None = None,
+        custom_css: str | None = None,
+        mfa_required: bool | None = None,
+        former_external_id: str | None = None,
+        clear: Sequence[str] = (),
+        prune_applications: bool = False,
+        exact_jit: bool = False,
         prune_members: bool = False,
         max_member_removals: int | None = None,
         on_missing: Literal["fail", "skip"] = "fail",
@@ -90,7 +124,18 @@ class ProvisionOrganizationOperator(LogtoOperator):
         self.custom_data = custom_data
         self.members = members
         self.member_roles = member_roles
+        self.applications = applications
         self.jit_email_domains = jit_email_domains
+        self.jit_roles = jit_roles
+        self.jit_sso_connectors = jit_sso_connectors
+        self.branding = branding
+        self.color = color
+        self.custom_css = custom_css
+        self.mfa_required = mfa_required
+        self.former_external_id = former_external_id
+        self.clear = clear
+        self.prune_applications = prune_applications
+        self.exact_jit = exact_jit
         self.prune_members = prune_members
         self.max_member_removals = max_member_removals
         self.on_missing = on_missing
@@ -100,10 +145,29 @@ class ProvisionOrganizationOperator(LogtoOperator):
     @fail_on_permanent_error
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_logto.management.members import checked_members
-        from airflow_provider_logto.management.organizations import OrganizationSpec, ensure_organization
+        from airflow_provider_logto.management.organization_details import Details
+        from airflow_provider_logto.management.organization_spec import OrganizationSpec
+        from airflow_provider_logto.management.organizations import ensure_organization
 
         spec = OrganizationSpec.checked(
-            self.name, self.external_id, self.description, self.custom_data, self.jit_email_domains
+            self.name,
+            self.external_id,
+            self.description,
+            self.custom_data,
+            branding=self.branding,
+            color=self.color,
+            custom_css=self.custom_css,
+            mfa_required=self.mfa_required,
+            former_external_id=self.former_external_id,
+            clear=self.clear,
+        )
+        details = Details.checked(
+            self.applications,
+            self.prune_applications,
+            self.jit_email_domains,
+            self.jit_roles,
+            self.jit_sso_connectors,
+            self.exact_jit,
         )
         members = None if self.members is None else checked_members(self.members, self.member_roles)
         if self.prune_members and not members:
@@ -117,6 +181,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
             on_missing=self.on_missing,
             max_member_removals=self.max_member_removals,
             protection=self.hook.protection(self.protect),
+            details=details,
         )
         self.log.info("Organization %s: %s; members: %s", report["id"], report["outcome"], report.get("members", "-"))
         return report
@@ -166,4 +231,58 @@ class RemoveMembersOperator(LogtoOperator):
         self.log.info("Organization %s: %d removed", result["id"], len(result["removed"]))
         if result["unknown"]:
             self.log.warning("%d references mean nobody in Logto", len(result["unknown"]))
+        return result
+
+
+class DeleteOrganizationOperator(LogtoOperator):
+    """Delete an organization with its memberships, invitations and just-in-time rules. This cannot be undone.
+
+    Its members stay users. Refuses without ``confirm=True`` or a condition.
+
+    :param organization: id or name, ``{"external_id": ...}``, or what ProvisionOrganizationOperator gave (templated).
+    :param confirm: True deletes whichever is meant.
+    :param max_members: deletes only one with at most so many members; 0: only an empty one.
+    :param protect: who must not lose their membership, besides those that the Connection protects (templated).
+    :param if_absent: ``fail``, or ``skip`` where there is no such organization (templated).
+    :param logto_conn_id: the Connection of type ``logto``.
+    :returns: ``{"id", "outcome": "deleted" | "absent"}``.
+    :raises InvalidInput: before any write: not confirmed, none meant, or a protected member.
+    :raises Refused: where it has more members than ``max_members``.
+
+    .. seealso:: Logto Management API, ``DELETE /api/organizations/{id}``.
+    """
+
+    template_fields: Sequence[str] = ("organization", "protect", "if_absent", "logto_conn_id")
+
+    def __init__(
+        self,
+        *,
+        organization: Any,
+        confirm: bool = False,
+        max_members: int | None = None,
+        protect: Any = (),
+        if_absent: Literal["fail", "skip"] = "fail",
+        logto_conn_id: str = "logto_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(logto_conn_id=logto_conn_id, **kwargs)
+        self.organization = organization
+        self.confirm = confirm
+        self.max_members = max_members
+        self.protect = protect
+        self.if_absent = if_absent
+
+    @fail_on_permanent_error
+    def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_logto.management.organization_removal import (
+            check_organization_deletion,
+            delete_organization,
+        )
+
+        check_organization_deletion(self.confirm, self.max_members)
+        protection = self.hook.protection(self.protect)
+        result = self.hook.run(
+            delete_organization, self.organization, protection, self.confirm, self.max_members, self.if_absent
+        )
+        self.log.info("Organization %s: %s", result["id"], result["outcome"])
         return result

@@ -9,7 +9,9 @@ import pytest
 
 from airflow_provider_logto.exceptions import Ambiguous, IncompleteList, InvalidInput
 from airflow_provider_logto.management.members import checked_members
-from airflow_provider_logto.management.organizations import OrganizationSpec, ensure_organization
+from airflow_provider_logto.management.organization_details import Details
+from airflow_provider_logto.management.organization_spec import OrganizationSpec
+from airflow_provider_logto.management.organizations import ensure_organization
 from logto_sandbox import Sandbox
 from tests.clients import Run
 
@@ -130,9 +132,52 @@ def test_wrong_members_are_refused_by_name(members: Any, roles: Any, message: st
         ({"name": "x" * 129}, "name: has 129"),
         ({"name": "x", "description": "d" * 257}, "description"),
         ({"name": "x", "custom_data": {"externalId": "1"}}, "external_id"),
-        ({"name": "x", "jit_email_domains": ["nodots"]}, r"jit_email_domains\[0\]"),
     ],
 )
 def test_a_wrong_organization_is_refused_by_name(arguments: Any, message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         OrganizationSpec.checked(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"branding": {"logo": "https://x.example"}}, r"branding\.logo: is unknown"),
+        ({"branding": {"logoUrl": "logo.png"}}, r"branding\.logoUrl"),
+        ({"color": {"primaryColor": "red"}}, r"color\.primaryColor"),
+        ({"color": {"isDarkModeEnabled": "yes"}}, r"color\.isDarkModeEnabled"),
+        ({"mfa_required": "yes"}, "mfa_required"),
+        ({"former_external_id": "a"}, "former_external_id: only goes with external_id"),
+        ({"clear": ["name"]}, "clear: 'name' cannot be cleared"),
+        ({"clear": ["description"], "description": "a"}, "clear: description is given too"),
+    ],
+)
+def test_wrong_settings_are_refused_by_name(arguments: Any, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        OrganizationSpec.checked("Acme", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"applications": [{"application": "a", "role": "b"}]}, r"applications\[0\]\.role: is unknown"),
+        ({"applications": [5]}, r"applications\[0\]: must be a reference"),
+        ({"prune_applications": True}, "applications: is empty"),
+        ({"jit_roles": [], "exact_jit": True}, "jit_roles: is empty"),
+        ({"jit_roles": [5]}, "jit_roles: must be a list"),
+        ({"jit_email_domains": ["a@x.example"]}, r"jit_email_domains\[0\]"),
+    ],
+)
+def test_wrong_details_are_refused_by_name(arguments: Any, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        Details.checked(**arguments)
+
+
+@pytest.mark.parametrize("kind", ["lost_answer", "error"])
+def test_a_lost_answer_of_a_domain(run: Run, sandbox: Sandbox, kind: str) -> None:
+    more: dict[str, Any] = {"status": 500} if kind == "error" else {}
+    sandbox.add_fault(kind=kind, method="POST", path="/api/organizations/{id}/jit/email-domains", **more)
+    details = Details.checked(jit_email_domains=["x.example"])
+    assert run(ensure_organization, SPEC, details=details)["jit_email_domains"]["added"] == 1
+    assert run(ensure_organization, SPEC, details=details)["outcome"] == "unchanged"
+    assert len(sandbox.state()["organizations"]) == 1

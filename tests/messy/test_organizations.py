@@ -10,7 +10,8 @@ import pytest
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management.members import checked_members
-from airflow_provider_logto.management.organizations import OrganizationSpec, ensure_organization
+from airflow_provider_logto.management.organization_spec import OrganizationSpec
+from airflow_provider_logto.management.organizations import ensure_organization
 from airflow_provider_logto.operators.organizations import ProvisionOrganizationOperator
 from tests.clients import Run
 from tests.conftest import Tenant, execute

@@ -1,0 +1,68 @@
+"""Deleting an organization: only where that was confirmed or its condition holds, and nobody in it is protected.
+
+Source: Logto Management API, ``DELETE /api/organizations/{id}``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.exceptions import InvalidInput, Refused
+from airflow_provider_logto.management.organization_references import OrganizationReference, find_organization
+from airflow_provider_logto.management.presence import delete
+from airflow_provider_logto.management.protection import Protection
+from airflow_provider_logto.management.removal import IfAbsent, check_if_absent
+
+
+async def delete_organization(
+    client: LogtoClient,
+    organization: Any,
+    protection: Protection,
+    confirm: bool = False,
+    max_members: int | None = None,
+    if_absent: IfAbsent = "fail",
+) -> dict[str, Any]:
+    """Delete an organization with its memberships, invitations and just-in-time rules. This cannot be undone.
+
+    :param confirm: True deletes whichever is meant.
+    :param max_members: deletes only one with at most so many members.
+    :returns: ``{"id", "outcome": "deleted" | "absent"}``.
+    :raises InvalidInput: before any request where neither is given; where none is meant, or a member is protected.
+    :raises Refused: where it has more members.
+    """
+    check_organization_deletion(confirm, max_members)
+    check_if_absent(if_absent)
+    reference = OrganizationReference.parse(organization)
+    found = await find_organization(client, reference)
+    if found is None:
+        if if_absent == "fail":
+            raise InvalidInput(
+                "organization", f'there is no organization {reference.value!r}; if_absent="skip" accepts that'
+            )
+        return {"id": None, "outcome": "absent"}
+    path = path_of("/organizations/{}", found["id"])
+    if protection:
+        members = await client.collect(f"{path}/users")
+        await protection.refuse(client, members, "organization")
+    if max_members is not None:
+        count = await client.count(f"{path}/users") or 0
+        if count > max_members:
+            raise Refused(f"the organization {found['id']} has {count} members, more than {max_members}; it stays")
+    there = await delete(client, path)
+    return {"id": found["id"], "outcome": "deleted" if there else "absent"}
+
+
+def check_organization_deletion(confirm: Any, max_members: Any) -> None:
+    """
+    :raises InvalidInput: where a deletion is neither confirmed nor bound to a condition.
+    """
+    if not isinstance(confirm, bool):
+        raise InvalidInput("confirm", f"must be True or False; got {confirm!r}")
+    if max_members is None:
+        if not confirm:
+            raise InvalidInput("confirm", "deleting cannot be undone: say confirm=True, or max_members=0 (if empty)")
+    elif isinstance(max_members, bool) or not isinstance(max_members, int) or max_members < 0:
+        raise InvalidInput("max_members", f"must be a number, 0 or more; got {max_members!r}")
+    elif confirm:
+        raise InvalidInput("confirm", "give either confirm=True or max_members; one of them has no effect")
