@@ -16,8 +16,9 @@ GENERATED = re.compile(r"^[0-9a-z]{12}$|^[0-9a-z]{21}$")
 ISO_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 _SECRETS = "value signingKey access_token secret jti passwordDigest subjectToken secretQrCode token codes"
 SECRET_KEYS = frozenset(_SECRETS.split())
-# Wordings are translated and not promised; users got cimdClientId between 1.42.0 and the release after it.
-FREE_KEYS = frozenset({"message", "details", "error_uri", "cimdClientId"})
+# Wordings and pictures are not promised; users got cimdClientId between 1.42.0 and the release after it.
+_FREE = "message details error_uri cimdClientId providerLogo providerLogoDark"
+FREE_KEYS = frozenset(_FREE.split())
 KEPT_HEADERS = ("total-number", "total-number-is-capped", "www-authenticate", "cache-control")
 
 

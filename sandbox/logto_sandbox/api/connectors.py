@@ -1,4 +1,4 @@
-"""Connectors with a small catalogue of factories, verification codes, and enterprise SSO connectors."""
+"""Connectors with a small catalogue of factories, and verification codes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from logto_sandbox.api.common import (
     NO_CONTENT,
     change,
     delete_row,
-    insert,
     read,
 )
 from logto_sandbox.api.patterns import EMAIL, PHONE
 from logto_sandbox.errors import ApiError, not_found
 from logto_sandbox.http.bodies import jsonb
 from logto_sandbox.http.paging import Rows
-from logto_sandbox.http.routing import OPTIONAL, Call, Reply, Routes
+from logto_sandbox.http.routing import Call, Reply, Routes
 from logto_sandbox.http.schema import (
     Array,
     Bool,
@@ -36,7 +35,6 @@ from logto_sandbox.store.rows import new_id
 routes = Routes("/api/connectors")
 factories = Routes("/api/connector-factories")
 codes = Routes("/api/verification-codes")
-sso = Routes("/api/sso-connectors")
 
 _TEMPLATES = Array(Obj({"usageType": Text(), "subject": Text(optional=True), "content": Text()}))
 _SMTP_AUTH = Union(
@@ -195,65 +193,3 @@ def verify_code(call: Call) -> Reply:
         raise ApiError(400, "verification_code.code_mismatch")
     del call.tenant.codes[recipient]
     return NO_CONTENT
-
-
-# -- enterprise SSO; only OIDC, and nobody can sign in through it
-
-_SSO = {
-    "domains": Array(Text(), optional=True),
-    "config": Obj(optional=True),
-    "branding": Obj(optional=True),
-    "syncProfile": Bool(optional=True),
-    "enableTokenStorage": Bool(optional=True),
-}
-
-
-def _sso_details(row: Row) -> Row:
-    return row | {
-        "name": row["providerName"],
-        "providerType": "oidc",
-        "providerLogo": "",
-        "providerLogoDark": "",
-        "providerConfig": row["config"],
-    }
-
-
-def _free_name(call: Call, name: str, own: str | None = None) -> None:
-    rows = call.tenant.tables["sso_connectors"].values()
-    if any(row["connectorName"] == name and row["id"] != own for row in rows):
-        raise ApiError(409, "single_sign_on.duplicate_connector_name")
-
-
-@sso.get(paging=OPTIONAL)
-def list_sso(call: Call) -> Rows:
-    return Rows(call.tenant.tables["sso_connectors"].unordered(), _sso_details)
-
-
-@sso.post(body=Obj({"providerName": Text(), "connectorName": Text(1, 128)} | _SSO))
-def create_sso(call: Call) -> Row:
-    if call.body["providerName"] != "OIDC":
-        raise ApiError(422, "connector.not_found")
-    _free_name(call, call.body["connectorName"])
-    row: Row = {"providerName": "OIDC", "connectorName": "", "config": {}, "domains": [], "branding": {}}
-    row |= {"syncProfile": False, "enableTokenStorage": False, "createdAt": call.tenant.now_ms()} | call.body
-    if row["config"]:
-        row["config"] = {"trustUnverifiedEmail": False} | row["config"]
-    return insert(call, "sso_connectors", row, 12)
-
-
-@sso.get("/{id}")
-def get_sso(call: Call) -> Row:
-    return _sso_details(read(call, "sso_connectors", call["id"]))
-
-
-@sso.patch("/{id}", body=Obj({"connectorName": Text(1, 128, optional=True)} | _SSO))
-def patch_sso(call: Call) -> Row:
-    row = read(call, "sso_connectors", call["id"])
-    if "connectorName" in call.body:
-        _free_name(call, call.body["connectorName"], row["id"])
-    return _sso_details(change(call.tenant.tables["sso_connectors"], row, call.body))
-
-
-@sso.delete("/{id}")
-def delete_sso(call: Call) -> Reply:
-    return delete_row(call, "sso_connectors", call["id"])

@@ -25,6 +25,7 @@ from logto_sandbox.api import (
     sessions,
     sign_in_experience,
     small,
+    sso_connectors,
     user_relations,
     users,
 )
@@ -54,7 +55,8 @@ ROUTES: list[Route] = [
         connectors.routes,
         connectors.factories,
         connectors.codes,
-        connectors.sso,
+        sso_connectors.routes,
+        sso_connectors.providers,
         one_time_tokens.routes,
         one_time_tokens.subjects,
         account_center.routes,

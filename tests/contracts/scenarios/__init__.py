@@ -5,7 +5,7 @@ Each scenario removes what it made. It may meet a tenant that is not empty: list
 
 from __future__ import annotations
 
-from tests.contracts.scenarios import access, accounts, consents, organizations, people
+from tests.contracts.scenarios import access, accounts, connectors, consents, organizations, people
 
 SCENARIOS = {
     "tokens": access.TOKENS,
@@ -19,6 +19,7 @@ SCENARIOS = {
     "applications": people.APPLICATIONS,
     "resources": people.RESOURCES,
     "consents": consents.CONSENTS,
+    "sso_connectors": connectors.SSO_CONNECTORS,
     "hooks": people.HOOKS,
     "guards": people.GUARDS,
     "digests": people.DIGESTS,
