@@ -9,7 +9,12 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_logto.compat import AirflowSensorTimeout, AirflowSkipException, BaseSensorOperator
+from airflow_provider_logto.compat import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    poke_until_true,
+)
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.waiting import MIN_POKE_INTERVAL, error_of
 
@@ -79,7 +84,7 @@ class LogtoSensor(BaseSensorOperator):
         self.hook.deadline = time.monotonic() + float(self.timeout)
         if not self.deferrable:
             try:
-                return super().execute(context)
+                return poke_until_true(self, context)
             except (AirflowSensorTimeout, AirflowSkipException) as error:
                 raise type(error)(f"{self.awaited()}: {self._in_vain()} ({error})") from error
         if self.poke(context):
