@@ -46,7 +46,11 @@ HEAVY = ("pytest", "hypothesis", "httpx", "starlette.applications", "uvicorn", "
 #: Module -> the tests that are to notice.
 MODULES: dict[str, tuple[str, ...]] = {
     "client.pagination": ("tests/client/test_pagination.py", "tests/hostile/test_walks.py"),
-    "client.retrying": ("tests/client/test_retrying.py", "tests/client/test_client.py"),
+    "client.retrying": (
+        "tests/management/test_operation_table.py",
+        "tests/client/test_retrying.py",
+        "tests/client/test_client.py",
+    ),
     "client.sharing.pacing": ("tests/client/test_pacing.py", "tests/client/test_shared_state.py"),
     "client.sharing.schedule": ("tests/client/test_schedule.py", "tests/client/test_pacing.py"),
     "client.auth.tokens": ("tests/client/test_tokens.py",),

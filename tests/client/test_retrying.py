@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from tenacity import RetryCallState
 
+from airflow_provider_logto.client.arguments import METHODS
 from airflow_provider_logto.client.replies import Reply
-from airflow_provider_logto.client.retrying import RetryOptions, after_loss, failure_of
+from airflow_provider_logto.client.retrying import LOST, RetryOptions, after_loss, failure_of
 from airflow_provider_logto.client.sharing.pacing import CellPacer, ProcessCell
 from airflow_provider_logto.client.sharing.schedule import Schedule
 from airflow_provider_logto.exceptions import (
@@ -81,6 +82,11 @@ def test_after_a_lost_answer(method: str, path: str, decision: str) -> None:
 )
 def test_the_kinds_of_failure(error: Exception, failure: str | None) -> None:
     assert failure_of(error) == failure
+
+
+def test_every_row_decides_for_one_of_the_two() -> None:
+    assert {decision for _, _, decision in LOST} == {"repeat", "read back"}
+    assert set().union(*(methods.split("|") for methods, _, _ in LOST)) == {*METHODS, "HEAD", "OPTIONS"}
 
 
 def state(error: Exception, attempt: int) -> RetryCallState:
