@@ -22,7 +22,7 @@ def token() -> Callable[[Sandbox, httpx.Client], httpx.Response]:
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[[Sandbox], httpx.Client]]:
+def authorize() -> Iterator[Callable[[Sandbox], httpx.Client]]:
     """Makes authorized clients; the statistics of the sandbox begin after their token request."""
     clients: list[httpx.Client] = []
 
@@ -39,6 +39,6 @@ def connect() -> Iterator[Callable[[Sandbox], httpx.Client]]:
 
 
 @pytest.fixture
-def api(logto_sandbox: Sandbox, connect: Callable[[Sandbox], httpx.Client]) -> httpx.Client:
+def api(logto_sandbox: Sandbox, authorize: Callable[[Sandbox], httpx.Client]) -> httpx.Client:
     """A client of ``logto_sandbox`` that holds a token."""
-    return connect(logto_sandbox)
+    return authorize(logto_sandbox)

@@ -246,10 +246,10 @@ def test_a_wrong_seed_names_the_row(seed: dict[str, Any], where: str) -> None:
         Sandbox(seed=seed)
 
 
-def test_state_file(tmp_path: Path, connect: Callable[[Sandbox], httpx.Client]) -> None:
+def test_state_file(tmp_path: Path, authorize: Callable[[Sandbox], httpx.Client]) -> None:
     path = tmp_path / "state.json"
     with Sandbox(state_file=path, seed=SEED) as sandbox:
-        connect(sandbox).post("/api/users", json={"username": "eve"})
+        authorize(sandbox).post("/api/users", json={"username": "eve"})
         before = sandbox.state()
     with Sandbox(state_file=path, seed={"users": [{"username": "not-read"}]}) as sandbox:
         assert sandbox.state()["users"] == before["users"]
@@ -286,10 +286,10 @@ def test_start_and_stop() -> None:
 
 
 def test_stopping_does_not_wait_for_a_slow_answer(
-    connect: Callable[[Sandbox], httpx.Client], capfd: pytest.CaptureFixture[str]
+    authorize: Callable[[Sandbox], httpx.Client], capfd: pytest.CaptureFixture[str]
 ) -> None:
     sandbox = Sandbox().start()
-    api = connect(sandbox)
+    api = authorize(sandbox)
     sandbox.add_fault(kind="slow", seconds=60)
     with pytest.raises(httpx.ReadTimeout):
         api.get("/api/users", timeout=0.1)

@@ -17,14 +17,14 @@ from logto_sandbox.http.routing import USER
 from logto_sandbox.store.defaults import Settings
 from logto_sandbox.store.tenant import Tenant
 
-Connect = Callable[[Sandbox], httpx.Client]
+Authorize = Callable[[Sandbox], httpx.Client]
 
 
 @pytest.fixture
-def old(request: pytest.FixtureRequest, connect: Connect) -> Iterator[httpx.Client]:
+def old(request: pytest.FixtureRequest, authorize: Authorize) -> Iterator[httpx.Client]:
     """A client of a sandbox of the version the test is parametrized with."""
     with Sandbox(logto_version=request.param) as sandbox:
-        yield connect(sandbox)
+        yield authorize(sandbox)
 
 
 def _user(http: httpx.Client, **fields: Any) -> str:
@@ -88,8 +88,8 @@ def test_versions_are_known() -> None:
         Tenant(Settings(logto_version="1.41"))
 
 
-def test_rotated_key_refuses_former_tokens(sandbox: Sandbox, connect: Connect) -> None:
-    http = connect(sandbox)
+def test_rotated_key_refuses_former_tokens(sandbox: Sandbox, authorize: Authorize) -> None:
+    http = authorize(sandbox)
     before = http.get("/oidc/jwks").json()["keys"][0]["kid"]
     sandbox.tenant.rotate_signing_key()
     refused = http.get("/api/users")
@@ -97,8 +97,8 @@ def test_rotated_key_refuses_former_tokens(sandbox: Sandbox, connect: Connect) -
     assert http.get("/oidc/jwks").json()["keys"][0]["kid"] != before
 
 
-def test_expired_token(sandbox: Sandbox, connect: Connect) -> None:
-    http = connect(sandbox)
+def test_expired_token(sandbox: Sandbox, authorize: Authorize) -> None:
+    http = authorize(sandbox)
     sandbox.tenant.clock_offset_ms = 3_600_000
     data = http.get("/api/users").json()["data"]
     assert (data["code"], data["claim"], data["payload"]["sub"]) == ("ERR_JWT_EXPIRED", "exp", sandbox.app_id)
@@ -113,9 +113,9 @@ def test_expired_token(sandbox: Sandbox, connect: Connect) -> None:
     ],
 )
 def test_token_faults(
-    sandbox: Sandbox, connect: Connect, token: Any, fault: str, status: int, key: str, value: str
+    sandbox: Sandbox, authorize: Authorize, token: Any, fault: str, status: int, key: str, value: str
 ) -> None:
-    http = connect(sandbox)
+    http = authorize(sandbox)
     sandbox.tenant.token_faults.add(fault)
     answer = token(sandbox, http)
     assert (answer.status_code, answer.json()[key], "scope" in answer.json()) == (status, value, False)

@@ -59,10 +59,10 @@ def test_a_refused_request_does_not_count() -> None:
 @pytest.mark.parametrize("model", LIMITERS)
 @pytest.mark.parametrize(("retry_after", "said"), [("none", False), ("seconds", True), ("date", True)])
 def test_over_http_tokens_count_too(
-    model: str, retry_after: str, said: bool, connect: Callable[[Sandbox], httpx.Client]
+    model: str, retry_after: str, said: bool, authorize: Callable[[Sandbox], httpx.Client]
 ) -> None:
     with Sandbox(rate_limit=LIMIT, limiter=model, retry_after=retry_after) as sandbox:
-        api = connect(sandbox)
+        api = authorize(sandbox)
         answers = [api.get("/api/users") for _ in range(LIMIT * 3)]
         api.get("/sandbox/stats")
         stats = sandbox.stats()

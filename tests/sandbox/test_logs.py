@@ -147,10 +147,10 @@ ROWS = [{"key": "RevokeToken", "createdAt": START + offset} for offset in (0, 1,
     [("1.36", 3, 3), ("1.39", 3, 3), ("1.40", 1, None), ("1.42", 3, 1)],
 )
 def test_bounds_by_version(
-    version: str, window: int, point: int | None, connect: Callable[[Sandbox], httpx.Client]
+    version: str, window: int, point: int | None, authorize: Callable[[Sandbox], httpx.Client]
 ) -> None:
     with Sandbox(logto_version=version) as sandbox:
-        api = connect(sandbox)
+        api = authorize(sandbox)
         sandbox.insert_logs(ROWS)
         mine = {"logKey": "RevokeToken"}
         assert total(api, start_time=START, end_time=START + 2, **mine) == window
@@ -173,9 +173,9 @@ def test_an_inclusive_end_covers_its_whole_millisecond(logto_sandbox: Sandbox, a
 
 
 @pytest.mark.parametrize(("version", "capped"), [("1.39", False), ("1.40", True), ("1.42", True)])
-def test_count_cap(version: str, capped: bool, connect: Callable[[Sandbox], httpx.Client]) -> None:
+def test_count_cap(version: str, capped: bool, authorize: Callable[[Sandbox], httpx.Client]) -> None:
     with Sandbox(logto_version=version) as sandbox:
-        api = connect(sandbox)
+        api = authorize(sandbox)
         sandbox.insert_logs(count=10_500)
         plain = api.get("/api/logs", params={"page_size": 100})
         assert int(plain.headers["total-number"]) == 10_501
