@@ -26,6 +26,7 @@ FOLDER = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser().joinpa
 with DAG(
     "roster_nightly",
     schedule="0 3 * * *",
+    is_paused_upon_creation=True,
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
+import roster_story
 from rich.console import Console
 
 import account
@@ -89,7 +90,7 @@ def main() -> int:
 
 
 def tell(airflow: DemoAirflow, home: Path) -> None:
-    """The story: onboard, look, export, look, onboard again."""
+    """The story: onboard, look, export, look, onboard again; then a roster, with a night that goes wrong."""
     airflow.run("Airflow makes its database", "db", "migrate")
     airflow.run_dag("employee_onboarding")
     asyncio.run(account.show_logto(out, airflow.sandbox))
@@ -98,6 +99,8 @@ def tell(airflow: DemoAirflow, home: Path) -> None:
     airflow.run_dag("employee_onboarding")
     writes = airflow.sandbox.stats()["writes"]
     out.print(f"   The second run found everyone and everything as the roster says: {writes} writes")
+    say("A roster: a plan, a brake that holds, and an apply")
+    asyncio.run(roster_story.tell(out, airflow.sandbox, home))
 
 
 if __name__ == "__main__":

@@ -171,7 +171,7 @@ class Columns:
                 raise InvalidInput("row", f"is no user of {self.preset} ({type(error).__name__}: {error})") from error
         if not self.mapping:
             return dict(cells)
-        mapped = set(self.mapping.values())
+        mapped = {column.partition(".")[0] for column in self.mapping.values()} | set(self.mapping.values())
         found = {name: value for name, value in cells.items() if name not in mapped and _is_column(name, self.secrets)}
         for name, column in self.mapping.items():
             value = _at(cells, column)

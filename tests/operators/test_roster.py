@@ -1,0 +1,155 @@
+"""SyncRosterOperator in a task: what it pushes, how it fails, and who is protected by the Connection."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_logto.compat import AirflowFailException
+from airflow_provider_logto.exceptions import BrakeHeld, ChangesFailed, InvalidInput, OutOfSync
+from airflow_provider_logto.operators.roster import ImportUsersOperator, SyncRosterOperator
+from tests.conftest import Tenant
+
+
+class Instance:
+    """As much of a task instance as an operator sees."""
+
+    try_number = 1
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+def rows(count: int) -> list[dict[str, str]]:
+    return [{"external_id": f"E{at}", "username": f"u{at}"} for at in range(count)]
+
+
+@pytest.fixture
+def sync(sandbox_tenant: Tenant, tmp_path: Path) -> Any:
+    def call(source: Any, mode: str = "apply", instance: Any = None, **more: Any) -> Any:
+        operator = SyncRosterOperator(
+            task_id="x", roster="hr", source=source, folder=tmp_path.as_uri(), mode=mode, **more
+        )
+        return operator.execute({"ti": instance, "run_id": "r1"})
+
+    return call
+
+
+def test_a_result_holds_no_personal_data(sync: Any) -> None:
+    result = sync([{"external_id": "E1", "username": "ann", "primary_email": "ann@example.com", "name": "Ann"}])
+    assert set(result) == {"plan", "plan_id", "journal", "counts", "held", "failed", "applied"}
+    assert json.dumps(result)
+    assert "ann" not in json.dumps(result).lower()
+
+
+def test_a_brake_fails_the_task_for_good_and_its_plan_is_pushed(sync: Any) -> None:
+    sync(rows(40))
+    instance = Instance()
+    with pytest.raises(AirflowFailException) as caught:
+        sync(rows(20), on_missing="suspend", instance=instance)
+    assert isinstance(caught.value.__cause__, BrakeHeld)
+    pushed = instance.pushed["return_value"]
+    assert pushed["plan_id"] in str(caught.value)
+    assert not pushed["applied"]
+
+
+def test_check_fails_for_good_where_something_is_due(sync: Any) -> None:
+    with pytest.raises(AirflowFailException) as caught:
+        sync(rows(1), "check")
+    assert isinstance(caught.value.__cause__, OutOfSync)
+    sync(rows(1))
+    assert sync(rows(1), "check")["applied"] is False
+
+
+def test_failed_rows_fail_the_task_and_a_retry_may_help(sync: Any, sandbox_tenant: Tenant) -> None:
+    sandbox: Any = sandbox_tenant.sandbox
+    sandbox.add_fault(kind="error", status=400, method="POST", path="/api/users", times=1)
+    instance = Instance()
+    with pytest.raises(ChangesFailed, match="1 changes failed, in rows"):
+        sync(rows(5), instance=instance)
+    assert len(instance.pushed["return_value"]["failed"]) == 1
+    assert sync(rows(5))["counts"]["made.user.create"] == 1
+
+
+def test_the_connections_list_protects(sync: Any, sandbox_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync(rows(3))
+    monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", sandbox_tenant.connection({"protect": ["u2"]}))
+    brakes = {"disables": 10}
+    result = sync(rows(1), on_missing="suspend", brakes=brakes)
+    assert result["counts"]["made.user.suspend"] == 1
+    suspended = [user["username"] for user in sandbox_tenant.sandbox.state()["users"] if user["isSuspended"]]  # type: ignore[union-attr]
+    assert suspended == ["u1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"roster": "h r"}, "roster"),
+        ({"mode": "run"}, "mode"),
+        ({"match_on": ("mail",)}, "match_on"),
+        ({"match_on": ()}, "match_on"),
+        ({"adopt": "all"}, "adopt"),
+        ({"population": {"group": "x"}}, "population"),
+        ({"population": "Employees"}, "population"),
+        ({"manage": ("role",)}, "manage"),
+        ({"exact": {"scopes": []}}, "exact"),
+        ({"exact": {"roles": ["x"]}}, "exact.roles"),
+        ({"exact": {"roles": ["x"]}, "manage": ("roles",), "population": {"role": "x"}}, "exact.roles"),
+        ({"on_missing": "remove"}, "on_missing"),
+        ({"on_missing": "drop_access"}, "exact"),
+        ({"delete_after_days": -1}, "delete_after_days"),
+        ({"lead_days": "3"}, "lead_days"),
+        ({"timezone": "Mars/Olympus"}, "timezone"),
+        ({"brakes": {"deletes": None}}, "brakes.deletes"),
+        ({"on_brake": "ignore"}, "on_brake"),
+        ({"protect": [5]}, "protect[0]"),
+        ({"folder": ""}, "folder"),
+        ({"folder": "nowhere://x/y"}, "folder"),
+        ({"source": "nothing.txt"}, "source"),
+        ({"source": 5}, "source"),
+        ({"file_format": "xml"}, "file_format"),
+        ({"mapping": {"x": "y"}}, "mapping.x"),
+    ],
+)
+def test_every_wrong_argument_is_named_before_any_request(
+    sandbox_tenant: Tenant, tmp_path: Path, arguments: dict[str, Any], field: str
+) -> None:
+    given = {"roster": "hr", "source": rows(1), "folder": tmp_path.as_uri(), **arguments}
+    with pytest.raises(AirflowFailException) as caught:
+        SyncRosterOperator(task_id="x", **given).execute({})
+    assert isinstance(caught.value.__cause__, InvalidInput)
+    assert caught.value.__cause__.field == field
+    assert sandbox_tenant.sandbox is not None
+    assert sandbox_tenant.sandbox.stats()["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"if_exists": "replace"}, "if_exists"),
+        ({"only": "E1"}, "only"),
+        ({"only": [99]}, "only"),
+        ({"max_errors": 0}, "max_errors"),
+        ({"match_on": ("mail",)}, "match_on"),
+    ],
+)
+def test_wrong_arguments_of_an_import_are_named(
+    sandbox_tenant: Tenant, tmp_path: Path, arguments: dict[str, Any], field: str
+) -> None:
+    operator = ImportUsersOperator(task_id="x", source=rows(1), folder=tmp_path.as_uri(), **arguments)
+    with pytest.raises(AirflowFailException) as caught:
+        operator.execute({})
+    assert isinstance(caught.value.__cause__, InvalidInput)
+    assert caught.value.__cause__.field == field
+
+
+@pytest.mark.parametrize("operator", [SyncRosterOperator, ImportUsersOperator])
+def test_they_map_over_files(operator: Any) -> None:
+    more = {"roster": "hr"} if operator is SyncRosterOperator else {}
+    operator.partial(task_id="x", folder="file:///x", **more).expand(source=["a.csv", "b.csv"])

@@ -1,0 +1,242 @@
+"""Rows: from lists and files, checked, named with their line; what a spreadsheet has damaged is not repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_logto.exceptions import InvalidInput, InvalidSource
+from airflow_provider_logto.roster.people import KEYS, Columns, Person, digest_of_people, read_people
+from airflow_provider_logto.roster.sources import Problems, Reading, read_rows
+
+
+def read(source: Any, reading: dict[str, Any] | None = None, **columns: Any) -> list[Person]:
+    about = {"file_format": None, "delimiter": ",", "encoding": "utf-8-sig", **(reading or {})}
+    problems = Problems()
+    people = read_people(
+        read_rows(source, Reading.checked(**about), problems), Columns.checked(**columns), KEYS, problems
+    )
+    problems.refuse()
+    return people
+
+
+def problems_of(source: Any, reading: dict[str, Any] | None = None, **columns: Any) -> list[str]:
+    with pytest.raises(InvalidSource) as caught:
+        read(source, reading, **columns)
+    return caught.value.problems
+
+
+def written(tmp_path: Path, name: str, content: str | bytes) -> Any:
+    from airflow_provider_logto.destinations import path_at
+
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path_at(path.as_uri())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reading"),
+    [
+        ("a.csv", "external_id,name\nE1,Åsa\n\nE2,Bo\n", {}),
+        ("a.csv", b"\xef\xbb\xbfexternal_id,name\r\nE1,\xc3\x85sa\r\nE2,Bo\r\n", {}),
+        ("a.csv", b"external_id;name\nE1;\xc5sa\nE2;Bo\n", {"delimiter": ";", "encoding": "cp1252"}),
+        ("a.tsv", "external_id\tname\nE1\tÅsa\nE2\tBo\n", {}),
+        ("a.jsonl", '{"external_id": "E1", "name": "Åsa"}\n\n{"external_id": "E2", "name": "Bo"}', {}),
+        ("a.json", '[{"external_id": "E1", "name": "Åsa"}, {"external_id": "E2", "name": "Bo"}]', {}),
+        ("a.json", '{"users": [{"external_id": "E1", "name": "Åsa"}, {"external_id": "E2", "name": "Bo"}]}', {}),
+        ("export", "external_id,name\nE1,Åsa\nE2,Bo", {"file_format": "csv"}),
+    ],
+)
+def test_every_format(tmp_path: Path, name: str, content: Any, reading: dict[str, Any]) -> None:
+    people = read(written(tmp_path, name, content), reading)
+    assert [(one.external_id, one.texts["name"]) for one in people] == [("E1", "Åsa"), ("E2", "Bo")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "where"),
+    [
+        ("a.csv", "external_id,name\nE1,A,extra\n", "line 2: has 3 cells"),
+        ("a.csv", 'external_id,name\nE1,"A\n', "line 2: is no CSV"),
+        ("a.csv", "external_id,external_id\nE1,E2\n", "line 1: the column 'external_id' is there twice"),
+        ("a.csv", "external_id,\nE1,x\n", "line 1: column 2 has no name"),
+        ("a.csv", "external_id;name\nE1;A\n", "is the delimiter ';'"),
+        ("a.csv", b"external_id,name\nE1,\xc5sa\n", "is not utf-8-sig"),
+        ("a.jsonl", '{"external_id": "E1"}\n{"external_id"\n', "line 2: is no JSON"),
+        ("a.jsonl", '{"external_id": "E1"}\n[1]\n', "line 2: is no JSON object"),
+        ("a.json", "[{", "is no JSON array"),
+        ("a.json", '{"rows": []}', "is an object without"),
+        ("a.json", "[1]", "row 1: is no JSON object"),
+    ],
+)
+def test_a_file_that_does_not_parse_is_named_with_its_line(tmp_path: Path, name: str, content: Any, where: str) -> None:
+    assert any(where in problem for problem in problems_of(written(tmp_path, name, content)))
+
+
+@pytest.mark.parametrize(
+    ("source", "field"), [("text", "source"), (5, "source"), ({"a": 1}, "source"), (None, "source")]
+)
+def test_what_is_no_source(source: Any, field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read(source)
+    assert caught.value.field == field
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    from airflow_provider_logto.destinations import path_at
+
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        read(path_at((tmp_path / "none.csv").as_uri()))
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ({"external_id": "#REF!"}, "external_id: '#REF!'"),
+        ({"external_id": "E1", "name": "#N/A"}, "name: '#N/A'"),
+        ({"external_id": "N/A"}, "external_id: 'N/A'"),
+        ({"external_id": "1.2E+11"}, "external_id: '1.2E+11'"),
+        ({"primary_phone": "819012345678.0"}, "primary_phone: '819012345678.0'"),
+        ({"primary_phone": 819012345678.0}, "primary_phone: 819012345678.0"),
+        ({"external_id": "E1", "primary_email": "ann.example.com"}, "primary_email"),
+        ({"external_id": "E1", "start_date": "31.01.2026"}, "start_date"),
+        ({"external_id": "E1", "start_date": "2026-02-30"}, "start_date"),
+        ({"external_id": "E1", "suspended": "maybe"}, "suspended"),
+        ({"external_id": "E1", "roles": [5]}, "roles"),
+        ({"external_id": "E1", "organization_roles": "admin"}, "organization_roles"),
+        ({"external_id": "E1", "profile.givenname": "x"}, "profile.givenname"),
+        ({"external_id": "E1", "custom_data": {"airflowRoster": {}}}, "airflowRoster"),
+        ({"name": "Nobody"}, "has none of"),
+    ],
+)
+def test_a_row_that_cannot_be_right_is_named(cells: dict[str, Any], said: str) -> None:
+    (problem,) = problems_of([{"external_id": "E0"}, cells])
+    assert problem.startswith("row 2: ")
+    assert said in problem
+
+
+def test_every_bad_row_is_named_at_once() -> None:
+    source = [{"external_id": f"E{at}", "suspended": "maybe"} for at in range(150)]
+    with pytest.raises(InvalidSource) as caught:
+        read(source)
+    assert (len(caught.value.problems), caught.value.more) == (100, 50)
+    assert "and 50 more" in str(caught.value)
+
+
+def test_a_misspelt_column_is_named_unless_a_mapping_chooses() -> None:
+    (problem,) = problems_of([{"external_id": "E1", "primary_emial": "a@example.com"}])
+    assert "primary_emial" in problem
+    people = read([{"Nr": "E1", "Salary": 5}], mapping={"external_id": "Nr"})
+    assert people[0].external_id == "E1"
+
+
+def test_mapping_reaches_into_nested_objects_and_names_what_is_not_there() -> None:
+    mapping = {"external_id": "Nr", "profile.givenName": "name.first", "custom_data.department": "Dept"}
+    (person,) = read(
+        [{"Nr": "E1", "name": {"first": "Ann"}, "Dept": "Sales", "primary_email": "A@example.com"}], mapping=mapping
+    )
+    assert person.profile == {"givenName": "Ann"}
+    assert person.custom_data == {"department": "Sales"}
+    assert person.texts == {"primaryEmail": "a@example.com"}, "columns of a standard name need no mapping"
+    (problem,) = problems_of(
+        [{"Nr": "E1", "Dept": "x"}], mapping={**mapping, "username": "Login", "profile.givenName": "Dept"}
+    )
+    assert "username: there is no column 'Login'" in problem
+
+
+def test_transform_changes_and_leaves_out() -> None:
+    def transform(row: dict[str, Any]) -> dict[str, Any] | None:
+        return None if row["kind"] == "robot" else {"external_id": row["nr"]}
+
+    people = read([{"kind": "robot", "nr": "1"}, {"kind": "person", "nr": "2"}], transform=transform)
+    assert [one.external_id for one in people] == ["2"]
+    (problem,) = problems_of([{"nr": "1"}], transform=lambda row: row["kind"])
+    assert "row 1: transform: failed: KeyError" in problem
+    (problem,) = problems_of([{"nr": "1"}], transform=lambda row: 5)
+    assert "must return a dict" in problem
+
+
+def test_blank_leaves_alone_none_means_none_and_clear_blank_clears() -> None:
+    row = {"external_id": "E1", "name": " ", "roles": "", "profile.givenName": "", "organizations": []}
+    (person,) = read([row])
+    assert (person.texts, person.roles, person.profile, person.organizations) == ({}, None, {}, ())
+    (person,) = read([row], clear_blank=("name", "roles", "profile.givenName"))
+    assert (person.texts, person.roles, person.profile) == ({"name": None}, (), {"givenName": None})
+
+
+def test_lists_and_dates() -> None:
+    row = {
+        "external_id": "E1",
+        "roles": "b; a;;a",
+        "organization_roles": "Acme:admin;Acme: Inc:x",
+        "start_date": "31.01.2026",
+        "end_date": "01.02.2026",
+    }
+    (person,) = read([row], date_format="%d.%m.%Y")
+    assert person.roles == ("a", "b")
+    assert person.organization_roles == {"Acme": ("admin",), "Acme: Inc": ("x",)}
+    assert (person.start_date, person.end_date) == ("2026-01-31", "2026-02-01")
+    (person,) = read([{"external_id": "E1", "organization_roles": {"Acme": ["b", "a"]}}])
+    assert person.organization_roles == {"Acme": ("a", "b")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"mapping": "ldap"}, "mapping"),
+        ({"mapping": ["a"]}, "mapping"),
+        ({"mapping": {"mail": "Mail"}}, "mapping.mail"),
+        ({"mapping": {"username": ""}}, "mapping.username"),
+        ({"mapping": {"password": "Pw"}}, "mapping.password"),
+        ({"transform": 5}, "transform"),
+        ({"clear_blank": ("mail",)}, "clear_blank"),
+        ({"clear_blank": ("external_id",)}, "clear_blank"),
+        ({"date_format": "ISO"}, "date_format"),
+        ({"list_separator": ""}, "list_separator"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Columns.checked(**arguments)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (("xml", ",", "utf-8"), "file_format"),
+        (("csv", ";;", "utf-8"), "delimiter"),
+        (("csv", ",", "utf-99"), "encoding"),
+    ],
+)
+def test_wrong_ways_of_reading_are_named(arguments: tuple[Any, ...], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Reading.checked(*arguments)
+    assert caught.value.field == field
+
+
+NAMES = st.text("abc ", min_size=1, max_size=3).map(str.strip).filter(bool)
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {"external_id": st.integers(0, 50).map(str)},
+        optional={"name": NAMES, "roles": st.lists(NAMES), "custom_data": st.dictionaries(NAMES, st.integers(-9, 9))},
+    ),
+    max_size=8,
+)
+
+
+@given(ROWS, st.randoms())
+def test_the_digest_depends_on_the_rows_alone(rows: list[dict[str, Any]], chance: Any) -> None:
+    shuffled: Sequence[dict[str, Any]] = chance.sample(rows, len(rows))
+    assert digest_of_people(read(rows)) == digest_of_people(read(shuffled))
+    more = [*rows, {"external_id": "E-new"}]
+    assert digest_of_people(read(rows)) != digest_of_people(read(more))
+
+
+def test_none_of_a_list_is_another_row_than_leaving_it_alone() -> None:
+    one, other = read([{"external_id": "E1", "roles": []}]), read([{"external_id": "E1"}])
+    assert digest_of_people(one) != digest_of_people(other)
