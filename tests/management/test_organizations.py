@@ -1,4 +1,4 @@
-"""ensure_organization: no twins, whatever gets lost."""
+"""ensure_organization: no duplicates, whatever gets lost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPEC = OrganizationSpec.checked("Acme", external_id="c-1")
 
 @pytest.mark.parametrize("spec", [SPEC, OrganizationSpec.checked("Acme")])
 @pytest.mark.parametrize("kind", ["lost_answer", "reset", "error"])
-def test_a_lost_answer_makes_no_twin(run: Run, sandbox: Sandbox, spec: OrganizationSpec, kind: str) -> None:
+def test_a_lost_answer_makes_no_duplicate(run: Run, sandbox: Sandbox, spec: OrganizationSpec, kind: str) -> None:
     more: dict[str, Any] = {"status": 500} if kind == "error" else {}
     if kind == "reset":
         more["after_commit"] = True

@@ -1,4 +1,4 @@
-"""assign_roles: how many requests it takes, and what survives bad weather."""
+"""assign_roles: how many requests it takes, and what happens when answers get lost."""
 
 from __future__ import annotations
 

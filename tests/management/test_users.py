@@ -1,4 +1,4 @@
-"""ensure_user under bad weather, and the references to users."""
+"""ensure_user when answers get lost, and the references to users."""
 
 from __future__ import annotations
 

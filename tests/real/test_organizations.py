@@ -80,7 +80,7 @@ def test_a_namesake_is_never_taken_over_silently(corner: Corner) -> None:
         provision(name=corner.word)
 
 
-def test_a_twin_is_reported_with_both_ids(corner: Corner) -> None:
+def test_a_duplicate_is_reported_with_both_ids(corner: Corner) -> None:
     body = {"name": corner.word, "customData": {"externalId": "1"}}
     ids = [corner.hook.request("POST", "/organizations", body=body)["id"] for _ in range(2)]
     with pytest.raises(Ambiguous) as caught:
