@@ -8,6 +8,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 from importlib.metadata import distribution, entry_points
@@ -293,3 +294,26 @@ def test_the_provider_names_the_sandbox_in_its_extra_only() -> None:
 def test_the_pytest_plugin_comes_with_the_sandbox() -> None:
     (plugin,) = (point for point in entry_points(group="pytest11") if point.value.startswith((PACKAGE, SANDBOX)))
     assert (plugin.value, plugin.dist.name) == ("logto_sandbox.pytest_plugin", "logto-sandbox")
+
+
+def test_contributing_names_every_place_and_no_other() -> None:
+    page = (ROOT.parent / "CONTRIBUTING.md").read_text("utf-8")
+    there = {f"{path.name}/" if path.is_dir() else path.name for path in ROOT.iterdir() if path.name != "__pycache__"}
+    table = page[page.index("| In `airflow_provider_logto/`") : page.index("`client/`, `management/`")]
+    named = [name for line in table.splitlines()[2:] if line for name in re.findall(r"`([^`]+)`", line.split("|")[1])]
+    assert len(named) == len(set(named))
+    assert set(named) == there - {"py.typed"}
+
+
+def test_contributing_points_at_files_that_exist() -> None:
+    page = (ROOT.parent / "CONTRIBUTING.md").read_text("utf-8")
+    recipes = page[page.index("## Recipes") : page.index("## Rules that reviews")]
+    paths = [
+        name for name in re.findall(r"`([\w./-]+)`", recipes) if "/" in name or name.endswith((".py", ".txt", ".md"))
+    ]
+    assert len(paths) > 30
+    places = (ROOT.parent, ROOT, ROOT.parent / "sandbox" / "logto_sandbox", ROOT.parent / "sandbox/logto_sandbox/api")
+    missing = [path for path in paths if not any((place / path).exists() for place in places)]
+    assert missing == []
+    for family in ("FORMATS", "LIMITERS", "LogtoSensor", "PollingTrigger", "UserSpec"):
+        assert family in recipes
