@@ -190,7 +190,8 @@ def put_look(call: Call) -> Reply:
     )
     known = table.get(app["id"])
     row = known or {"id": app["id"], "tenantId": app["tenantId"], "applicationId": app["id"], **_NO_LOOK}
-    return Reply(200 if known else 201, _look(table.put(row | call.body)))
+    values = {key: None if value == "" else value for key, value in call.body.items()}
+    return Reply(200 if known else 201, _look(table.put(row | values)))
 
 
 def _look(row: Row) -> Row:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from logto_sandbox.api.common import stored
+from logto_sandbox.api.patterns import ZOD_EMAIL
 from logto_sandbox.errors import ApiError
 from logto_sandbox.http.routing import Call, Routes
-from logto_sandbox.http.schema import Array, Bool, Enum, Number, Obj, Text
+from logto_sandbox.http.schema import Array, Bool, Enum, Number, Obj, Text, validate
 from logto_sandbox.store.relations import Row
+from logto_sandbox.store.tenant import Tenant
 
 routes = Routes("/api/sign-in-exp")
 
+_SAMPLES = 20
 _METHOD = Obj(
     {
         "identifier": Enum("username", "email", "phone"),
@@ -42,6 +45,7 @@ _COLOR = Obj(
     optional=True,
 )
 _URL = Text(kind="url", empty=True, optional=True, nullable=True)
+_ADDRESSES = ("termsOfUseUrl", "privacyPolicyUrl", "supportWebsiteUrl", "unknownSessionRedirectUrl")
 _LISTS = ("socialSignInConnectorTargets", "forgotPasswordMethods")
 _OBJECTS = (
     "socialSignIn customContent customUiCsp passwordPolicy adaptiveMfa captchaPolicy sentinelPolicy "
@@ -68,8 +72,8 @@ _BODY = Obj(
         "signUpProfileFields": Array(Obj({"name": Text()}), optional=True, nullable=True),
         **{name: Array(Text(), optional=True, nullable=True) for name in _LISTS},
         **{name: Obj(optional=True) for name in _OBJECTS.split()},
-        **dict.fromkeys(("termsOfUseUrl", "privacyPolicyUrl", "supportWebsiteUrl"), _URL),
-        **dict.fromkeys(("supportEmail", "unknownSessionRedirectUrl"), _URL),
+        **dict.fromkeys(_ADDRESSES, _URL),
+        "supportEmail": Text(pattern=ZOD_EMAIL, kind="email", empty=True, optional=True, nullable=True),
     }
 )
 
@@ -89,9 +93,14 @@ def patch_sign_in_experience(call: Call) -> Row:
         _check_sign_up(body["signUp"], kinds)
     if "signIn" in body:
         _check_sign_in(body["signIn"]["methods"], (document | body)["signUp"], kinds)
+    _check_usernames(call.tenant, document, body)
+    _check_mfa(document, body)
+    _check_forgotten_passwords(body, kinds)
+    if "passwordExpiration" in body:
+        body["passwordExpiration"] = _expiration(call.tenant, document, body, kinds)
     if "socialSignInConnectorTargets" in body:
         body["socialSignInConnectorTargets"] = []  # only targets of existing social connectors stay: there are none
-    for name in ("termsOfUseUrl", "privacyPolicyUrl", "supportWebsiteUrl", "supportEmail", "unknownSessionRedirectUrl"):
+    for name in (*_ADDRESSES, "supportEmail"):
         if body.get(name) == "":
             body[name] = None
     call.tenant.documents["sign_in_experience"] = document | stored(body)
@@ -112,8 +121,6 @@ def _check_sign_up(sign_up: Row, kinds: set[str]) -> None:
         raise _refused("passwordless_requires_verify")
     if any(_CONNECTORS.get(identifier) not in kinds for identifier in identifiers if identifier in _CONNECTORS):
         raise _refused("enabled_connector_not_found")
-    if "username" in identifiers and not sign_up["password"]:
-        raise _refused("username_requires_password")
 
 
 def _check_sign_in(methods: list[Row], sign_up: Row, kinds: set[str]) -> None:
@@ -127,5 +134,81 @@ def _check_sign_in(methods: list[Row], sign_up: Row, kinds: set[str]) -> None:
         raise _refused("code_sign_in_must_be_enabled")
 
 
-def _refused(reason: str) -> ApiError:
-    return ApiError(400, f"sign_in_experiences.{reason}")
+def _check_mfa(document: Row, body: Row) -> None:
+    """A code by message is either the way to sign in or a second factor; adaptive MFA needs mandatory MFA."""
+    settings = document | body
+    factors, policy = settings["mfa"].get("factors", []), settings["mfa"].get("policy")
+    if "signIn" in body or "mfa" in body:
+        by_code = {method["identifier"] for method in settings["signIn"]["methods"] if method["verificationCode"]}
+        for identifier in ("email", "phone"):
+            if identifier in by_code and f"{identifier.capitalize()}VerificationCode" in factors:
+                use = "sign_in" if "signIn" in body else "mfa"
+                raise _refused(f"{identifier}_verification_code_cannot_be_used_for_{use}")
+    adaptive, mandatory = body.get("adaptiveMfa"), policy in _MANDATORY
+    if adaptive is None and body.get("mfa") and factors:
+        adaptive = {"enabled": bool(document["adaptiveMfa"].get("enabled"))}
+    elif adaptive is None and body.get("mfa"):
+        body["adaptiveMfa"] = {"enabled": False}
+    if adaptive is None:
+        return
+    if adaptive.get("enabled") and not factors:
+        raise _refused("adaptive_mfa_requires_mfa", 422)
+    if adaptive.get("enabled") and not mandatory:
+        raise _refused("adaptive_mfa_requires_non_skippable_policy", 422)
+    if adaptive.get("enabled") is False and mandatory:
+        raise _refused("non_adaptive_mfa_requires_skippable_policy", 422)
+
+
+def _check_forgotten_passwords(body: Row, kinds: set[str]) -> None:
+    needed = {"EmailVerificationCode": "Email", "PhoneVerificationCode": "Sms"}
+    if any(needed.get(method) not in kinds for method in body.get("forgotPasswordMethods") or ()):
+        raise _refused("forgot_password_method_requires_connector")
+
+
+def _expiration(tenant: Tenant, document: Row, body: Row, kinds: set[str]) -> Row:
+    """The policy with the moment it was turned on, which only the server sets."""
+    before, asked = document["passwordExpiration"], body["passwordExpiration"]
+    policy: Row = {"enabled": False} if asked.get("enabled") is False else before | asked
+    if not policy.get("enabled"):
+        return {key: value for key, value in policy.items() if key == "enabled"}
+    if not (policy.get("validPeriodDays") or 0) >= 1:
+        raise _refused("password_expiration_invalid_period_days", 422)
+    if not (document | body)["forgotPasswordMethods"] or not kinds & {"Email", "Sms"}:
+        raise _refused("password_expiration_requires_forgot_password", 422)
+    since = before.get("enabledAt") if before.get("enabled") else None
+    return policy | {"enabledAt": since or tenant.now_ms()}
+
+
+# -- usernames that differ in case only
+
+
+def _conflicts(tenant: Tenant, most: int) -> Row:
+    names: dict[str, list[str]] = {}
+    for row in tenant.tables["users"].values():
+        if row["username"]:
+            names.setdefault(row["username"].lower(), []).append(row["id"])
+    found = [{"usernameLower": name, "userIds": held} for name, held in names.items() if len(held) > 1]
+    return {"totalConflicts": len(found), "samples": found[:most]}
+
+
+def _check_usernames(tenant: Tenant, document: Row, body: Row) -> None:
+    if body.get("usernamePolicy", {}).get("caseSensitive") is not False:
+        return
+    conflicts = _conflicts(tenant, _SAMPLES)
+    if document["usernamePolicy"]["caseSensitive"] and conflicts["totalConflicts"]:
+        raise ApiError(409, "sign_in_experiences.username_policy_case_conflicts_exist", data=conflicts)
+
+
+@routes.get("/username-policy/case-sensitivity-conflicts")
+def list_case_conflicts(call: Call) -> Row:
+    asked = call.first("limit")
+    try:
+        limit: float | str = _SAMPLES if asked is None else float(asked)
+    except ValueError:
+        limit = str(asked)
+    checked = validate(Obj({"limit": Number(1, 100)}), {"limit": limit}, "query")
+    return _conflicts(call.tenant, int(checked["limit"]))
+
+
+def _refused(reason: str, status: int = 400) -> ApiError:
+    return ApiError(status, f"sign_in_experiences.{reason}")

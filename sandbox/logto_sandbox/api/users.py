@@ -169,14 +169,15 @@ _TAKEN = {
 def _free(tenant: Tenant, body: Row, order: Sequence[str], user_id: str | None = None) -> None:
     """Normalizes the phone of a body and checks that nobody else has its identifiers, in the given order.
 
-    Usernames are compared with case, e-mails without.
+    Usernames are compared with case unless the tenant's policy says otherwise, e-mails without.
     """
     if body.get("primaryPhone"):
         body["primaryPhone"] = normalize_phone(body["primaryPhone"])
     for field in order:
         value = body.get(field)
         holders = tenant.users_by(field, value) if value else []
-        if any(row["id"] != user_id and (field != "username" or row[field] == value) for row in holders):
+        with_case = field == "username" and tenant.documents["sign_in_experience"]["usernamePolicy"]["caseSensitive"]
+        if any(row["id"] != user_id and (not with_case or row[field] == value) for row in holders):
             raise ApiError(422, _TAKEN[field], f"This {field} belongs to another user.")
 
 
@@ -266,7 +267,8 @@ def verify_password(call: Call) -> Reply:
 @routes.patch("/{userId}/password/expiration", body=Obj({"isExpired": Bool()}), since="password_expiration")
 def expire_password(call: Call) -> Row:
     row = read(call, "users", call["userId"])
-    if call.body["isExpired"]:
+    policy = call.tenant.documents["sign_in_experience"]["passwordExpiration"]
+    if call.body["isExpired"] and not (policy.get("enabled") and policy.get("validPeriodDays")):
         raise ApiError(400, "sign_in_experiences.password_expiration_not_enabled")
     return update_user_row(call.tenant, row, {"hasPassword": row["hasPassword"]})
 

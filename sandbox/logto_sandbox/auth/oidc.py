@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Any
 
@@ -112,8 +113,8 @@ def _form(request: Request, body: bytes) -> dict[str, Any]:
         text = "only application/x-www-form-urlencoded content-type bodies are supported on POST /token"
         raise OidcError(400, "invalid_request", text, logged=False)
     charset = _CHARSET.search(request.headers.get("content-type", ""))
-    if charset and charset[1].lower().startswith("utf-16"):
-        body = body.decode("utf-16", "replace").encode()
+    if charset and charset[1].lower().replace("-", "").startswith("utf16"):
+        body = body.removeprefix(codecs.BOM_UTF16_LE).decode("utf-16-le", "replace").encode()
     if b"\0" in body:
         raise OidcError(400, "invalid_request", "null bytes are not allowed in the request body", early=True)
     try:

@@ -20,6 +20,7 @@ SCENARIOS = {
     "resources": people.RESOURCES,
     "consents": consents.CONSENTS,
     "sso_connectors": connectors.SSO_CONNECTORS,
+    "sign_in": connectors.SIGN_IN,
     "hooks": people.HOOKS,
     "guards": people.GUARDS,
     "digests": people.DIGESTS,
