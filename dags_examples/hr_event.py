@@ -17,12 +17,13 @@ from datetime import timedelta
 from typing import Any
 
 try:
+    from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
     from airflow.sdk import DAG, Param, task
 except ImportError:  # Airflow 2.11
     from airflow.decorators import task
     from airflow.models.dag import DAG
     from airflow.models.param import Param
-from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
+    from airflow.sensors.date_time import DateTimeSensorAsync
 
 from airflow_provider_logto.hooks.logto import LogtoHook
 from airflow_provider_logto.management.hr_events import HrEvent, judge_event, receive_event, record_event

@@ -53,6 +53,10 @@ SCENARIOS = {
     "first_logto_dag": Scenario({}, users=("ada", "grace"), organizations=("Example Trading",)),
     "create_person": Scenario({}, users=("ada",)),
     "create_people": Scenario({}, users=("ada", "grace")),
+    "promotion": Scenario(
+        {"users": [{"username": "ada", "avatar": "https://example.com/a.png", "customData": {"temporary": 1}}]},
+        users=("ada",),
+    ),
     "patient": Scenario({}, users=("ada",)),
     "assign_roles": Scenario(users=("ada", "grace")),
     "provision_customer": Scenario(users=("ada", "grace"), organizations=("Example Trading",)),
