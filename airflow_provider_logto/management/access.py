@@ -1,6 +1,6 @@
 """Giving and taking access in bulk: roles, memberships and organization roles of many people.
 
-Additions take up to :data:`BULK` people in a request; every function may be repeated.
+Additions take up to :data:`bulk.PER_WRITE` people in a request; every function may be repeated.
 
 Source: Logto Management API, tags "Roles", "Organizations" and "Organization invitations".
 """
@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import Conflict, NotFound, OutcomeUnknown
+from airflow_provider_logto.exceptions import Conflict, OutcomeUnknown
 from airflow_provider_logto.management import search
+from airflow_provider_logto.management.invitations import revoke
+from airflow_provider_logto.management.presence import delete
 
-#: People in one bulk write.
-BULK = 500
 _TRIES = 5
 
 
@@ -49,7 +49,7 @@ async def holders_among(client: LogtoClient, role_id: str, user_ids: Sequence[st
 
 async def revoke_role(client: LogtoClient, role_id: str, user_id: str) -> None:
     """Take a role from one person; one who does not hold it is no error."""
-    await _absent(client, path_of("/roles/{}/users/{}", role_id, user_id))
+    await delete(client, path_of("/roles/{}/users/{}", role_id, user_id))
 
 
 async def add_members(client: LogtoClient, organization_id: str, user_ids: Sequence[str]) -> None:
@@ -66,9 +66,13 @@ async def remove_member(client: LogtoClient, organization_id: str, user_id: str,
     :param email: the person's e-mail, whose pending invitations to this organization are revoked.
     :returns: how many invitations were revoked.
     """
-    revoked = await revoke_invitations(client, email, organization_id) if email else 0
-    await _absent(client, path_of("/organizations/{}/users/{}", organization_id, user_id))
-    return revoked
+    query = {"organizationId": organization_id, "invitee": email}
+    found = await client.request("GET", "/organization-invitations", query) if email else []
+    pending = [invitation for invitation in found if invitation["status"] == "Pending"]
+    for invitation in pending:
+        await revoke(client, invitation)
+    await delete(client, path_of("/organizations/{}/users/{}", organization_id, user_id))
+    return len(pending)
 
 
 async def grant_organization_role(
@@ -84,32 +88,4 @@ async def grant_organization_role(
 
 async def revoke_organization_role(client: LogtoClient, organization_id: str, role_id: str, user_id: str) -> None:
     """Take an organization role from one member; one who does not hold it is no error."""
-    await _absent(client, path_of("/organizations/{}/users/{}/roles/{}", organization_id, user_id, role_id))
-
-
-async def revoke_invitations(client: LogtoClient, email: str, organization_id: str | None = None) -> int:
-    """Revoke the pending invitations of an e-mail address.
-
-    :param organization_id: to this organization only; None: to all.
-    :returns: how many there were.
-    """
-    query = {"invitee": email, "organizationId": organization_id}
-    pending = [one for one in await client.collect("/organization-invitations", query) if one["status"] == "Pending"]
-    for invitation in pending:
-        path = path_of("/organization-invitations/{}/status", invitation["id"])
-        try:
-            await client.request("PUT", path, body={"status": "Revoked"})
-        except (Conflict, NotFound, OutcomeUnknown):
-            # Final states cannot be set twice: look whether it is one.
-            left = await client.collect("/organization-invitations", query)
-            if any(one["id"] == invitation["id"] and one["status"] == "Pending" for one in left):
-                raise
-    return len(pending)
-
-
-async def _absent(client: LogtoClient, path: str) -> None:
-    try:
-        await client.request("DELETE", path)
-    except NotFound as error:
-        if error.code is None:  # an unknown path, not an absent relation
-            raise
+    await delete(client, path_of("/organizations/{}/users/{}/roles/{}", organization_id, user_id, role_id))

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.management.concurrency import for_each
 from airflow_provider_logto.management.marks import KEY
 from airflow_provider_logto.plans.store import Store
 from airflow_provider_logto.roster.job import RosterJob
 from airflow_provider_logto.roster.people import TEXTS
-from airflow_provider_logto.roster.state import Known, gathered, read_population, resolve_names, roles_of
+from airflow_provider_logto.roster.state import Known, read_population, resolve_names, roles_of
 
 
 async def dump_roster(client: LogtoClient, job: RosterJob, store: Store) -> dict[str, Any]:
@@ -88,5 +89,5 @@ async def _members(client: LogtoClient, users: dict[str, Known]) -> dict[str, di
             if member["id"] in users:
                 found.setdefault(member["id"], {})[organization_id] = sorted(roles_of(member))
 
-    await gathered([lambda one=one: members_of(one) for one in organizations])  # type: ignore[misc]
+    await for_each(organizations, members_of)
     return found

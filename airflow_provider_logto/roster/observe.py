@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import ConfigurationError
+from airflow_provider_logto.management.concurrency import for_each
 from airflow_provider_logto.management.marks import Mark, end_users_may_edit
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.plans.changes import Change, in_order
@@ -23,7 +23,6 @@ from airflow_provider_logto.roster.state import (
     Known,
     State,
     comparable,
-    gathered,
     identifiers_of,
     read_holders,
     read_members,
@@ -151,10 +150,13 @@ async def _relations(client: LogtoClient, directory: Directory, state: State) ->
         return
     # The population's own role or organization was read with it.
     held = [one for one in sorted(set(directory.roles.values())) if one not in state.holders]
-    calls = [partial(read_holders, client, role_id, directory.holders.get(role_id), ids) for role_id in held]
-    state.holders.update(zip(held, await gathered(calls), strict=True))
+
+    async def holders(role_id: str) -> set[str]:
+        return await read_holders(client, role_id, directory.holders.get(role_id), ids)
+
+    state.holders.update(zip(held, await for_each(held, holders), strict=True))
     organizations = [one for one in sorted(set(directory.organizations.values())) if one not in state.members]
-    members = await gathered([partial(read_members, client, one, ids) for one in organizations])
+    members = await for_each(organizations, lambda one: read_members(client, one, ids))
     state.members.update(zip(organizations, members, strict=True))
 
 

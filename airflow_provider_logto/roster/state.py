@@ -6,8 +6,7 @@ by exact searches over many values at once, roles by their holders or by searche
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -18,6 +17,7 @@ import msgspec
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidSource
 from airflow_provider_logto.management import search
+from airflow_provider_logto.management.concurrency import for_each
 from airflow_provider_logto.management.fields import phone_variants
 from airflow_provider_logto.management.marks import Mark
 from airflow_provider_logto.roster.people import TEXTS, Person
@@ -26,8 +26,6 @@ T = TypeVar("T")
 
 #: Bytes of search values in one URL: Logto answers up to 13 kB of URL, and 431 from 16 kB of headers on.
 _QUERY = 12_000
-#: Searches under way at once.
-_TOGETHER = 8
 _PAGE = 100
 #: Names that are looked up one by one; more are found by walking the list.
 _FEW = 25
@@ -193,8 +191,7 @@ async def search_users(client: LogtoClient, values: Iterable[Value]) -> dict[str
     wanted = dict.fromkeys(values)
     found: dict[str, Mapping[str, Any]] = {}
     for sensitive in (True, False):
-        chunks = list(_chunks(list(wanted)))
-        for users in await gathered([_searcher(client, chunk, sensitive) for chunk in chunks]):
+        for users in await for_each(_chunks(list(wanted)), partial(_search, client, sensitive)):
             found |= users
         seen = {("primaryEmail", (user.get("primaryEmail") or "").lower()) for user in found.values()}
         wanted = {value: None for value in wanted if value[0] == "primaryEmail" and value not in seen}
@@ -213,7 +210,7 @@ async def read_holders(client: LogtoClient, role_id: str, count: int | None, use
         return {user["id"] async for user in client.iterate(path, query)}
 
     chunks = _chunks([("id", user_id) for user_id in user_ids])
-    return set().union(*await gathered([partial(some, chunk) for chunk in chunks]))
+    return set().union(*await for_each(chunks, some))
 
 
 async def read_members(client: LogtoClient, organization_id: str, user_ids: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -227,7 +224,7 @@ async def read_members(client: LogtoClient, organization_id: str, user_ids: Sequ
             return {} if roles is None else {user_id: roles}
 
         found: dict[str, frozenset[str]] = {}
-        for members in await gathered([partial(one, user_id) for user_id in user_ids]):
+        for members in await for_each(user_ids, one):
             found |= members
         return found
     wanted = set(user_ids)
@@ -247,30 +244,13 @@ def identifiers_of(person: Person, keys: Iterable[str]) -> Iterator[Value]:
             yield name, comparable(name, value)
 
 
-async def gathered(calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
-    """Results of several calls, a few of them under way at once, in order."""
-    slots = asyncio.Semaphore(_TOGETHER)
-
-    async def call(function: Callable[[], Awaitable[T]]) -> T:
-        async with slots:
-            return await function()
-
-    return list(await asyncio.gather(*(call(function) for function in calls)))
-
-
-def _searcher(
-    client: LogtoClient, chunk: Sequence[Value], sensitive: bool
-) -> Callable[[], Awaitable[dict[str, Mapping[str, Any]]]]:
+async def _search(client: LogtoClient, sensitive: bool, chunk: Sequence[Value]) -> dict[str, Mapping[str, Any]]:
     fields: dict[str, dict[str, None]] = {}
     for name, value in chunk:
         variants = phone_variants(value) if name == "primaryPhone" else (value,)
         fields.setdefault(name, {}).update(dict.fromkeys(variants))
     query = search.query([search.term(name, *values) for name, values in fields.items()], case_sensitive=sensitive)
-
-    async def call() -> dict[str, Mapping[str, Any]]:
-        return {user["id"]: user async for user in client.iterate("/users", query)}
-
-    return call
+    return {user["id"]: user async for user in client.iterate("/users", query)}
 
 
 def _chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:

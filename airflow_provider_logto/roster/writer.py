@@ -12,10 +12,12 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import LogtoError, NotFound, OutcomeUnknown
 from airflow_provider_logto.management import access
+from airflow_provider_logto.management.bulk import PER_WRITE
 from airflow_provider_logto.management.marks import KEY, Mark, stamp, write_mark
 from airflow_provider_logto.plans.apply import Operation, Write
 from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.plans.journal import Outcome
+from airflow_provider_logto.roster.ending import end_access
 from airflow_provider_logto.roster.identifiers import IDENTIFIERS
 from airflow_provider_logto.roster.state import Known, comparable, search_users
 
@@ -53,7 +55,7 @@ class RosterWriter:
 
     def operations(self) -> dict[tuple[str, str], Operation]:
         """``(kind, action)`` -> how it is made."""
-        many = access.BULK
+        many = PER_WRITE
         return {
             ("user", "suspend"): Operation(0, _each(self._suspend)),
             ("user", "offboard"): Operation(0, _each(self._suspend)),
@@ -142,17 +144,11 @@ class RosterWriter:
         if change.action == "offboard":
             mark = mark.with_(offboarded_at=now, gone_at=now)
         await self._write_mark(change, mark)
-        if not user["isSuspended"] or change.action == "offboard":
-            await self._set_suspended(change, True)
         if change.action == "offboard":
-            await self._end_access(change, user)
+            await end_access(self._client, user)
+        elif not user["isSuspended"]:
+            await self._set_suspended(change, True)
         return Outcome()
-
-    async def _end_access(self, change: Change, user: Mapping[str, Any]) -> None:
-        """What outlives a suspension: personal access tokens, grants, pending invitations."""
-        from airflow_provider_logto.roster.ending import end_access
-
-        await end_access(self._client, str(change.id), user.get("primaryEmail"))
 
     async def _reactivate(self, change: Change) -> Outcome:
         mark = self._mark(change).with_(suspended_at=None, offboarded_at=None, gone_at=None, end_date=None)
