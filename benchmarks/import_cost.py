@@ -1,4 +1,4 @@
-"""What importing each module of the top floor adds to a DAG file that has imported Airflow's DAG already.
+"""What importing each module of the top layer adds to a DAG file that has imported Airflow's DAG already.
 
 Every DAG file is parsed again and again, so an import is paid thousands of times a day. The limit is 10 ms; one is
 measured as the median CPU time of fresh processes, each forked after ``from airflow.sdk import DAG``.
@@ -18,7 +18,7 @@ import airflow_provider_logto
 
 ROUNDS = 9
 LIMIT_MS = 10.0
-FLOORS = ("operators", "sensors")
+LAYERS = ("operators", "sensors")
 #: For comparison: the operator that one would call the API with otherwise.
 PEERS = ("airflow.providers.http.operators.http", "airflow.providers.standard.operators.python")
 
@@ -26,7 +26,7 @@ PEERS = ("airflow.providers.http.operators.http", "airflow.providers.standard.op
 def modules() -> list[str]:
     """The modules that a DAG file imports; triggers wait until a task defers."""
     found = pkgutil.walk_packages(airflow_provider_logto.__path__, "airflow_provider_logto.")
-    return sorted(info.name for info in found if info.name.split(".")[1] in FLOORS and not info.ispkg)
+    return sorted(info.name for info in found if info.name.split(".")[1] in LAYERS and not info.ispkg)
 
 
 def milliseconds(module: str) -> float | None:

@@ -30,7 +30,7 @@ async def ensure_application(
     :param adopt_existing: let an ``external_id`` be written onto the only application of that name that has none.
     :returns: ``{"id", "name", "type", "outcome": "created" | "updated" | "unchanged", "changed": [fields], "roles":
         {"added": [names], "removed": [names], "unchanged": [names]}}``, the last where roles are given.
-    :raises InvalidInput: before the first write: an unknown role, a wish to change the type.
+    :raises InvalidInput: before the first write: an unknown role, a change of the type.
     :raises Ambiguous: where more than one application fits.
     :raises AlreadyExists: where an application of that name without external id stands in the way.
     """

@@ -20,7 +20,7 @@ from airflow_provider_logto.export.job import ExportJob
 from airflow_provider_logto.export.stop import ExportStopped, StopSwitch
 from airflow_provider_logto.management.audit_logs.walk import LateRows, Window
 from logto_sandbox import Sandbox
-from tests.export.storm import FileState, read_back
+from tests.export.random_run import FileState, read_back
 from tests.management.audit_log_tools import HOUR, START, log_requests, run_on, truth
 
 WINDOW = Window(START + HOUR, START + 5 * HOUR)

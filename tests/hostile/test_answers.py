@@ -181,7 +181,7 @@ def test_an_odd_lifetime_of_a_token(ask: Ask, hostile: HostileServer, life: str)
 
 
 @pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "x", "\u00b2"])
-def test_an_absurd_clock_costs_no_storm_of_tokens(ask: Ask, hostile: HostileServer, date: str) -> None:
+def test_an_absurd_clock_costs_no_flood_of_tokens(ask: Ask, hostile: HostileServer, date: str) -> None:
     hostile.token_answer = lambda request: [
         http("200 OK", b'{"access_token":"t","expires_in":3600,"scope":"all"}', f"Date: {date}")
     ]

@@ -1,4 +1,4 @@
-"""One export in bad weather: faults, rows that come late, and deaths at random moments. Run as a program, it is the
+"""One export with faults, rows that come late, and kills at random moments. Run as a program, it is the
 process that dies; called from a test, it starts that process again and again until the export is done."""
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class FileState:
         return json.loads(self.path.read_text()) if self.path.exists() else {}
 
 
-class Rain(LogtoClient):
+class LateRows(LogtoClient):
     """Now and then a row appears in the interval, until reading is over and rows are counted."""
 
     luck: random.Random
@@ -78,7 +78,7 @@ def post(url: str, rows: list[dict[str, Any]]) -> None:
 
 
 @dataclass
-class Storm:
+class RandomRun:
     """Everything about one run, from its seed alone."""
 
     seed: int
@@ -107,7 +107,7 @@ class Storm:
         )
         # Before 1.40 a row that comes late cannot be noticed: there is no count of an interval.
         self.late = 0 if self.version == "1.39" else luck.choice([0, 3])
-        self.deaths = luck.choice([0, 0, 1, 3])
+        self.kills = luck.choice([0, 0, 1, 3])
         self.keeps_state = luck.random() < 0.7
 
     def raise_faults(self, sandbox: Sandbox) -> None:
@@ -123,7 +123,7 @@ class Storm:
             )
 
     async def export(self, url: str, resource: str, app: tuple[str, str], folder: Path) -> dict[str, Any]:
-        client = Rain(
+        client = LateRows(
             Endpoint.parse(url, resource=resource),
             Credentials(*app),
             token_cache=ProcessTokenCache(),
@@ -135,36 +135,36 @@ class Storm:
             return await export_audit_logs(client, self.job, Folder(UPath(folder)), state)
 
 
-def run_storm(seed: int, folder: Path) -> None:
-    """Export through one storm and hold the result against what the server has."""
-    storm = Storm(seed)
-    with Sandbox(logto_version=storm.version) as sandbox:
-        sandbox.insert_logs(count=storm.rows, start=START, end=START + 10 * HOUR, **storm.spec)
-        storm.raise_faults(sandbox)
-        summary = export_with_deaths(storm, sandbox, folder)
-        expected = truth(sandbox, WINDOW, storm.filters)
+def run_once(seed: int, folder: Path) -> None:
+    """Export once and compare the result with what the server has."""
+    run = RandomRun(seed)
+    with Sandbox(logto_version=run.version) as sandbox:
+        sandbox.insert_logs(count=run.rows, start=START, end=START + 10 * HOUR, **run.spec)
+        run.raise_faults(sandbox)
+        summary = export_with_kills(run, sandbox, folder)
+        expected = truth(sandbox, WINDOW, run.filters)
         sandbox.clear_faults()
-        assert read_back(summary, folder, storm.job) == expected
+        assert read_back(summary, folder, run.job) == expected
         before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        storm.late = 0
+        run.late = 0
         again = asyncio.run(
-            storm.export(sandbox.url, sandbox.resource, (sandbox.app_id, sandbox.app_secret), folder.parent / "again")
+            run.export(sandbox.url, sandbox.resource, (sandbox.app_id, sandbox.app_secret), folder.parent / "again")
         )
         listed = [Path(name).relative_to(folder.parent / "again") for name in (*again["files"], again["manifest"])]
         for name in listed:
             assert (folder.parent / "again" / name).read_bytes() == before[folder / name]
 
 
-def export_with_deaths(storm: Storm, sandbox: Sandbox, folder: Path) -> dict[str, Any]:
+def export_with_kills(run: RandomRun, sandbox: Sandbox, folder: Path) -> dict[str, Any]:
     """Run the export in processes of its own; each but the last is killed at a random moment."""
     app = (sandbox.app_id, sandbox.app_secret)
-    if not storm.deaths:
-        return asyncio.run(storm.export(sandbox.url, sandbox.resource, app, folder))
-    command = [sys.executable, "-m", "tests.export.storm", str(storm.seed), sandbox.url, sandbox.resource, *app]
-    for death in range(storm.deaths + 1):
+    if not run.kills:
+        return asyncio.run(run.export(sandbox.url, sandbox.resource, app, folder))
+    command = [sys.executable, "-m", "tests.export.random_run", str(run.seed), sandbox.url, sandbox.resource, *app]
+    for kill in range(run.kills + 1):
         process = subprocess.Popen([*command, str(folder)], stdout=subprocess.PIPE)
-        if death < storm.deaths:
-            time.sleep(storm.luck.uniform(0.2, 2.0))
+        if kill < run.kills:
+            time.sleep(run.luck.uniform(0.2, 2.0))
             os.kill(process.pid, signal.SIGKILL)
             process.communicate()
             continue
@@ -190,4 +190,4 @@ def read_back(summary: dict[str, Any], folder: Path, job: ExportJob) -> list[tup
 
 if __name__ == "__main__":
     seed, url, resource, app_id, secret, target = sys.argv[1:]
-    print(json.dumps(asyncio.run(Storm(int(seed)).export(url, resource, (app_id, secret), Path(target)))))
+    print(json.dumps(asyncio.run(RandomRun(int(seed)).export(url, resource, (app_id, secret), Path(target)))))
