@@ -58,12 +58,32 @@ MODULES: dict[str, tuple[str, ...]] = {
     "client.arguments": ("tests/client/test_client.py", "tests/hostile/test_answers.py"),
     "management.audit_logs.walk": ("tests/management/test_audit_logs.py", "tests/management/test_audit_log_endless.py"),
     "management.audit_logs.segments": ("tests/management/test_audit_log_cut.py", "tests/management/test_audit_logs.py"),
+    "management.audit_logs.cutting": ("tests/management/test_audit_log_cut.py",),
+    "management.audit_logs.prefetch": ("tests/management/test_prefetch.py",),
+    "management.own_creation": ("tests/management/test_users.py", "tests/messy/test_people.py"),
+    "management.json_values": ("tests/management/test_fields.py",),
+    "management.passwords": ("tests/management/test_fields.py",),
+    "management.user_fields": ("tests/management/test_user_fields.py", "tests/messy/test_people.py"),
     "management.references": ("tests/management", "tests/real"),
-    "management.fields": ("tests/management/test_fields.py", "tests/management/test_users.py"),
-    "management.users": ("tests/management/test_users.py", "tests/real/test_users.py"),
-    "management.members": ("tests/management", "tests/real/test_organizations.py"),
-    "management.roles": ("tests/management/test_roles.py", "tests/real/test_roles.py"),
-    "management.organizations": ("tests/management/test_organizations.py", "tests/real/test_organizations.py"),
+    "management.fields": ("tests/management/test_fields.py", "tests/management/test_boundaries.py"),
+    "management.users": (
+        "tests/management/test_users.py",
+        "tests/management/test_boundaries.py",
+        "tests/messy/test_people.py",
+        "tests/real/test_users.py",
+    ),
+    "management.members": ("tests/management/test_organizations.py", "tests/messy/test_organizations.py"),
+    "management.roles": (
+        "tests/management/test_roles.py",
+        "tests/management/test_boundaries.py",
+        "tests/real/test_roles.py",
+    ),
+    "management.organizations": (
+        "tests/management/test_organizations.py",
+        "tests/management/test_boundaries.py",
+        "tests/messy/test_organizations.py",
+        "tests/real/test_organizations.py",
+    ),
 }
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {

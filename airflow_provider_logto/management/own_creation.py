@@ -5,7 +5,8 @@ before. These do, each after an exact search that had found nobody:
 
 - a ``POST`` of this try whose answer was lost;
 - a note in the task state store (Airflow 3.3), made right before the ``POST`` of an earlier try, where the person was
-  created within the time that the ``POST`` can have taken, and neither signed up nor signed in;
+  created within the time that the ``POST`` can have taken, and neither signed up nor signed in (the submission of a
+  sign-up sets ``lastSignInAt``, its consent ``applicationId``: seen on Logto 1.42);
 - a literal password that verifies, where the person was created since the DAG run began.
 """
 
