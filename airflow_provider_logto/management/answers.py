@@ -15,8 +15,8 @@ from airflow_provider_logto.exceptions import UnreadableAnswer
 Shape = Mapping[str, type | tuple[type, ...]]
 
 USER: Shape = {"id": str, "isSuspended": bool, "createdAt": (int, float)}
-#: A user in a list about something else.
-PERSON: Shape = {"id": str}
+#: Whatever only its id is read of.
+IDENTIFIED: Shape = {"id": str}
 ROLE: Shape = {"id": str, "name": str}
 MEMBER: Shape = {"id": str, "organizationRoles": list}
 ORGANIZATION: Shape = {"id": str, "name": str, "createdAt": (int, float)}
@@ -47,6 +47,14 @@ async def objects(
     """
     async for item in client.iterate(path, query):
         yield checked(f"GET /api{path}", item, shape)
+
+
+def role_ids_of(path: str, holder: Mapping[str, Any]) -> set[str]:
+    """Ids of the organization roles of a member, as a list at ``path`` shows them.
+
+    :raises UnreadableAnswer: where one is no role.
+    """
+    return {checked(f"GET /api{path}", role, ROLE)["id"] for role in holder["organizationRoles"]}
 
 
 def _named(value: Any) -> str:

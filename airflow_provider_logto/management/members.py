@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.management.answers import MEMBER, ROLE, checked, objects
+from airflow_provider_logto.management.answers import MEMBER, checked, objects, role_ids_of
 from airflow_provider_logto.management.bulk import PER_WRITE, batched
 from airflow_provider_logto.management.concurrency import for_each
 from airflow_provider_logto.management.organization_roles import checked_roles, resolve_organization_roles
@@ -189,7 +189,7 @@ async def current_roles(
     path = path_of("/organizations/{}/users", organization_id)
     if not complete and len(user_ids) < (await client.count(path) or 0) / _PER_PAGE:
         return await _roles_of_few(client, organization_id, user_ids)
-    return {member["id"]: _role_ids(path, member) async for member in objects(client, path, None, MEMBER)}
+    return {member["id"]: role_ids_of(path, member) async for member in objects(client, path, None, MEMBER)}
 
 
 async def _roles_of_few(client: LogtoClient, organization_id: str, user_ids: Collection[str]) -> dict[str, set[str]]:
@@ -201,9 +201,5 @@ async def _roles_of_few(client: LogtoClient, organization_id: str, user_ids: Col
         for one in organizations:
             organization = checked(f"GET /api{path}", one, MEMBER)
             if organization["id"] == organization_id:
-                current[user_id] = _role_ids(path, organization)
+                current[user_id] = role_ids_of(path, organization)
     return current
-
-
-def _role_ids(path: str, holder: Mapping[str, Any]) -> set[str]:
-    return {checked(f"GET /api{path}", role, ROLE)["id"] for role in holder["organizationRoles"]}

@@ -12,6 +12,7 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management import fields
+from airflow_provider_logto.management.answers import DOMAIN, IDENTIFIED, MEMBER, objects, role_ids_of
 from airflow_provider_logto.management.applications import resolve_application
 from airflow_provider_logto.management.organization_roles import checked_roles, resolve_organization_roles
 from airflow_provider_logto.management.presence import delete
@@ -126,7 +127,7 @@ async def ensure_details(client: LogtoClient, organization_id: str, resolved: Re
         )
     if wanted.jit_email_domains is not None:
         path = f"{base}/jit/email-domains"
-        present = {row["emailDomain"] async for row in client.iterate(path)}
+        present = {row["emailDomain"] async for row in objects(client, path, None, DOMAIN)}
 
         async def add_domains(domains: list[str]) -> None:
             for domain in domains:
@@ -140,7 +141,7 @@ async def ensure_details(client: LogtoClient, organization_id: str, resolved: Re
         if ids is None:
             continue
         path = f"{base}/jit/{name.removeprefix('jit_').replace('_', '-')}"
-        present = {row["id"] async for row in client.iterate(path)}
+        present = {row["id"] async for row in objects(client, path, None, IDENTIFIED)}
         report[name] = await _ensure_set(client, path, ids, present, wanted.exact_jit, _poster(client, path, key))
     return report
 
@@ -178,7 +179,7 @@ async def _add_domain(client: LogtoClient, path: str, domain: str) -> None:
         except (Conflict, OutcomeUnknown) as error:
             if isinstance(error, Conflict) and error.code != "entity.unique_integrity_violation":
                 raise
-            if domain in {row["emailDomain"] async for row in client.iterate(path)}:
+            if domain in {row["emailDomain"] async for row in objects(client, path, None, DOMAIN)}:
                 return
             if last:
                 raise
@@ -187,7 +188,7 @@ async def _add_domain(client: LogtoClient, path: str, domain: str) -> None:
 async def _ensure_applications(
     client: LogtoClient, path: str, wanted: Mapping[str, frozenset[str]], prune: bool
 ) -> Counts:
-    present = {row["id"]: {role["id"] for role in row["organizationRoles"]} async for row in client.iterate(path)}
+    present = {row["id"]: role_ids_of(path, row) async for row in objects(client, path, None, MEMBER)}
     missing = [one for one in wanted if one not in present]
     if missing:
         await client.request("POST", path, body={"applicationIds": missing})

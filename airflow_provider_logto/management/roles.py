@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management import search
-from airflow_provider_logto.management.answers import PERSON, ROLE, objects
+from airflow_provider_logto.management.answers import IDENTIFIED, ROLE, objects
 from airflow_provider_logto.management.bulk import PER_WRITE, batched
 from airflow_provider_logto.management.concurrency import for_each
 from airflow_provider_logto.management.presence import delete
@@ -184,7 +184,7 @@ async def _holders(client: LogtoClient, user_ids: Sequence[str], roles: dict[str
     for role_id in roles:
         for chunk in search.batches(user_ids, lambda user_id: {"id": [user_id]}):
             query = search.query([search.term("id", *chunk)])
-            async for user in objects(client, path_of("/roles/{}/users", role_id), query, PERSON):
+            async for user in objects(client, path_of("/roles/{}/users", role_id), query, IDENTIFIED):
                 holders[role_id].add(user["id"])
     return holders
 

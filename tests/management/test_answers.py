@@ -12,6 +12,7 @@ from airflow_provider_logto.exceptions import UnreadableAnswer
 from airflow_provider_logto.management.answers import MEMBER, USER, checked
 from airflow_provider_logto.management.conditions import check_user
 from airflow_provider_logto.management.members import checked_members
+from airflow_provider_logto.management.organization_details import Details
 from airflow_provider_logto.management.organizations import OrganizationSpec, ensure_organization
 from airflow_provider_logto.management.roles import assign_roles
 from airflow_provider_logto.management.users import UserSpec, ensure_user
@@ -49,8 +50,11 @@ async def roles(client: Any) -> Any:
 
 
 async def organization(client: Any) -> Any:
-    spec = OrganizationSpec.checked("Acme", external_id="c-1", jit_email_domains=["acme.example"])
-    return await ensure_organization(client, spec, checked_members(["mika"]), prune_members=True)
+    spec, details = (
+        OrganizationSpec.checked("Acme", external_id="c-1"),
+        Details.checked(jit_email_domains=["a.example"]),
+    )
+    return await ensure_organization(client, spec, checked_members(["mika"]), prune_members=True, details=details)
 
 
 @pytest.mark.parametrize("row", [None, {}, 7, {"id": None}, {"id": "x", "name": "x", "organizationRoles": [None]}])
