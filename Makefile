@@ -48,7 +48,7 @@ tests: $(READY) ## the tests alone
 tests-airflow-2: $(READY_AIRFLOW_2) ## the tests that meet Airflow, on the oldest one promised: 2.11
 	@echo "== tests on Airflow 2.11"
 	@.venv-2.11/bin/pytest -n $(WORKERS) --dist loadgroup --disable-warnings \
-		$(foreach path,client contracts management sandbox test_distributions.py,--ignore tests/$(path))
+		$(foreach path,client contracts docs/test_pages.py management sandbox test_distributions.py,--ignore tests/$(path))
 
 test-slow: $(READY) ## long and random runs
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m slow
