@@ -146,7 +146,7 @@ class CreateUserOperator(LogtoOperator):
 class UpdateUserOperator(LogtoOperator):
     """Change fields of a person who exists. Sends nothing where nothing differs.
 
-    None and "" leave a field alone; ``clear`` empties it.
+    None and "" leave a field alone; ``clear_fields`` empties it.
 
     :param user: a reference: id, e-mail, username, phone, or what CreateUserOperator returned (templated).
     :param username: the new username, and so on with the fields of CreateUserOperator (templated).
@@ -155,8 +155,8 @@ class UpdateUserOperator(LogtoOperator):
     :param custom_data_mode: ``merge`` its top-level keys into what is there, ``deep_merge`` at every depth, or
         ``replace`` (this package's own mark stays) (templated).
     :param profile_mode: the same for ``profile``; ``merge`` keeps the other parts of an address (templated).
-    :param clear: fields to empty, e.g. ``["avatar"]``, and keys to remove: ``custom_data.<key>``, ``profile.<claim>``
-        (templated).
+    :param clear_fields: fields to empty, e.g. ``["avatar"]``, and keys to remove: ``custom_data.<key>``,
+        ``profile.<claim>`` (templated).
     :param logto_conn_id: the Connection of type ``logto``.
     :returns: ``{"id", "outcome": "updated" | "unchanged", "changed": [fields], "username", "primaryEmail",
         "primaryPhone"}``; it serves as a reference to the user.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_logto import exceptions
 from tests.conftest import PROJECT
 from tests.docs.pages import PAGES, TOP
 
@@ -44,6 +46,28 @@ def test_every_link_leads_somewhere(path: Path) -> None:
 def test_every_page_is_in_the_index() -> None:
     listed = {target.partition("#")[0] for target in links(PROJECT / "docs" / "index.md")}
     assert {path.name for path in PAGES[1:]} - {"index.md"} <= listed
+
+
+def test_every_error_is_explained() -> None:
+    text = (PROJECT / "docs" / "errors.md").read_text("utf-8")
+    errors = {
+        name
+        for name, value in vars(exceptions).items()
+        if isinstance(value, type) and issubclass(value, exceptions.LogtoError)
+    }
+    assert {name for name in errors if f"`{name}`" not in text and f"`{name}`s" not in text} == set()
+
+
+def test_every_operator_and_sensor_has_a_page() -> None:
+    pages = "".join(path.read_text("utf-8") for path in PAGES[1:] if path.name not in ("index.md", "reference.md"))
+    names = {
+        node.name
+        for folder in ("operators", "sensors")
+        for file in (PROJECT / "airflow_provider_logto" / folder).glob("*.py")
+        for node in ast.parse(file.read_text("utf-8")).body
+        if isinstance(node, ast.ClassDef) and file.name != "base.py" and node.name.endswith(("Operator", "Sensor"))
+    }
+    assert {name for name in names if f"{name}(" not in pages and f"{name}.partial(" not in pages} == set()
 
 
 def skeleton(path: Path) -> dict[str, list[str]]:
