@@ -35,6 +35,7 @@ class Scenario:
     :param seed: the tenant before the run.
     :param signed_in: usernames of the seed that have signed in.
     :param conf, date: of the run.
+    :param files: name -> text of what lies in ``/data``.
     :param users, organizations: usernames and names that are there afterwards.
     :param failed: tasks that are meant to fail.
     :param writes_again: writes of the second run that Logto answers with "not there".
@@ -44,6 +45,7 @@ class Scenario:
     signed_in: tuple[str, ...] = ()
     conf: dict[str, Any] | None = None
     date: datetime | None = None
+    files: dict[str, str] = field(default_factory=dict)
     users: tuple[str, ...] = ()
     organizations: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
@@ -84,6 +86,7 @@ SCENARIOS = {
         {"logs": {"count": 50, "start": "2026-03-01T00:00:00Z", "end": "2026-03-01T01:00:00Z"}},
         date=datetime(2026, 3, 1, 1, tzinfo=UTC),
     ),
+    "people": Scenario({}, users=("ada", "grace"), files={"people.csv": "external_id,username\nE1,ada\nE2,grace\n"}),
     "export_by_hand": Scenario(
         {"logs": {"count": 50, "start": "2026-03-01T00:00:00Z", "end": "2026-03-01T01:00:00Z"}},
         conf={"start": "2026-03-01T00:00:00+00:00", "end": "2026-03-01T01:00:00+00:00"},
@@ -118,7 +121,11 @@ def test_dag_runs_and_a_second_run_changes_nothing(
         pytest.skip("retry policies are new in Airflow 3.3")
     scenario = SCENARIOS[dag_id]
     file = tmp_path / f"{dag_id}.py"
-    file.write_text(example.code.replace("s3://aws_default@my-bucket/logto", f"file://{tmp_path}/out"), "utf-8")
+    code = example.code.replace("s3://aws_default@my-bucket/logto", f"file://{tmp_path}/out")
+    file.write_text(code.replace("file:///data", f"file://{tmp_path}/data"), "utf-8")
+    (tmp_path / "data").mkdir()
+    for name, text in scenario.files.items():
+        (tmp_path / "data" / name).write_text(text, "utf-8")
     conf = {"destination": f"file://{tmp_path}/out", **scenario.conf} if scenario.conf else None
     start = Sandbox(seed=copy.deepcopy(scenario.seed)).state()
     for user in start["users"]:
