@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -86,6 +87,13 @@ SCENARIOS = {
         {"logs": {"count": 50, "start": "2026-03-01T00:00:00Z", "end": "2026-03-01T01:00:00Z"}},
         date=datetime(2026, 3, 1, 1, tzinfo=UTC),
     ),
+    "dismissal": Scenario(
+        {
+            "roles": [{"name": "break-glass", "description": "never"}, {"name": "employee", "description": "e"}],
+            "users": [{"username": "ada", "primaryEmail": "ada@example.com", "roles": ["employee"]}],
+        },
+        users=("ada",),
+    ),
     "people": Scenario({}, users=("ada", "grace"), files={"people.csv": "external_id,username\nE1,ada\nE2,grace\n"}),
     "export_by_hand": Scenario(
         {"logs": {"count": 50, "start": "2026-03-01T00:00:00Z", "end": "2026-03-01T01:00:00Z"}},
@@ -121,7 +129,7 @@ def test_dag_runs_and_a_second_run_changes_nothing(
         pytest.skip("retry policies are new in Airflow 3.3")
     scenario = SCENARIOS[dag_id]
     file = tmp_path / f"{dag_id}.py"
-    code = example.code.replace("s3://aws_default@my-bucket/logto", f"file://{tmp_path}/out")
+    code = re.sub(r"s3://aws_default@[\w-]+/logto", f"file://{tmp_path}/out", example.code)
     file.write_text(code.replace("file:///data", f"file://{tmp_path}/data"), "utf-8")
     (tmp_path / "data").mkdir()
     for name, text in scenario.files.items():
