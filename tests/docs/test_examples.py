@@ -59,7 +59,7 @@ SCENARIOS = {
     "create_person": Scenario({}, users=("ada",)),
     "create_people": Scenario({}, users=("ada", "grace")),
     "promotion": Scenario(
-        {"users": [{"username": "ada", "avatar": "https://example.com/a.png", "customData": {"desk": 5}}]},
+        {"users": [{"username": "ada", "avatar": "https://example.com/a.png", "customData": {"temporary": 1}}]},
         users=("ada",),
     ),
     "remove_members": Scenario(
