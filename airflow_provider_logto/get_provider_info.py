@@ -25,6 +25,7 @@ def get_provider_info() -> dict[str, object]:
                 "integration-name": "Logto",
                 "python-modules": [
                     "airflow_provider_logto.operators.applications",
+                    "airflow_provider_logto.operators.configuration",
                     "airflow_provider_logto.operators.connection",
                     "airflow_provider_logto.operators.invitations",
                     "airflow_provider_logto.operators.logs",

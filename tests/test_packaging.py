@@ -46,10 +46,12 @@ FLOORS: dict[str, set[str]] = {
     "export": {"client", "exceptions", "management", "task_state"},
     "plans": {"client", "exceptions", "export"},
     "roster": {"client", "exceptions", "management", "plans"},
+    "configuration": {"client", "exceptions", "management", "plans"},
     "hooks": {"client", "compat", "connection_fields", "exceptions", "get_provider_info", "management"},
     "operators": {
         "client",
         "compat",
+        "configuration",
         "destinations",
         "exceptions",
         "export",

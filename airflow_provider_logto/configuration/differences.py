@@ -1,0 +1,137 @@
+"""Desired and observed -> changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from airflow_provider_logto.configuration.desired import Item
+from airflow_provider_logto.configuration.kinds import KINDS, RELATIONS
+from airflow_provider_logto.configuration.observed import Observed
+from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.management.json_values import same_json
+from airflow_provider_logto.plans.changes import Change
+
+Desired = Mapping[tuple[str, str], Item]
+#: What stands in a plan for a value that may be secret.
+_CHANGED = "changed"
+
+
+def changes_of(
+    desired: Desired, found: Observed, owned: Mapping[str, Collection[str]], prune: Collection[str], management_api: str
+) -> Iterator[Change]:
+    """Every change that is due.
+
+    :param owned: kind -> ids that this configuration created.
+    :param prune: sections whose owned objects go when they are not listed any more.
+    :raises InvalidInput: for what cannot be: a change of type, a reference to nothing, what is never touched.
+    """
+    for (kind, key), item in desired.items():
+        row = found.rows.get((kind, key))
+        if row is None:
+            yield Change(
+                kind=kind, action="create", key=key, after=_shown(kind, item.fields), destructive=_sensitive(item)
+            )
+        else:
+            yield from _update(item, row, found)
+        yield from _relations(item, desired, found, management_api)
+    for kind, about in KINDS.items():
+        if about.section not in prune:
+            continue
+        for (other, key), row in found.rows.items():
+            gone = other == kind and (kind, key) not in desired and row["id"] in owned.get(kind, ())
+            if gone and row["id"] not in found.untouchable:
+                yield Change(kind=kind, action="delete", key=key, id=row["id"], destructive=True)
+
+
+def patch_of(item: Item, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields to send so that an object becomes as it should be; JSON fields whole, since they are replaced."""
+    about = KINDS[item.kind]
+    patch = {}
+    for name, value in item.fields.items():
+        if name in (about.at_creation or {}):
+            continue
+        current = row.get(name)
+        wanted = {**current, **value} if name in about.merged and isinstance(current, Mapping) else value
+        if not same_json(current, wanted):
+            patch[name] = wanted
+    return patch
+
+
+def _update(item: Item, row: Mapping[str, Any], found: Observed) -> Iterator[Change]:
+    about = KINDS[item.kind]
+    for name, default in (about.at_creation or {}).items():
+        wanted = item.fields.get(name, default)
+        if wanted is not None and row.get(name) != wanted and (name in item.fields or default is not None):
+            raise InvalidInput(
+                f"config.{about.section}", f"{item.key!r} has {name} {row.get(name)!r}, which cannot become {wanted!r}"
+            )
+    patch = patch_of(item, row)
+    if not patch:
+        return
+    if row["id"] in found.untouchable:
+        raise InvalidInput(
+            f"config.{about.section}", f"{item.key!r} belongs to the Connection itself; it is never changed"
+        )
+    if item.kind == "sign_in_experience":
+        _refuse_locked_out({**row, **patch})
+    before = {name: row.get(name) for name in patch}
+    yield Change(
+        kind=item.kind,
+        action="update",
+        key=item.key,
+        id=row["id"],
+        before=_shown(item.kind, before),
+        after=_shown(item.kind, patch),
+        destructive=_sensitive(item) or bool(row.get("isDefault")),
+    )
+
+
+def _relations(item: Item, desired: Desired, found: Observed, management_api: str) -> Iterator[Change]:
+    kinds = dict((KINDS[item.kind].relations or {}).values())
+    for relation, keys in item.relations.items():
+        held = found.held.get((relation, item.key), set())
+        for key in keys:
+            target = kinds[relation]
+            target_id = found.id_of(target, key)
+            if target_id is None and (target, key) not in desired:
+                raise InvalidInput(
+                    f"config.{KINDS[item.kind].section}",
+                    f"{item.key!r} refers to {target} {key!r}, which does not exist",
+                )
+            if target_id is not None and target_id in held:
+                continue
+            if found.id_of(item.kind, item.key) in found.untouchable:
+                raise InvalidInput(
+                    f"config.{KINDS[item.kind].section}",
+                    f"{item.key!r} belongs to the Connection itself; it is never changed",
+                )
+            yield Change(
+                kind=relation,
+                action="add",
+                key=f"{item.key} | {key}",
+                target=item.key,
+                after={"adds": key},
+                # Whoever gets the scope of the Management API may do everything.
+                destructive=target == "scope" and key.startswith(f"{management_api} "),
+            )
+
+
+def _sensitive(item: Item) -> bool:
+    """Whether it decides over who gets in: sign-in, and roles that everybody gets."""
+    return item.kind == "sign_in_experience" or bool(item.fields.get("isDefault"))
+
+
+def _shown(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _CHANGED if name in KINDS[kind].secret else value for name, value in fields.items()}
+
+
+def _refuse_locked_out(experience: Mapping[str, Any]) -> None:
+    methods = (experience.get("signIn") or {}).get("methods") or ()
+    if not methods and not experience.get("socialSignInConnectorTargets"):
+        raise InvalidInput("config.sign_in_experience", "would leave no way to sign in")
+
+
+def phase_of(kind: str) -> int:
+    """When objects of a kind, or relations, are made."""
+    return KINDS[kind].phase if kind in KINDS else RELATIONS[kind][2]

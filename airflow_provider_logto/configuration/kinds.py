@@ -1,0 +1,144 @@
+"""Every kind of object that a configuration may hold: one table, from which all else follows.
+
+Source: Logto Management API, tags of the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: Stands in a configuration for the indicator of the tenant's own Management API resource.
+MANAGEMENT_API = "$management_api"
+#: Stands for a value that is kept elsewhere: ``{"$secret": name}``.
+SECRET = "$secret"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind.
+
+    :param section: its list in a configuration.
+    :param path: of its list, without ``/api``.
+    :param key: the field by which one is known.
+    :param required: fields that each must have.
+    :param fields: fields that are compared and changed.
+    :param at_creation: fields that can only be given at creation, with the value that stands for nothing given.
+    :param merged: fields that are JSON objects, merged into what is there.
+    :param secret: fields whose values appear in no plan.
+    :param relations: field -> (relation, kind of what is referred to).
+    :param phase: order of creation; deletions go the other way.
+    """
+
+    section: str
+    path: str
+    key: str = "name"
+    required: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    at_creation: Mapping[str, Any] | None = None
+    merged: frozenset[str] = frozenset()
+    secret: frozenset[str] = frozenset()
+    relations: Mapping[str, tuple[str, str]] | None = None
+    phase: int = 0
+
+
+KINDS: Mapping[str, Kind] = {
+    "resource": Kind(
+        "resources", "/resources", key="indicator", required=("name",), fields=("name", "accessTokenTtl"), phase=1
+    ),
+    # Its key is "indicator name", since a scope's name is unique in its resource only.
+    "scope": Kind("scopes", "/resources/{}/scopes", fields=("description",), phase=2),
+    "organization_scope": Kind("organization_scopes", "/organization-scopes", fields=("description",), phase=2),
+    "role": Kind(
+        "roles",
+        "/roles",
+        required=("description",),
+        fields=("description", "isDefault"),
+        at_creation={"type": "User"},
+        relations={"scopes": ("role_scope", "scope")},
+        phase=3,
+    ),
+    "organization_role": Kind(
+        "organization_roles",
+        "/organization-roles",
+        fields=("description",),
+        at_creation={"type": "User"},
+        relations={
+            "scopes": ("organization_role_scope", "organization_scope"),
+            "resource_scopes": ("organization_role_resource_scope", "scope"),
+        },
+        phase=3,
+    ),
+    "application": Kind(
+        "applications",
+        "/applications",
+        required=("type",),
+        fields=("description", "oidcClientMetadata", "customClientMetadata", "customData"),
+        at_creation={"type": None, "isThirdParty": None},
+        merged=frozenset({"oidcClientMetadata", "customClientMetadata", "customData"}),
+        relations={"roles": ("application_role", "role")},
+        phase=5,
+    ),
+    "connector": Kind(
+        "connectors",
+        "/connectors",
+        key="connectorId",
+        required=("config",),
+        fields=("config", "metadata", "syncProfile"),
+        merged=frozenset({"config", "metadata"}),
+        secret=frozenset({"config"}),
+        phase=5,
+    ),
+    "webhook": Kind(
+        "webhooks",
+        "/hooks",
+        required=("events", "config"),
+        fields=("events", "config", "enabled"),
+        merged=frozenset({"config"}),
+        secret=frozenset({"config"}),
+        phase=6,
+    ),
+    "sign_in_experience": Kind("sign_in_experience", "/sign-in-exp", phase=7),
+}
+
+#: Relation -> (path of the list of one holder, key of the ids in the body of a ``POST``, phase).
+RELATIONS: Mapping[str, tuple[str, str, int]] = {
+    "role_scope": ("/roles/{}/scopes", "scopeIds", 4),
+    "organization_role_scope": ("/organization-roles/{}/scopes", "organizationScopeIds", 4),
+    "organization_role_resource_scope": ("/organization-roles/{}/resource-scopes", "scopeIds", 4),
+    "application_role": ("/applications/{}/roles", "roleIds", 6),
+}
+#: Deletions and removals come after everything else.
+LAST = 20
+#: Fields of connectors and webhooks that hold nothing secret; every other text is given by reference.
+HARMLESS = frozenset(
+    (
+        "authorizationEndpoint",
+        "clientId",
+        "appId",
+        "contentType",
+        "fromEmail",
+        "fromName",
+        "host",
+        "issuer",
+        "region",
+        "replyTo",
+        "responseType",
+        "scope",
+        "subject",
+        "templates",
+        "tokenEndpoint",
+        "tokenEndpointResponseType",
+        "url",
+        "userInfoEndpoint",
+        "type",
+        "usageType",
+        "content",
+    )
+)
+
+
+def scope_key(indicator: str, name: str) -> str:
+    """The key of a scope."""
+    return f"{indicator} {name}"

@@ -1,0 +1,50 @@
+"""What a configuration created: ids, kept in the customData of the Connection's own application.
+
+Roles, resources and the organization template have no place of their own for a mark. The value is written whole after
+each creation; an object that was made right before a kill is not in it, and so never deleted by ``prune``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_logto.client.client import LogtoClient, path_of
+
+
+class Ledger:
+    """The ids of one configuration.
+
+    :param configuration: its name.
+    """
+
+    def __init__(self, client: LogtoClient, configuration: str) -> None:
+        self._client = client
+        self._key = f"airflowConfiguration:{configuration}"
+        self._lock = asyncio.Lock()
+        self.ids: dict[str, list[str]] = {}
+
+    async def load(self) -> None:
+        """Read it."""
+        application = await self._client.request("GET", path_of("/applications/{}", self._client.app_id))
+        kept = (application.get("customData") or {}).get(self._key)
+        if isinstance(kept, Mapping):
+            self.ids = {kind: [str(one) for one in ids] for kind, ids in kept.items() if isinstance(ids, list)}
+
+    async def add(self, kind: str, object_id: str) -> None:
+        """Note an object that was created."""
+        async with self._lock:
+            self.ids.setdefault(kind, []).append(object_id)
+            await self._write()
+
+    async def remove(self, kind: str, object_id: str) -> None:
+        """Forget one that was deleted."""
+        async with self._lock:
+            if object_id in self.ids.get(kind, ()):
+                self.ids[kind].remove(object_id)
+                await self._write()
+
+    async def _write(self) -> None:
+        body: dict[str, Any] = {self._key: {kind: ids for kind, ids in self.ids.items() if ids}}
+        await self._client.request("PATCH", path_of("/applications/{}/custom-data", self._client.app_id), body=body)

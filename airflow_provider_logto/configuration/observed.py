@@ -1,0 +1,98 @@
+"""The tenant as it is, as far as a configuration speaks of it: one request per list page, and per object whose parts no
+list shows (the scopes of a role, the roles of an application)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.configuration.kinds import KINDS, RELATIONS, scope_key
+from airflow_provider_logto.exceptions import Ambiguous
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Observed:
+    """What there is.
+
+    :param rows: (kind, key) -> the object.
+    :param held: (relation, key of the holder) -> ids of what it holds.
+    :param untouchable: ids that are never changed: the Connection's own application, its roles, the Management API.
+    """
+
+    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+    held: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    untouchable: set[str] = field(default_factory=set)
+
+    def id_of(self, kind: str, key: str) -> str | None:
+        """Its id; None where it does not exist."""
+        row = self.rows.get((kind, key))
+        return None if row is None else str(row["id"])
+
+    def add(self, kind: str, key: str, row: Row) -> None:
+        """
+        :raises Ambiguous: where two of a kind have one key: neither can be meant.
+        """
+        if (kind, key) in self.rows:
+            ids = ", ".join(sorted((self.rows[kind, key]["id"], row["id"])))
+            raise Ambiguous(f"two objects of kind {kind} are named {key!r} ({ids}); rename one of them")
+        self.rows[kind, key] = row
+
+
+async def observe(
+    client: LogtoClient, kinds: Iterable[str], related: Mapping[tuple[str, str], Iterable[str]], management_api: str
+) -> Observed:
+    """Read the lists of some kinds, and what some objects hold.
+
+    :param related: (kind, key) -> relations of it that matter.
+    """
+    found = Observed()
+    wanted = set(kinds)
+    for kind in sorted(wanted - {"scope", "sign_in_experience"}):
+        await _read_list(client, kind, found)
+    if "sign_in_experience" in wanted:
+        row = await client.request("GET", "/sign-in-exp")
+        found.rows["sign_in_experience", "sign_in_experience"] = {"id": "default", **row}
+    found.untouchable.add(client.app_id)
+    own = await client.collect(path_of("/applications/{}/roles", client.app_id))
+    found.untouchable.update(role["id"] for role in own)
+    api = found.rows.get(("resource", management_api))
+    if api is not None:
+        found.untouchable.update((api["id"], *(scope["id"] for scope in api.get("scopes") or ())))
+    await observe_held(client, found, related)
+    return found
+
+
+async def observe_held(client: LogtoClient, found: Observed, related: Mapping[tuple[str, str], Iterable[str]]) -> None:
+    """Read what some objects hold.
+
+    :param related: (kind, key) -> relations of it that matter.
+    """
+    for (kind, key), relations in related.items():
+        row = found.rows.get((kind, key), {})
+        for relation in relations if row else ():
+            found.held[relation, key] = await _held(client, kind, relation, row)
+
+
+async def _read_list(client: LogtoClient, kind: str, found: Observed) -> None:
+    about = KINDS[kind]
+    query = {"includeScopes": "true"} if kind == "resource" else None
+    async for row in client.iterate(about.path, query):
+        key = row[about.key]
+        found.add(kind, key, row)
+        for scope in (row.get("scopes") or ()) if kind == "resource" else ():
+            found.add("scope", scope_key(key, scope["name"]), scope)
+
+
+async def _held(client: LogtoClient, kind: str, relation: str, row: Row) -> set[str]:
+    # The list of organization roles shows what they hold.
+    shown = {"organization_role_scope": "scopes", "organization_role_resource_scope": "resourceScopes"}.get(relation)
+    if kind == "organization_role" and shown:
+        return {one["id"] for one in row.get(shown) or ()}
+    if kind == "application" and row["type"] != "MachineToMachine":
+        return set()
+    path, _, _ = RELATIONS[relation]
+    return {one["id"] async for one in client.iterate(path_of(path, row["id"]))}

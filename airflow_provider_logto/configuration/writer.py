@@ -1,0 +1,137 @@
+"""How each change of a configuration is made."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.configuration.desired import Item
+from airflow_provider_logto.configuration.differences import Desired, patch_of, phase_of
+from airflow_provider_logto.configuration.kinds import KINDS, LAST, RELATIONS
+from airflow_provider_logto.configuration.ledger import Ledger
+from airflow_provider_logto.configuration.observed import Observed
+from airflow_provider_logto.exceptions import Conflict, InvalidInput, OutcomeUnknown, ServerFailed
+from airflow_provider_logto.management.presence import delete
+from airflow_provider_logto.plans.apply import Operation
+from airflow_provider_logto.plans.changes import Change
+from airflow_provider_logto.plans.journal import Outcome
+
+_TRIES = 3
+#: Ids in one bulk write.
+_PER_WRITE = 100
+
+
+class ConfigurationWriter:
+    """Makes changes. Values come from the configuration, not from the plan, which holds no secrets.
+
+    :param found: the tenant as it was observed; ids of what is created are added.
+    """
+
+    def __init__(self, client: LogtoClient, desired: Desired, found: Observed, ledger: Ledger) -> None:
+        self._client = client
+        self._desired = desired
+        self._found = found
+        self._ledger = ledger
+
+    def operations(self) -> dict[tuple[str, str], Operation]:
+        """``(kind, action)`` -> how."""
+        operations: dict[tuple[str, str], Operation] = {}
+        for kind in KINDS:
+            operations[kind, "create"] = Operation(phase_of(kind), self._each(self._create))
+            operations[kind, "update"] = Operation(phase_of(kind), self._each(self._update))
+            operations[kind, "delete"] = Operation(LAST - phase_of(kind), self._each(self._delete))
+        for relation in RELATIONS:
+            operations[relation, "add"] = Operation(phase_of(relation), self._add, _PER_WRITE)
+        return operations
+
+    @staticmethod
+    def _each(
+        write: Callable[[Change], Awaitable[str | None]],
+    ) -> Callable[[Sequence[Change]], Awaitable[Sequence[Outcome]]]:
+        async def write_batch(batch: Sequence[Change]) -> Sequence[Outcome]:
+            return [Outcome(id=await write(change)) for change in batch]
+
+        return write_batch
+
+    async def _create(self, change: Change) -> str:
+        item, about = self._desired[change.kind, change.key], KINDS[change.kind]
+        path = about.path if item.parent is None else path_of(about.path, self._id("resource", item.parent))
+        name = change.key if item.parent is None else change.key.removeprefix(f"{item.parent} ")
+        filled = {field: default for field, default in (about.at_creation or {}).items() if default is not None}
+        body = {about.key: name, **filled, **item.fields}
+        for last in (False,) * (_TRIES - 1) + (True,):
+            try:
+                row = await self._client.request("POST", path, body=body)
+                break
+            except (OutcomeUnknown, Conflict, ServerFailed):
+                # A lost answer, or somebody was faster: what is there now is not made again.
+                found = await self._look(path, about.key, name)
+                if found is not None:
+                    row = found
+                    break
+                if last:
+                    raise
+        self._found.rows[change.kind, change.key] = row
+        await self._ledger.add(change.kind, row["id"])
+        # What cannot be given at creation, or is not taken there, follows.
+        if patch := patch_of(item, row):
+            await self._client.request("PATCH", f"{path}/{path_of('{}', row['id'])}", body=patch)
+        return str(row["id"])
+
+    async def _look(self, path: str, key: str, name: str) -> Mapping[str, Any] | None:
+        async for row in self._client.iterate(path):
+            if row[key] == name:
+                found: Mapping[str, Any] = row
+                return found
+        return None
+
+    async def _update(self, change: Change) -> None:
+        item = self._desired[change.kind, change.key]
+        patch = patch_of(item, self._found.rows[change.kind, change.key])
+        if not patch:
+            return
+        await self._client.request("PATCH", self._path_of(item, change.id or ""), body=patch)
+
+    async def _delete(self, change: Change) -> None:
+        parent = change.key.rpartition(" ")[0] if change.kind == "scope" else None
+        await delete(self._client, self._path_of(Item(change.kind, change.key, parent=parent), change.id or ""))
+        await self._ledger.remove(change.kind, change.id or "")
+
+    async def _add(self, batch: Sequence[Change]) -> Sequence[Outcome]:
+        """Let one holder hold more; what it holds already is left out, since some lists refuse it."""
+        relation, holder = batch[0].kind, batch[0].target or ""
+        path, key, _ = RELATIONS[relation]
+        kind, target = next(
+            (name, about.relations[field][1])
+            for name, about in KINDS.items()
+            for field in about.relations or {}
+            if about.relations and about.relations[field][0] == relation
+        )
+        path = path_of(path, self._id(kind, holder))
+        wanted = [self._id(target, change.after["adds"]) for change in batch]
+        for last in (False,) * (_TRIES - 1) + (True,):
+            try:
+                await self._client.request("POST", path, body={key: wanted})
+                break
+            except (OutcomeUnknown, Conflict, ServerFailed):
+                held = {row["id"] async for row in self._client.iterate(path)}
+                wanted = [one for one in wanted if one not in held]
+                if not wanted:
+                    break
+                if last:
+                    raise
+        return [Outcome() for _ in batch]
+
+    def _path_of(self, item: Item, object_id: str) -> str:
+        if item.kind == "sign_in_experience":
+            return KINDS[item.kind].path
+        path = KINDS[item.kind].path
+        path = path if item.parent is None else path_of(path, self._id("resource", item.parent))
+        return f"{path}/{path_of('{}', object_id)}"
+
+    def _id(self, kind: str, key: str) -> str:
+        found = self._found.id_of(kind, key)
+        if found is None:
+            raise InvalidInput(f"config.{KINDS[kind].section}", f"{kind} {key!r} was not created")
+        return found

@@ -1,0 +1,250 @@
+"""ApplyConfigurationOperator and ExportConfigurationOperator."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from airflow_provider_logto.compat import AirflowFailException
+from airflow_provider_logto.exceptions import ChangesFailed, OutcomeUnknown
+from airflow_provider_logto.hooks.logto import LogtoHook
+from airflow_provider_logto.operators.configuration import ApplyConfigurationOperator, ExportConfigurationOperator
+from logto_sandbox import Sandbox
+
+pytestmark = pytest.mark.usefixtures("sandbox_tenant")
+
+CONFIG: dict[str, Any] = {
+    "resources": [
+        {
+            "indicator": "https://orders.example.com",
+            "name": "Orders",
+            "accessTokenTtl": 1800,
+            "scopes": [{"name": "read:orders", "description": "Read"}, "write:orders"],
+        }
+    ],
+    "organization_scopes": [{"name": "bill", "description": "See bills"}],
+    "roles": [
+        {
+            "name": "clerk",
+            "description": "Handles orders",
+            "scopes": {"https://orders.example.com": ["read:orders", "write:orders"]},
+        },
+        {"name": "batch", "description": "For machines", "type": "MachineToMachine"},
+    ],
+    "organization_roles": [
+        {"name": "payer", "scopes": ["bill"], "resource_scopes": {"https://orders.example.com": ["read:orders"]}}
+    ],
+    "applications": [
+        {
+            "name": "Orders page",
+            "type": "SPA",
+            "oidcClientMetadata": {"redirectUris": ["https://x.example/cb"], "postLogoutRedirectUris": []},
+        },
+        {"name": "Orders batch", "type": "MachineToMachine", "roles": ["batch"]},
+    ],
+    "webhooks": [
+        {
+            "name": "audit",
+            "events": ["User.Created"],
+            "config": {"url": "https://x.example/hook", "headers": {"authorization": {"$secret": "hook"}}},
+        }
+    ],
+}
+SECRETS = {"hook": "hook-secret-value"}
+
+
+def apply(folder: Path, config: Any = CONFIG, mode: Any = "apply", **arguments: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"secrets": SECRETS, **arguments}
+    operator = ApplyConfigurationOperator(
+        task_id="apply", configuration="orders", config=config, folder=f"file://{folder}", mode=mode, **given
+    )
+    result: dict[str, Any] = operator.execute({})
+    return result
+
+
+def names(path: str, key: str = "name") -> set[str]:
+    return {row[key] for row in LogtoHook().iterate(path)}
+
+
+def test_a_first_second_and_changed_run(sandbox: Sandbox, tmp_path: Path) -> None:
+    plan = apply(tmp_path, mode="plan")
+    assert plan["counts"]["resource.create"] == 1
+    assert plan["counts"]["role_scope.add"] == 2
+    assert "https://orders.example.com" not in names("/resources", "indicator")
+    written = Path(plan["plan"].removeprefix("file://")).read_text("utf-8")
+    assert SECRETS["hook"] not in written + json.dumps(plan)
+
+    first = apply(tmp_path, plan=plan["plan_id"])
+    assert first["applied"]
+    assert first["failed"] == []
+    journal = "".join(path.read_text("utf-8") for path in tmp_path.rglob("*") if path.is_file())
+    assert SECRETS["hook"] not in journal
+    hook = LogtoHook()
+    role = next(hook.iterate("/roles", where={"name": "clerk"}))
+    assert {one["name"] for one in hook.iterate(f"/roles/{role['id']}/scopes")} == {"read:orders", "write:orders"}
+    (webhook,) = hook.iterate("/hooks")
+    assert webhook["config"]["headers"] == {"authorization": SECRETS["hook"]}
+
+    sandbox.reset_stats()
+    second = apply(tmp_path)
+    assert second["applied"]
+    assert {name for name in second["counts"] if name.endswith((".create", ".update", ".add"))} == set()
+    assert sandbox.stats()["writes"] == 0
+    assert apply(tmp_path, mode="check")["counts"] == {}
+
+    changed = json.loads(json.dumps(CONFIG))
+    changed["roles"][0]["description"] = "Handles all orders"
+    changed["resources"][0]["scopes"].append("delete:orders")
+    with pytest.raises(AirflowFailException, match="2 changes are due"):
+        apply(tmp_path, changed, "check")
+    assert apply(tmp_path, changed)["counts"]["changes.success"] == 2
+    rotated = apply(tmp_path, changed, secrets={"hook": "another"})
+    assert rotated["counts"]["made.webhook.update"] == 1
+
+
+def test_prune_deletes_only_what_this_configuration_created(sandbox: Sandbox, tmp_path: Path) -> None:
+    apply(tmp_path)
+    LogtoHook().request("POST", "/roles", body={"name": "by hand", "description": "-"})
+    less = {**CONFIG, "roles": CONFIG["roles"][1:], "organization_roles": []}
+    untouched = apply(tmp_path, less)
+    assert untouched["counts"].get("changes.success") is None
+    with pytest.raises(AirflowFailException, match=r"destructive: 1, allowed 0.*role.delete clerk"):
+        apply(tmp_path, less, prune=["roles"])
+    plan = apply(tmp_path, less, "plan", prune=["roles"])
+    released = apply(tmp_path, less, prune=["roles"], approve_plan=plan["plan_id"])
+    assert released["counts"]["made.role.delete"] == 1
+    assert "clerk" not in names("/roles")
+    assert {"by hand", "employee", "batch"} <= names("/roles")
+
+
+def test_what_decides_over_access_needs_approval(sandbox: Sandbox, tmp_path: Path) -> None:
+    role = {"name": "root", "description": "-", "type": "MachineToMachine", "scopes": {"$management_api": ["all"]}}
+    with pytest.raises(AirflowFailException, match="destructive: 1"):
+        apply(tmp_path, {"roles": [role]})
+    with pytest.raises(AirflowFailException, match="destructive: 1"):
+        apply(tmp_path, {"roles": [{"name": "new", "description": "-", "isDefault": True}]})
+    with pytest.raises(AirflowFailException, match="destructive: 1"):
+        apply(tmp_path, {"sign_in_experience": {"termsOfUseUrl": "https://x.example/terms"}})
+    assert not {"root", "new"} & names("/roles")
+    assert apply(tmp_path, {"roles": [role]}, brakes={"destructive": 1})["applied"]
+
+
+def test_the_connections_own_objects_are_never_touched(sandbox: Sandbox, tmp_path: Path) -> None:
+    own = next(one for one in sandbox.state()["applications"] if one["id"] == sandbox.app_id)
+    config = {"applications": [{"name": own["name"], "type": "MachineToMachine", "description": "mine"}]}
+    with pytest.raises(AirflowFailException, match="belongs to the Connection itself"):
+        apply(tmp_path, config)
+    access = {"name": "Logto Management API access", "description": "mine", "type": "MachineToMachine"}
+    with pytest.raises(AirflowFailException, match="belongs to the Connection itself"):
+        apply(tmp_path, {"roles": [access]})
+    with pytest.raises(AirflowFailException, match="the Management API cannot be changed"):
+        apply(tmp_path, {"resources": [{"indicator": "$management_api", "name": "x"}]})
+
+
+@pytest.mark.parametrize("kind", ["lost_answer", "reset"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/resources",
+        "/api/resources/{resourceId}/scopes",
+        "/api/roles",
+        "/api/roles/{id}/scopes",
+        "/api/organization-scopes",
+        "/api/organization-roles",
+        "/api/applications",
+        "/api/hooks",
+    ],
+)
+def test_a_lost_answer_makes_nothing_twice(sandbox: Sandbox, tmp_path: Path, path: str, kind: str) -> None:
+    more: dict[str, Any] = {"after_commit": True} if kind == "reset" else {}
+    sandbox.add_fault(kind=kind, method="POST", path=path, **more)
+    assert apply(tmp_path)["applied"]
+    assert apply(tmp_path, mode="check")["counts"] == {}
+    assert len([row for row in LogtoHook().iterate("/applications") if row["name"] == "Orders page"]) == 1
+    assert len(list(LogtoHook().iterate("/hooks"))) == 1
+
+
+def test_a_failed_change_is_made_by_the_next_run(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.add_fault(kind="error", status=500, method="POST", path="/api/hooks", times=20)
+    with pytest.raises((ChangesFailed, OutcomeUnknown), match="webhook audit"):
+        apply(tmp_path)
+    sandbox.clear_faults()
+    assert apply(tmp_path)["counts"]["changes.success"] == 1
+
+
+def test_two_of_one_name_are_a_conflict(sandbox: Sandbox, tmp_path: Path) -> None:
+    for _ in range(2):
+        LogtoHook().request("POST", "/applications", body={"name": "Orders page", "type": "SPA"})
+    with pytest.raises(AirflowFailException, match="two objects of kind application are named 'Orders page'"):
+        apply(tmp_path)
+
+
+def test_an_exported_tenant_gives_an_empty_plan_and_makes_another_alike(sandbox: Sandbox, tmp_path: Path) -> None:
+    apply(tmp_path / "plans")
+    export = ExportConfigurationOperator(task_id="export", destination=f"file://{tmp_path}/tenant.yaml")
+    counts = export.execute({})["counts"]
+    assert counts["roles"] >= 3
+    text = (tmp_path / "tenant.yaml").read_text("utf-8")
+    assert SECRETS["hook"] not in text
+    config = yaml.safe_load(text)
+    placeholder = config["webhooks"][0]["config"]["headers"]["authorization"]["$secret"]
+    secrets = {placeholder: SECRETS["hook"]}
+    file = f"file://{tmp_path}/tenant.yaml"
+    assert apply(tmp_path / "plans", file, "check", secrets=secrets)["counts"] == {}
+
+    sandbox.reset()
+    for row in list(LogtoHook().iterate("/roles", {"type": "User"})):
+        LogtoHook().request("DELETE", f"/roles/{row['id']}")
+    assert apply(tmp_path / "others", file, secrets=secrets, brakes={"destructive": 5})["applied"]
+    assert apply(tmp_path / "others", file, "check", secrets=secrets)["counts"] == {}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({}, "config: must be an object"),
+        ({"rolls": []}, "config.rolls: is unknown; did you mean roles"),
+        ({"roles": {}}, "config.roles: must be a list"),
+        ({"roles": [{"description": "-"}]}, r"config\.roles\[0\]\.name: missing"),
+        ({"roles": [{"name": "a"}]}, r"config\.roles\[0\]\.description: missing"),
+        ({"roles": [{"name": "a", "description": "-", "scope": []}]}, "did you mean scopes"),
+        ({"roles": [{"name": "a", "description": "-", "scopes": ["read"]}]}, "indicator -> names"),
+        ({"roles": [{"name": "a", "description": "-"}] * 2}, "role 'a' is listed twice"),
+        ({"resources": [{"indicator": "https://a", "name": "a", "scopes": ["a b"]}]}, "holds no spaces"),
+        ({"webhooks": [{"name": "a", "events": ["User.Created"], "config": {"headers": {"x": "y"}}}]}, "may be secret"),
+        (
+            {"webhooks": [{"name": "a", "events": ["x"], "config": {"headers": {"x": {"$secret": "no"}}}}]},
+            "no secret 'no' in secrets",
+        ),
+        ({"roles": [{"name": "a", "description": "-", "scopes": {"https://no": ["x"]}}]}, "which does not exist"),
+        ({"sign_in_experience": {"signIn": {"methods": []}, "socialSignInConnectorTargets": []}}, "no way to sign in"),
+        ("file:///nowhere/config.yaml", "config: .* cannot be read"),
+    ],
+)
+def test_wrong_configurations_are_refused_before_the_first_write(
+    sandbox: Sandbox, tmp_path: Path, config: Any, message: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=message):
+        apply(tmp_path, config)
+    assert sandbox.stats()["writes"] == 0
+
+
+def test_an_unchanged_configuration_costs_a_request_a_list_and_an_object_without_list(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    roles = [
+        {"name": f"role{at}", "description": "-", "scopes": {"https://orders.example.com": ["read:orders"]}}
+        for at in range(20)
+    ]
+    config = {"resources": CONFIG["resources"], "roles": roles}
+    apply(tmp_path, config)
+    sandbox.reset_stats()
+    assert apply(tmp_path, config)["applied"]
+    stats = sandbox.stats()
+    # The ledger, the Connection's own roles, two lists, and the scopes of each role.
+    assert stats["writes"] == 0
+    assert stats["requests"] - stats["tokens"] == 2 + 2 + 20
