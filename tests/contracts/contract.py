@@ -122,7 +122,9 @@ class Player:
             }
         if isinstance(value, list):
             shown = [self._shown(item, key=key) for item in value]
-            return sorted(shown, key=lambda item: json.dumps(item, sort_keys=True)) if unordered else shown
+            # Who is featured comes in no order either.
+            free = unordered or key.startswith("featured")
+            return sorted(shown, key=lambda item: json.dumps(item, sort_keys=True)) if free else shown
         if isinstance(value, str):
             if key in SECRET_KEYS:
                 return "<secret>"

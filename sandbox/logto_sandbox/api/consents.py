@@ -130,24 +130,26 @@ def list_organizations(call: Call) -> PageOf:
     return PageOf({"organizations": rows}, len(found))
 
 
-def _wanted(call: Call) -> tuple[tuple[str, str], list[str]]:
+def _wanted(call: Call, least: int | None = None) -> tuple[tuple[str, str], list[str]]:
     app_id, user_id = _pair(call)
-    wanted, members = call.body["organizationIds"], call.tenant.relations["organization_users"]
+    # Who is asked for is checked before the body.
+    wanted = validate(Obj({"organizationIds": ids(least)}), call.body)["organizationIds"]
+    members = call.tenant.relations["organization_users"]
     if any((organization, user_id) not in members for organization in wanted):
         raise ApiError(422, "organization.require_membership")
     return (app_id, user_id), wanted
 
 
-@routes.put(_PATH, body=Obj({"organizationIds": ids()}))
+@routes.put(_PATH, body=Obj())
 def replace_organizations(call: Call) -> Reply:
     pair, wanted = _wanted(call)
     call.tenant.relations[_RELATION].replace(pair, wanted)
     return NO_CONTENT
 
 
-@routes.post(_PATH, body=Obj({"organizationIds": ids(1)}))
+@routes.post(_PATH, body=Obj())
 def add_organizations(call: Call) -> Reply:
-    pair, wanted = _wanted(call)
+    pair, wanted = _wanted(call, 1)
     call.tenant.relations[_RELATION].insert((*pair, organization) for organization in wanted)
     return CREATED
 
