@@ -6,11 +6,8 @@ spreadsheet has damaged is named, not repaired.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -18,10 +15,9 @@ import msgspec
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields as checks
-from airflow_provider_logto.management.json_values import json_object
-from airflow_provider_logto.management.marks import KEY
 from airflow_provider_logto.management.user_fields import FIELD
 from airflow_provider_logto.plans.changes import digest_of, encoded
+from airflow_provider_logto.roster import cells as cell
 from airflow_provider_logto.roster.presets import PRESETS
 from airflow_provider_logto.roster.sources import Problems, Row
 
@@ -32,16 +28,10 @@ TEXTS = {one.argument: one.name for one in FIELD.values() if one.kind != "merged
 LISTS = ("roles", "organizations", "organization_roles")
 _DATES = ("start_date", "end_date")
 _OBJECTS = ("custom_data", "profile")
-#: Key of the import mark in customData: the key of the row that made the person.
-IMPORT_KEY = "airflowImport"
 #: Only imports take these.
 SECRETS = ("password", "password_digest", "password_algorithm", "identities")
 COLUMNS = (*KEYS, *(name for name in TEXTS if name not in KEYS), *_OBJECTS, *LISTS, *_DATES, "suspended")
 _PREFIXES = ("custom_data.", "profile.")
-
-_ERROR_CELL = re.compile(r"#(REF!|N/A|VALUE!|NAME\?|DIV/0!|NULL!|NUM!|SPILL!|CALC!|#+)|n/a|N/A|NaN|#+")
-_FLOAT = re.compile(r"\d+(\.\d+)?[eE]\+?\d+|\d{3,}\.0+")
-_TRUE, _FALSE = ("true", "1", "yes", "y"), ("false", "0", "no", "n")
 
 
 #: One and the same for everybody: a roster may have a hundred thousand of them.
@@ -220,7 +210,7 @@ def _person(number: int, cells: Mapping[str, Any], columns: Columns, keys: Seque
     for name, raw in cells.items():
         value = raw.strip() if isinstance(raw, str) else raw
         if isinstance(value, str):
-            _refuse_damage(name, value)
+            cell.refuse_damage(name, value, name in (*KEYS, *_DATES))
         if value is None or value == "":
             if name in columns.clear_blank:
                 _clear(person, name)
@@ -235,21 +225,21 @@ def _person(number: int, cells: Mapping[str, Any], columns: Columns, keys: Seque
 
 def _set(person: Person, name: str, value: Any, columns: Columns) -> None:
     if name in TEXTS:
-        _put(person, "texts", {TEXTS[name]: FIELD[name].check(name, _number_text(name, value))})
+        _put(person, "texts", {TEXTS[name]: FIELD[name].check(name, cell.number_text(name, value))})
     elif name in ("id", "external_id"):
-        setattr(person, name, checks.identifier(name, _number_text(name, value)))
+        setattr(person, name, checks.identifier(name, cell.number_text(name, value)))
     elif name in _DATES:
-        setattr(person, name, _date(name, value, columns.date_format))
+        setattr(person, name, cell.date(name, value, columns.date_format))
     elif name == "suspended":
-        person.suspended = _boolean(name, value)
+        person.suspended = cell.boolean(name, value)
     elif name == "organization_roles":
-        person.organization_roles = _organization_roles(name, value, columns.list_separator)
+        person.organization_roles = cell.organization_roles(name, value, columns.list_separator)
     elif name in LISTS:
-        setattr(person, name, _texts(name, value, columns.list_separator))
+        setattr(person, name, cell.texts(name, value, columns.list_separator))
     elif name.startswith("profile.") or name == "profile":
-        _put(person, "profile", _claims(name, value))
+        _put(person, "profile", cell.claims(name, value))
     elif name.startswith("custom_data.") or name == "custom_data":
-        _put(person, "custom_data", _data(name, value))
+        _put(person, "custom_data", cell.data(name, value))
     elif name in SECRETS and columns.secrets:
         _put(person, "secrets", {name: value})
 
@@ -273,91 +263,6 @@ def _put(person: Person, name: str, values: Mapping[str, Any]) -> None:
         current.update(values)
     else:
         setattr(person, name, dict(values))
-
-
-def _refuse_damage(name: str, value: str) -> None:
-    if _ERROR_CELL.fullmatch(value):
-        raise InvalidInput(name, f"{value!r} is what a spreadsheet writes for a missing value; correct the source")
-    if name in (*KEYS, *_DATES) and _FLOAT.fullmatch(value):
-        raise InvalidInput(name, f"{value!r} is a number that a spreadsheet has rewritten; format the column as text")
-
-
-def _number_text(name: str, value: Any) -> Any:
-    """JSON may hold a number where a text is meant; a float has lost digits."""
-    if isinstance(value, float):
-        raise InvalidInput(name, f"{value!r} is a number with a decimal point; write it as text")
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _date(name: str, value: Any, date_format: str | None) -> str:
-    if isinstance(value, datetime):
-        return value.date().isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    hint = f"{value!r} is no date; write " + (
-        f"it as {date_format}" if date_format else "2026-01-31, or give date_format"
-    )
-    if not isinstance(value, str):
-        raise InvalidInput(name, hint)
-    try:
-        if date_format:
-            return datetime.strptime(value, date_format).date().isoformat()
-        return date.fromisoformat(value).isoformat()
-    except ValueError:
-        raise InvalidInput(name, hint) from None
-
-
-def _boolean(name: str, value: Any) -> bool:
-    text = str(value).strip().lower()
-    if isinstance(value, bool) or text in (*_TRUE, *_FALSE):
-        return text in _TRUE
-    raise InvalidInput(name, f"{value!r} is neither true nor false")
-
-
-def _texts(name: str, value: Any, separator: str) -> tuple[str, ...]:
-    entries = value.split(separator) if isinstance(value, str) else value
-    if not isinstance(entries, Sequence) or not all(isinstance(one, str) for one in entries):
-        raise InvalidInput(name, f"{value!r} is no list of names")
-    return _shared(tuple(sorted({one.strip() for one in entries if one.strip()})))
-
-
-@lru_cache(maxsize=4096)
-def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The same list for everybody who has it."""
-    return names
-
-
-def _organization_roles(name: str, value: Any, separator: str) -> dict[str, tuple[str, ...]]:
-    if isinstance(value, Mapping):
-        return {
-            organization: _texts(f"{name}.{organization}", roles, separator) for organization, roles in value.items()
-        }
-    found: dict[str, tuple[str, ...]] = {}
-    for entry in _texts(name, value, separator):
-        organization, colon, role = (part.strip() for part in entry.rpartition(":"))
-        if not colon or not organization or not role:
-            raise InvalidInput(name, f"{entry!r} is no organization:role")
-        found[organization] = (*found.get(organization, ()), role)
-    return found
-
-
-def _claims(name: str, value: Any) -> dict[str, str | None]:
-    parts = name.split(".")[1:]
-    nested: Any = value
-    for part in reversed(parts):
-        nested = {part: nested}
-    claims: Mapping[str, Any] = checks.profile("profile", nested) or {}
-    flat = {claim: text for claim, text in claims.items() if claim != "address"}
-    return {**flat, **{f"address.{part}": text for part, text in claims.get("address", {}).items()}}
-
-
-def _data(name: str, value: Any) -> dict[str, Any]:
-    entries = {name.removeprefix("custom_data."): value} if name != "custom_data" else value
-    data = json_object("custom_data", entries) or {}
-    for kept in (KEY, IMPORT_KEY):
-        if kept in data:
-            raise InvalidInput(f"custom_data.{kept}", "is kept by the provider; leave it out")
-    return data
 
 
 def _check_column(where: str, name: Any, secrets: bool) -> None:

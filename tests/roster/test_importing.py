@@ -13,8 +13,9 @@ import pytest
 
 from airflow_provider_logto.exceptions import ChangesFailed, InvalidSource
 from airflow_provider_logto.plans.journal import read_journal
+from airflow_provider_logto.roster.cells import IMPORT_KEY
 from airflow_provider_logto.roster.importing import ImportJob, import_users
-from airflow_provider_logto.roster.people import IMPORT_KEY, KEYS
+from airflow_provider_logto.roster.people import KEYS
 from airflow_provider_logto.roster.presets import auth0, keycloak, scim
 from airflow_provider_logto.roster.sync import FailedRun, Options
 from logto_sandbox import Sandbox
