@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,6 +51,46 @@ def test_no_limit_no_pace() -> None:
         return time.monotonic() - began
 
     assert asyncio.run(go()) < 1
+
+
+class Watched(ProcessCell):
+    """Counts its changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.updates = 0
+
+    async def update(self, change: Any) -> Any:
+        self.updates += 1
+        return await super().update(change)
+
+
+def test_successes_cost_nothing_but_after_a_retry() -> None:
+    async def go() -> None:
+        cell = Watched()
+        pacer = CellPacer(cell, 200, 1.0)
+        for _ in range(5):
+            await pacer.succeeded()
+        assert cell.updates == 0
+        assert await pacer.may_retry()
+        for _ in range(10):
+            await pacer.succeeded()
+        # A retry and two successes that give half of one back each; then the budget is full and nobody asks any more.
+        assert cell.updates == 3
+
+    asyncio.run(go())
+
+
+def test_a_very_low_rate_is_kept_although_its_places_lie_far_apart() -> None:
+    async def go() -> None:
+        cell = ProcessCell()
+        pacer = CellPacer(cell, 0.5, 1.0)  # one request in 20 s
+        await cell.update(lambda kept, now: (replace(kept, ceiling=schedule.LOWEST, cut_at=now), None))
+        assert [await pacer.wait(0) for _ in range(schedule.BURST)] == [0.0] * schedule.BURST
+        for _ in range(3):
+            assert await pacer.wait(0) > schedule.HORIZON
+
+    asyncio.run(go())
 
 
 def test_who_waits_hears_of_a_429() -> None:
