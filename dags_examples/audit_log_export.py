@@ -16,11 +16,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 try:
-    from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param
+    from airflow.sdk import DAG, Asset, Param
 except ImportError:  # Airflow 2.11
     from airflow.datasets import Dataset as Asset
     from airflow.models.dag import DAG
     from airflow.models.param import Param
+try:
+    from airflow.sdk import CronDataIntervalTimetable
+except ImportError:  # before Airflow 3.2
     from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_logto.operators.logs import ExportLogsOperator

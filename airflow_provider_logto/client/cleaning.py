@@ -12,7 +12,8 @@ from urllib.parse import quote, quote_plus
 LONGEST = 500
 #: Tokens that are remembered; a client of a triggerer lives for months and sees one an hour.
 _REMEMBERED = 32
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
+#: Logto's ids begin with any letter of their alphabet, ``_`` and ``-`` included.
+_WORD = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:/-]{0,99}")
 
 
 def cleaned(text: str, secrets: Iterable[str]) -> str:
