@@ -60,9 +60,11 @@ class ConfigurationWriter:
         name = change.key if item.parent is None else change.key.removeprefix(f"{item.parent} ")
         filled = {field: default for field, default in (about.at_creation or {}).items() if default is not None}
         body = {about.key: name, **filled, **item.fields}
+        proven = False
         for last in (False,) * (_TRIES - 1) + (True,):
             try:
                 row = await self._client.request("POST", path, body=body)
+                proven = True
                 break
             except (OutcomeUnknown, Conflict, ServerFailed):
                 # A lost answer, or somebody was faster: what is there now is not made again.
@@ -73,7 +75,9 @@ class ConfigurationWriter:
                 if last:
                     raise
         self._found.rows[change.kind, change.key] = row
-        await self._ledger.add(change.kind, row["id"])
+        if proven:
+            # What may be somebody else's is not ours to prune.
+            await self._ledger.add(change.kind, row["id"])
         # What cannot be given at creation, or is not taken there, follows.
         if patch := patch_of(item, row):
             await self._client.request("PATCH", f"{path}/{path_of('{}', row['id'])}", body=patch)

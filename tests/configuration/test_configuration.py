@@ -121,6 +121,15 @@ def test_prune_deletes_only_what_this_configuration_created(sandbox: Sandbox, tm
     assert {"by hand", "employee", "batch"} <= names("/roles")
 
 
+def test_what_may_be_somebody_elses_is_never_pruned(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = {"roles": [{"name": "clerk", "description": "-"}]}
+    sandbox.add_fault(kind="lost_answer", method="POST", path="/api/roles")
+    assert apply(tmp_path, config)["applied"]
+    other = {"roles": [{"name": "other", "description": "-"}]}
+    assert apply(tmp_path, other, prune=["roles"])["applied"]
+    assert {"clerk", "other"} <= names("/roles")
+
+
 def test_what_decides_over_access_needs_approval(sandbox: Sandbox, tmp_path: Path) -> None:
     role = {"name": "root", "description": "-", "type": "MachineToMachine", "scopes": {"$management_api": ["all"]}}
     with pytest.raises(AirflowFailException, match="destructive: 1"):

@@ -16,6 +16,7 @@ from tests.real.conftest import Corner
 pytestmark = pytest.mark.xdist_group("airflow")
 
 FILE = EXAMPLES / "customer_onboarding.py"
+DRIFT = EXAMPLES / "configuration_drift.py"
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ def test_a_customer_is_onboarded_and_a_second_run_changes_nothing(
     run_dag: RunDag, corner: Corner, template: None, tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_VAR_LOGTO_PLANS", f"file://{tmp_path}")
+    assert run_dag(DRIFT, "configuration_drift").state == "failed"
     email = corner.email("ada")
     user = corner.hook.request("POST", "/users", body={"primaryEmail": email})
     conf = {
@@ -75,3 +77,4 @@ def test_a_customer_is_onboarded_and_a_second_run_changes_nothing(
     assert run_dag(FILE, "customer_onboarding", conf=conf).state == "success"
     if tenant.sandbox:
         assert tenant.sandbox.stats()["writes"] == 0
+    assert run_dag(DRIFT, "configuration_drift").state == "success"
