@@ -98,6 +98,11 @@ SCENARIOS = {
         writes_again=("PATCH /api/users/{id}/is-suspended",),
     ),
     "people": Scenario({}, users=("ada", "grace"), files={"people.csv": "external_id,username\nE1,ada\nE2,grace\n"}),
+    "migration": Scenario(
+        {},
+        users=("ada",),
+        files={"auth0.jsonl": '{"user_id": "auth0|1", "username": "ada", "email": "ada@example.com"}\n'},
+    ),
     "export_by_hand": Scenario(
         {"logs": {"count": 50, "start": "2026-03-01T00:00:00Z", "end": "2026-03-01T01:00:00Z"}},
         conf={"start": "2026-03-01T00:00:00+00:00", "end": "2026-03-01T01:00:00+00:00"},
