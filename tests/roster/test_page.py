@@ -27,7 +27,7 @@ def placed(tmp_path: Path, dag_id: str) -> Path:
     """The example as a file, its data in a folder of the test."""
     data = tmp_path / "data"
     data.mkdir()
-    (data / "people.csv").write_text(re.findall(r"```csv\n(.*?)```", TEXT, re.DOTALL)[0])
+    (data / "people.csv").write_text(re.findall(r"```text\n(external_id,.*?)```", TEXT, re.DOTALL)[0])
     (data / "auth0.jsonl").write_text(json.dumps(AUTH0))
     file = tmp_path / f"{dag_id}.py"
     file.write_text(DAGS[dag_id].replace("file:///data", data.as_uri()))
