@@ -24,9 +24,11 @@ def changes_of(
 
     :param owned: kind -> ids that this configuration created.
     :param prune: sections whose owned objects go when they are not listed any more.
+    :raises Ambiguous: where a name that is listed belongs to several objects.
     :raises InvalidInput: for what cannot be: a change of type, a reference to nothing, what is never touched.
     """
     for (kind, key), item in desired.items():
+        found.refuse_doubled(kind, key)
         row = found.rows.get((kind, key))
         if row is None:
             yield Change(
@@ -93,6 +95,7 @@ def _relations(item: Item, desired: Desired, found: Observed, management_api: st
         held = found.held.get((relation, item.key), set())
         for key in keys:
             target = kinds[relation]
+            found.refuse_doubled(target, key)
             target_id = found.id_of(target, key)
             if target_id is None and (target, key) not in desired:
                 raise InvalidInput(

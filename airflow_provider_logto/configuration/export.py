@@ -26,6 +26,7 @@ async def export_configuration(client: LogtoClient, sections: Any = None) -> dic
     :param sections: which; None means all but ``sign_in_experience``.
     :returns: the configuration.
     :raises InvalidInput: for an unknown section.
+    :raises Ambiguous: where several objects have one name, which a configuration cannot express.
     """
     wanted = checked_sections(sections)
     api = client.endpoint.resource
@@ -40,6 +41,9 @@ async def export_configuration(client: LogtoClient, sections: Any = None) -> dic
         if kind in kinds and KINDS[kind].relations
     }
     await observe_held(client, found, related)
+    for kind, key in found.doubled:
+        if kind in kinds:
+            found.refuse_doubled(kind, key)
     names = {row["id"]: key for (kind, key), row in found.rows.items()}
     config: dict[str, Any] = {}
     for kind in kinds:

@@ -20,12 +20,14 @@ class Observed:
 
     :param rows: (kind, key) -> the object.
     :param held: (relation, key of the holder) -> ids of what it holds.
+    :param doubled: (kind, key) -> ids of several objects that have one key.
     :param untouchable: ids that are never changed: the Connection's own application, its roles, the Management API.
     """
 
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
     held: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     untouchable: set[str] = field(default_factory=set)
+    doubled: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def id_of(self, kind: str, key: str) -> str | None:
         """Its id; None where it does not exist."""
@@ -33,13 +35,21 @@ class Observed:
         return None if row is None else str(row["id"])
 
     def add(self, kind: str, key: str, row: Row) -> None:
+        """Keep an object; two of one key can be neither meant nor changed, and are kept apart."""
+        if (kind, key) in self.doubled:
+            self.doubled[kind, key].append(row["id"])
+        elif (kind, key) in self.rows:
+            self.doubled[kind, key] = [self.rows.pop((kind, key))["id"], row["id"]]
+        else:
+            self.rows[kind, key] = row
+
+    def refuse_doubled(self, kind: str, key: str) -> None:
         """
-        :raises Ambiguous: where two of a kind have one key: neither can be meant.
+        :raises Ambiguous: where several objects of a kind have one key.
         """
-        if (kind, key) in self.rows:
-            ids = ", ".join(sorted((self.rows[kind, key]["id"], row["id"])))
-            raise Ambiguous(f"two objects of kind {kind} are named {key!r} ({ids}); rename one of them")
-        self.rows[kind, key] = row
+        if (kind, key) in self.doubled:
+            ids = ", ".join(sorted(self.doubled[kind, key]))
+            raise Ambiguous(f"several objects of kind {kind} are named {key!r} ({ids}); rename all but one")
 
 
 async def observe(

@@ -188,8 +188,15 @@ def test_a_failed_change_is_made_by_the_next_run(sandbox: Sandbox, tmp_path: Pat
 def test_two_of_one_name_are_a_conflict(sandbox: Sandbox, tmp_path: Path) -> None:
     for _ in range(2):
         LogtoHook().request("POST", "/applications", body={"name": "Orders page", "type": "SPA"})
-    with pytest.raises(AirflowFailException, match="two objects of kind application are named 'Orders page'"):
+    with pytest.raises(AirflowFailException, match="several objects of kind application are named 'Orders page'"):
         apply(tmp_path)
+    # Where they are not listed, they are nobody's matter.
+    others = {**CONFIG, "applications": CONFIG["applications"][1:]}
+    assert apply(tmp_path, others)["applied"]
+    assert apply(tmp_path, others, "check")["counts"] == {}
+    export = ExportConfigurationOperator(task_id="export", destination=f"file://{tmp_path}/tenant.yaml")
+    with pytest.raises(AirflowFailException, match="several objects of kind application"):
+        export.execute({})
 
 
 def test_an_exported_tenant_gives_an_empty_plan_and_makes_another_alike(sandbox: Sandbox, tmp_path: Path) -> None:
