@@ -198,7 +198,10 @@ def test_airflow_reads_the_form() -> None:
         "airflow.api_fastapi.core_api.services.ui.connections", reason="before Airflow 3 the form is made otherwise"
     )
 
-    form = next(entry for entry in service.HookMetaService.hook_meta_data() if entry.connection_type == "logto")
+    forms = list(service.HookMetaService.hook_meta_data())
+    if not any(form.standard_fields for form in forms):
+        pytest.skip("Airflow 3.0 without flask_appbuilder shows no provider's fields")
+    form = next(entry for entry in forms if entry.connection_type == "logto")
     assert form.hook_name == "Logto"
     assert form.standard_fields is not None
     assert form.standard_fields.login is not None
