@@ -34,7 +34,7 @@ async def pending_invitations(client: LogtoClient, organization_id: str) -> dict
 
 
 async def revoke(client: LogtoClient, invitation: Invitation) -> None:
-    """Revoke a pending invitation. One that expired meanwhile is as good as revoked.
+    """Revoke a pending invitation. One that expired or was deleted meanwhile is as good as revoked.
 
     :raises Conflict: where it was accepted meanwhile.
     """
@@ -43,10 +43,10 @@ async def revoke(client: LogtoClient, invitation: Invitation) -> None:
         try:
             await client.request("PUT", f"{path}/status", body={"status": "Revoked"})
             return
-        except (OutcomeUnknown, Conflict):
+        except (OutcomeUnknown, Conflict, NotFound):
             # A final state cannot be set twice: look whether it is the one that was wanted.
-            status = (await client.request("GET", path))["status"]
-            if status in ("Revoked", "Expired"):
+            status = await invitation_status(client, InvitationReference(id=invitation["id"]))
+            if status in ("Revoked", "Expired", "Absent"):
                 return
             if status != "Pending" or last:
                 raise

@@ -27,6 +27,7 @@ _NAMES = {
     "gone_at": "goneAt",
     "occurred_at": "occurredAt",
     "end_date": "endDate",
+    "ending_at": "endingAt",
 }
 
 
@@ -41,6 +42,7 @@ class Mark:
     :param gone_at: when the source was first seen without them after the offboarding.
     :param occurred_at: time of the latest HR event that was applied; older events are ignored.
     :param end_date: last day of access, as an HR event announced it.
+    :param ending_at: when a suspension or offboarding began that the server has not confirmed yet: it is repeated.
     """
 
     roster: str | None = None
@@ -50,6 +52,7 @@ class Mark:
     gone_at: str | None = None
     occurred_at: str | None = None
     end_date: str | None = None
+    ending_at: str | None = None
 
     @classmethod
     def read(cls, custom_data: Any) -> Mark | None:

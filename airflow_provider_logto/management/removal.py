@@ -5,6 +5,7 @@ Source: Logto Management API, ``PATCH /api/users/{id}/is-suspended``, ``DELETE /
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -62,7 +63,7 @@ async def suspend_user(
     found = await find_for_removal(client, user, protection if suspended else Protection({}), if_absent)
     if found is None:
         return {"id": None, "outcome": "absent"}
-    if found["isSuspended"] == suspended and (suspended_since(found) is not None or not suspended):
+    if found["isSuspended"] == suspended and (is_by_task(found) or not suspended):
         return {"id": found["id"], "outcome": "unchanged"}
     path = path_of("/users/{}", found["id"])
     if suspended:
@@ -70,12 +71,23 @@ async def suspend_user(
         await _write_date(client, found, stamp(datetime.now(UTC)))
         return {"id": found["id"], "outcome": "suspended"}
     mark = Mark.of(found)
-    ended = mark.with_(suspended_at=None, offboarded_at=None, gone_at=None)
+    ended = mark.with_(suspended_at=None, offboarded_at=None, gone_at=None, ending_at=None)
     if ended != mark:
         await write_mark(client, found["id"], ended)
     await _write_date(client, found, None)
     await client.request("PATCH", f"{path}/is-suspended", body={"isSuspended": False})
     return {"id": found["id"], "outcome": "reinstated"}
+
+
+def is_by_task(user: Mapping[str, Any]) -> bool:
+    """Whether :func:`suspend_user` suspended a person, be it one whom a roster had suspended before.
+
+    A date older than that of the roster's suspension is of an earlier one.
+    """
+    own = (user.get("customData") or {}).get(SUSPENDED_AT)
+    since = moment_of(own) if isinstance(own, str) else None
+    before = moment_of(Mark.of(user).suspended_at)
+    return bool(user["isSuspended"]) and since is not None and (before is None or since >= before)
 
 
 def suspended_since(user: User) -> datetime | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -165,9 +166,11 @@ def _parsed(content: bytes, address: str) -> tuple[Plan, str]:
             base=header["base"],
             info=header["info"],
         )
+        if datetime.fromisoformat(plan.as_of).tzinfo is None or not isinstance(plan.base, int):
+            raise TypeError("as_of or base is wrong")
         complete = header["changes"] == len(changes) and not lines[-1]
         named = header["plan"]
-    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError) as error:
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise PlanRefused(f"plan {address} cannot be read ({error}); make a new plan") from error
     if not complete:
         raise PlanRefused(f"plan {address} is cut: its header counts {header['changes']} changes; make a new plan")

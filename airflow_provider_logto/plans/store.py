@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,8 @@ class Store(Folder):
                 super().write(name, content)
                 return
             path = self.local_path(name)
-            unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-            handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.unfinished")
+            handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()

@@ -13,7 +13,7 @@ from airflow_provider_logto.management import fields as checks
 from airflow_provider_logto.management.json_values import json_object
 from airflow_provider_logto.management.marks import KEY
 
-#: Key of the import mark in customData: the key of the row that made the person.
+#: Key of the import mark in customData: key and digest of the row that made the person.
 IMPORT_KEY = "airflowImport"
 
 _ERROR_CELL = re.compile(r"#(REF!|N/A|VALUE!|NAME\?|DIV/0!|NULL!|NUM!|SPILL!|CALC!|#+)|n/a|N/A|NaN|#+")

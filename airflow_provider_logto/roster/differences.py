@@ -87,8 +87,12 @@ class Differences:
             yield from self._leaver(user, person.key, person.row, "the last day of access is over", ended=True)
         elif reason := self._stays_out(person, user):
             self._leave_alone(person, user, "held", reason)
-        elif user.suspended and self.job.manages_suspension and self._is_early(person):
+            if mark.roster == self.job.roster and mark.offboarded_at and mark.ending_at:
+                yield self._suspend(user, person.key, person.row, "its offboarding did not come to its end", "offboard")
+        elif user.suspended and self._is_early(person):
             return
+        elif self._is_over(person, mark):  # somebody adopted in this run: theirs to end from the next one on
+            yield from self._ownership(person, user)
         else:
             yield from self._ownership(person, user)
             yield from self._suspension(person, user)
@@ -112,10 +116,10 @@ class Differences:
             offboarded = date_of(mark.offboarded_at)
             start = date_of(person.start_date)
             back = bool(mark.gone_at and start and offboarded and start > offboarded)
-            return (
-                None if back else "was offboarded; a rehire event, or a later start_date after being gone, brings back"
-            )
-        if user.suspended and self.job.manages_suspension and not mark.suspended_at:
+            if not back:
+                return "was offboarded; a rehire event, or a later start_date after being gone, brings back"
+        ours = bool(mark.suspended_at) and not user.by_task
+        if user.suspended and not ours and (self.job.manages_suspension or mark.suspended_at or mark.offboarded_at):
             return "was suspended by somebody else"
         return None
 
@@ -137,11 +141,9 @@ class Differences:
             )
 
     def _suspension(self, person: Person, user: Known) -> Iterator[Change]:
-        if not self.job.manages_suspension:
-            return
         mark = user.mark
         wanted = bool(person.suspended) and "suspension" in self.job.manage
-        if wanted and not user.suspended and mark.roster == self.job.roster:
+        if wanted and (mark.ending_at or not user.suspended) and mark.roster == self.job.roster:
             yield self._suspend(user, person.key, person.row, "the source says so")
         elif not wanted and (mark.suspended_at or mark.offboarded_at):
             yield Change(
@@ -238,14 +240,15 @@ class Differences:
     def _leaver(self, user: Known, key: str, row: int | None, reason: str, ended: bool) -> Iterator[Change]:
         """The ladder: nobody is deleted who was not suspended by this roster long enough ago."""
         level = self.job.on_missing
-        if ended and level in ("ignore", "report"):
-            level = "suspend"
         mark = user.mark
         if level == "drop_access":
             yield from self._drop_access(user, key, row, reason)
-        if level == "offboard" and not mark.offboarded_at:
+        if ended and level not in SUSPENDING:
+            level = "suspend"
+        unfinished = mark.ending_at is not None
+        if (level == "offboard" and not mark.offboarded_at) or (unfinished and mark.offboarded_at):
             yield self._suspend(user, key, row, reason, action="offboard")
-        elif level in SUSPENDING and not user.suspended:
+        elif level in SUSPENDING and (unfinished or not user.suspended):
             yield self._suspend(user, key, row, reason)
         elif level == "delete" and self._is_due(mark):
             yield Change(
@@ -284,7 +287,8 @@ class Differences:
             action=action,
             key=key,
             id=user.id,
-            before={"suspended": user.suspended},
+            # One that the server has not confirmed is none yet.
+            before={"suspended": user.suspended and user.mark.ending_at is None},
             after={"suspended": True},
             reason=reason,
             destructive=True,

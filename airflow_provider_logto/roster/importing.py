@@ -13,9 +13,10 @@ from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import ChangesFailed, Conflict, InvalidInput, LogtoError, OutcomeUnknown
+from airflow_provider_logto.management.marks import end_users_may_edit
 from airflow_provider_logto.management.passwords import checked_password
 from airflow_provider_logto.plans.apply import Applier, Limits, Operation, Write
-from airflow_provider_logto.plans.changes import Change
+from airflow_provider_logto.plans.changes import Change, digest_of
 from airflow_provider_logto.plans.journal import Journal, Outcome
 from airflow_provider_logto.plans.lock import only_run
 from airflow_provider_logto.plans.retention import mark_applied, remove_old
@@ -25,7 +26,7 @@ from airflow_provider_logto.roster.job import several
 from airflow_provider_logto.roster.matching import match
 from airflow_provider_logto.roster.people import KEYS, Person, digest_of_people
 from airflow_provider_logto.roster.sources import Problems
-from airflow_provider_logto.roster.state import Known, State, comparable, identifiers_of, search_users
+from airflow_provider_logto.roster.state import SEARCHED, Known, State, comparable, identifiers_of, search_users
 from airflow_provider_logto.roster.sync import FailedRun, Options
 from airflow_provider_logto.roster.writer import creation_body, write_fields
 
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 IF_EXISTS = ("fail", "skip", "update")
 _OWNER = "import"
+_MARK = f"customData.{IMPORT_KEY}"
 _NAMED = 1000
 
 
@@ -165,15 +167,21 @@ async def _compare(
     for person in matches.new:
         if any(person.texts.get(name) for name in ("username", "primaryEmail", "primaryPhone")):
             changes.append(
-                _change(
-                    "create", person.key, person.row, None, {**creation(person), f"customData.{IMPORT_KEY}": person.key}
-                )
+                _change("create", person.key, person.row, None, {**creation(person), _MARK: import_mark(person)})
             )
             changes += _linked(person, None)
         else:
             failed.append((_change("create", person.key, person.row), "has no username, e-mail or phone"))
+    # Where end users can write the mark, it proves nothing.
+    proving = not (
+        any(IMPORT_KEY in user.custom_data for _, user in matches.found) and await end_users_may_edit(client)
+    )
     for person, user in matches.found:
-        own = user.custom_data.get(IMPORT_KEY) == person.key
+        own = proving and user.custom_data.get(IMPORT_KEY) == import_mark(person)
+        if not own and (others := _other_identifiers(person, user)):
+            reason = f"the user {user.id}, found by {person.key.partition(':')[0]}, has another {' and '.join(others)}"
+            failed.append((_change("create", person.key, person.row, user.id), reason))
+            continue
         links = list(_linked(person, user))
         if own or job.if_exists == "update":
             before, after = ({}, {}) if own and job.if_exists != "update" else field_changes(person, user)
@@ -189,6 +197,22 @@ async def _compare(
     return changes, failed, skipped
 
 
+def import_mark(person: Person) -> dict[str, str]:
+    """What says that a user was made from this very row: a key alone may have a new owner by the next import."""
+    return {"key": person.key, "digest": digest_of([person.canonical()])[:32]}
+
+
+def _other_identifiers(person: Person, user: Known) -> list[str]:
+    """Identifiers that the user has and the row wants otherwise: a shared phone, a username that has a new owner."""
+    wanted = {name: value for name, value in person.texts.items() if name in SEARCHED and value}
+    current = {name: user.texts[name] for name in wanted}
+    return [
+        name
+        for name, value in wanted.items()
+        if (held := current[name]) and comparable(name, held) != comparable(name, value)
+    ]
+
+
 def _linked(person: Person, user: Known | None) -> Iterator[Change]:
     """Identities that are not there yet, and a suspension."""
     for target, identity in _identities(person).items():
@@ -202,8 +226,8 @@ def _linked(person: Person, user: Known | None) -> Iterator[Change]:
                 target=target,
                 row=person.row,
             )
-    if person.suspended and (user is None or not user.suspended):
-        yield _change("suspend", person.key, person.row, user.id if user else None)
+    if person.suspended and user is not None and not user.suspended:
+        yield _change("suspend", person.key, person.row, user.id)
 
 
 def _change(
@@ -254,13 +278,16 @@ class _Importer:
             else:
                 user_id, request_id = found, None
         self._created[change.key] = user_id
+        if self._people[change.key].suspended:
+            # At once: were the import to stop in between, they could sign in.
+            await self._suspend(change)
         return Outcome(id=user_id, request_id=request_id)
 
     async def _find(self, change: Change) -> str | None:
         names = ("username", "primaryEmail", "primaryPhone")
         values = [(name, comparable(name, change.after[name])) for name in names if change.after.get(name)]
         for user in (await search_users(self._client, values)).values():
-            if (user.get("customData") or {}).get(IMPORT_KEY) == change.key:
+            if (user.get("customData") or {}).get(IMPORT_KEY) == change.after[_MARK]:
                 return str(user["id"])
             raise Conflict("POST /api/users", 422, "user.already_exists", "somebody else took an identifier meanwhile")
         return None

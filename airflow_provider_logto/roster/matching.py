@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_provider_logto.roster.people import Person
-from airflow_provider_logto.roster.state import Known, State, Value, identifiers_of
+from airflow_provider_logto.roster.state import Known, State, Value, comparable, identifiers_of
 
 #: Keys that mean one person whatever else a row says.
 _STRONG = ("id", "external_id")
@@ -67,6 +67,8 @@ def match(people: Sequence[Person], state: State, keys: Iterable[str], roster: s
         matches.touched |= candidates | similar
         if reason is None and len(candidates) > 1:
             reason = f"its keys mean different people: {', '.join(sorted(candidates))}"
+        if reason is None and candidates and not tied:
+            reason = _why_somebody_else(person, state.users[next(iter(candidates))], weak)
         if reason is None and "id" in keys and person.id and person.id not in candidates:
             reason = f"there is no user with the id {person.id}"
         if reason is None and similar:
@@ -78,6 +80,16 @@ def match(people: Sequence[Person], state: State, keys: Iterable[str], roster: s
         else:
             matches.new.append(person)
     return _each_once(matches)
+
+
+def _why_somebody_else(person: Person, user: Known, keys: Iterable[str]) -> str | None:
+    """The first key that a row has says who is meant. Who was found by another one and has that key otherwise may be
+    somebody else: a family shares a phone."""
+    for name, value in identifiers_of(person, keys):
+        current = user.texts[name]
+        other = current is not None and current != "" and comparable(name, current) != value
+        return f"{user.id} was found by another key, but has another {name}" if other else None
+    return None
 
 
 def _marked(state: State, roster: str) -> Mapping[str, tuple[str, ...]]:

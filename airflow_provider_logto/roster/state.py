@@ -20,6 +20,7 @@ from airflow_provider_logto.management import search
 from airflow_provider_logto.management.concurrency import for_each
 from airflow_provider_logto.management.fields import phone_variants
 from airflow_provider_logto.management.marks import Mark
+from airflow_provider_logto.management.removal import is_by_task
 from airflow_provider_logto.roster.people import TEXTS, Person
 
 T = TypeVar("T")
@@ -37,7 +38,10 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 class Known(msgspec.Struct, kw_only=True, gc=False):
-    """A user as Logto holds them, as far as a roster needs it."""
+    """A user as Logto holds them, as far as a roster needs it.
+
+    :param by_task: whether a task of its own suspended them, which no roster takes back.
+    """
 
     id: str
     texts: dict[str, str | None]
@@ -45,6 +49,7 @@ class Known(msgspec.Struct, kw_only=True, gc=False):
     custom_data: Mapping[str, Any]
     mark: Mark
     suspended: bool
+    by_task: bool
     identities: Mapping[str, Any]
 
     @classmethod
@@ -62,6 +67,7 @@ class Known(msgspec.Struct, kw_only=True, gc=False):
             custom_data=kept or _NOTHING,
             mark=Mark.read(data) or Mark(),
             suspended=bool(user.get("isSuspended")),
+            by_task=bool(user.get("isSuspended")) and is_by_task(user),
             identities=user.get("identities") or _NOTHING,
         )
 

@@ -45,6 +45,7 @@ _BRAKE_OF = {
     "member.remove": "member_removals",
     "user.delete": "deletes",
     "user.create": "creates",
+    "user.release": "releases",
 }
 #: Rows that a result names; the journal names all.
 _NAMED = 1000
@@ -233,6 +234,8 @@ class _Run:
         applier.settle(done, Outcome("skipped", "is as planned already, or not needed any more"))
         applier.settle(drifted, Outcome("skipped", "drifted: what it depends on is not as it was planned"))
         brakes = {one.brake for one in held}
+        if "identifier_changes" in brakes:  # nobody gives up what they get nothing for
+            brakes.add("releases")
         stopped = [change for change in due if held and (change.destructive or _brake_of(change) in brakes)]
         # Whoever is held waits as a whole: a role for somebody who is not created makes no sense.
         keys = {change.key for change in stopped if change.name == "user.create"}
@@ -271,7 +274,9 @@ class _Run:
     def _holding(self, plan: Plan) -> list[Held]:
         job = self._job
         figures = Counter(brake for change in plan.changes if (brake := _brake_of(change)))
-        held = holding(job.brakes or {}, figures, plan.base)
+        # A stored plan keeps its base, since an earlier try may have suspended some; an edited one counts for nothing.
+        base = min(plan.base, self._found.base + figures["disables"])
+        held = holding(job.brakes or {}, figures, base)
         if len(self._people) < job.min_source_rows:
             held.append(Held("min_source_rows", len(self._people), job.min_source_rows, "rows in the source, at least"))
         keys = {value for person in self._people for key in KEYS if (value := person.value(key))}

@@ -14,6 +14,7 @@ from airflow_provider_logto.exceptions import LogtoError, NotFound, OutcomeUnkno
 from airflow_provider_logto.management import access
 from airflow_provider_logto.management.bulk import PER_WRITE
 from airflow_provider_logto.management.marks import KEY, Mark, stamp, write_mark
+from airflow_provider_logto.management.removal import is_by_task
 from airflow_provider_logto.plans.apply import Operation, Write
 from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.plans.journal import Outcome
@@ -32,7 +33,7 @@ class RosterWriter:
     """Writes changes of people.
 
     :param roster: whose mark is written.
-    :param users: what is known of people before the run: marks and e-mails are taken from it.
+    :param users: what is known of people before the run: e-mails are taken from it.
     :param delete_after_days: days that a suspension must be old when somebody is deleted.
     :param protected: ids of people who must not be touched.
     """
@@ -47,7 +48,6 @@ class RosterWriter:
     ) -> None:
         self._client = client
         self._roster = roster
-        self._marks = {user.id: user.mark for user in users.values()}
         self._users = users
         self._delete_after_days = delete_after_days
         self._protected = protected
@@ -124,7 +124,7 @@ class RosterWriter:
             return
 
     async def _own(self, change: Change) -> Outcome:
-        mark = self._mark(change)
+        mark = Mark.of(await self._user(change))
         if "gone" in change.after:
             mark = mark.with_(gone_at=stamp(datetime.now(UTC)))
         else:
@@ -139,22 +139,35 @@ class RosterWriter:
         if refusal or user is None:
             return refusal or Outcome("skipped", "is not there any more")
         mark, now = Mark.of(user), stamp(datetime.now(UTC))
+        if user["isSuspended"] and not mark.ending_at and change.action == "suspend":
+            return Outcome("skipped", "is suspended already")
         if not user["isSuspended"]:
             mark = mark.with_(suspended_at=now)
         if change.action == "offboard":
             mark = mark.with_(offboarded_at=now, gone_at=now)
-        await self._write_mark(change, mark)
+        # The server sets the flag before it ends sessions, so the flag alone is no proof: what fails is repeated.
+        await self._write_mark(change, mark.with_(ending_at=now))
         if change.action == "offboard":
             await end_access(self._client, user)
-        elif not user["isSuspended"]:
+        else:
             await self._set_suspended(change, True)
+        await self._write_mark(change, Mark.of(await self._user(change)).with_(ending_at=None))
         return Outcome()
 
     async def _reactivate(self, change: Change) -> Outcome:
-        mark = self._mark(change).with_(suspended_at=None, offboarded_at=None, gone_at=None, end_date=None)
-        if change.before.get("suspended"):
+        """Looked at again in this moment: who was dismissed or suspended meanwhile stays out."""
+        user = await self._user(change)
+        mark = Mark.of(user)
+        if mark.roster != self._roster:
+            return Outcome("conflict", "does not belong to this roster any more")
+        if mark.offboarded_at and not change.before.get("offboarded"):
+            return Outcome("conflict", "was offboarded meanwhile")
+        if user["isSuspended"] and (not mark.suspended_at or is_by_task(user)):
+            return Outcome("conflict", "was suspended by somebody else meanwhile")
+        if user["isSuspended"]:
             await self._set_suspended(change, False)
-        await self._write_mark(change, mark)
+        ended = mark.with_(suspended_at=None, offboarded_at=None, gone_at=None, end_date=None, ending_at=None)
+        await self._write_mark(change, ended)
         return Outcome()
 
     async def _delete(self, change: Change) -> Outcome:
@@ -171,12 +184,13 @@ class RosterWriter:
     async def _look(self, change: Change) -> tuple[Mapping[str, Any] | None, Outcome | None]:
         """The user as they are now, and why they must not be touched after all."""
         try:
-            user = await self._client.request("GET", path_of("/users/{}", str(change.id)))
+            user = await self._user(change)
         except NotFound:
             return None, None
         if Mark.of(user).roster != self._roster:
             return user, Outcome("skipped", "does not belong to this roster any more")
-        if user["isSuspended"] and not Mark.of(user).suspended_at:
+        # An offboarding ends what a suspension leaves, whoever it is by; the suspension stays theirs.
+        if user["isSuspended"] and not Mark.of(user).suspended_at and change.action != "offboard":
             return user, Outcome("skipped", "was suspended by somebody else meanwhile")
         if user["id"] in self._protected:
             return user, Outcome("held", self._protected[user["id"]])
@@ -186,12 +200,13 @@ class RosterWriter:
         path = path_of("/users/{}/is-suspended", str(change.id))
         await self._client.request("PATCH", path, body={"isSuspended": suspended})
 
+    async def _user(self, change: Change) -> Mapping[str, Any]:
+        """As they are now: an HR event, or an offboarding, may have written since the run began."""
+        user: Mapping[str, Any] = await self._client.request("GET", path_of("/users/{}", str(change.id)))
+        return user
+
     async def _write_mark(self, change: Change, mark: Mark) -> None:
         await write_mark(self._client, str(change.id), mark)
-        self._marks[str(change.id)] = mark
-
-    def _mark(self, change: Change) -> Mark:
-        return self._marks.get(str(change.id), Mark())
 
     # -- relations
 

@@ -6,6 +6,7 @@ import json
 import stat
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -368,6 +369,21 @@ def test_one_who_is_deleted_meanwhile_is_absent(one_world: World) -> None:
             world.sandbox._on_loop(lambda: world.sandbox.tenant.delete("users", world.user))
 
     assert world.offboard(on_step=delete)["outcome"] == "absent"
+
+
+def test_an_invitation_that_is_deleted_meanwhile_is_not_the_person(one_world: World) -> None:
+    path = "/api/organization-invitations/[^/]+/status"
+    fault: dict[str, Any] = {"kind": "slow", "seconds": 1, "before_commit": True, "method": "PUT", "path": path}
+    one_world.sandbox.add_fault(**fault)
+    with ThreadPoolExecutor() as pool:
+        offboarding = pool.submit(one_world.offboard, **EVERYTHING)
+        while not one_world.stored()["isSuspended"]:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        one_world.api("DELETE", f"/organization-invitations/{one_world.invitation}")
+        report = offboarding.result()
+    assert report["outcome"] == "offboarded"
+    assert set(one_world.left().values()) == {0}
 
 
 def test_the_longest_lifetime_counts_and_exchange_is_said(tmp_path: Path) -> None:

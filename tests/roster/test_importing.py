@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_logto.exceptions import ChangesFailed, InvalidSource
 from airflow_provider_logto.plans.journal import read_journal
 from airflow_provider_logto.roster.cells import IMPORT_KEY
-from airflow_provider_logto.roster.importing import ImportJob, import_users
+from airflow_provider_logto.roster.importing import ImportJob, import_mark, import_users
 from airflow_provider_logto.roster.people import KEYS
 from airflow_provider_logto.roster.presets import auth0, keycloak, scim
 from airflow_provider_logto.roster.sync import FailedRun, Options
@@ -129,9 +129,60 @@ def test_a_lost_answer_makes_nobody_twice(imports: Import, kind: str) -> None:
     imports(rows)
     users = imports.sandbox.state()["users"]
     assert sorted(user["primaryEmail"] for user in users) == [row["primary_email"] for row in rows]
-    assert {user["customData"][IMPORT_KEY] for user in users} == {
-        f"primary_email:{row['primary_email']}" for row in rows
+    marks = sorted(user["customData"][IMPORT_KEY]["key"] for user in users)
+    assert marks == [f"primary_email:{row['primary_email']}" for row in rows]
+
+
+def test_who_is_suspended_in_the_source_is_never_active(imports: Import) -> None:
+    """The import stops at its limit of failures: whom it has made by then must not be able to sign in."""
+    imports.sandbox.seed({"users": [{"username": f"old{at}"} for at in range(3)]})
+    rows = [{"username": "gone", "suspended": True}, *({"username": f"old{at}"} for at in range(3))]
+    with pytest.raises(FailedRun):
+        imports([*rows, {"username": "gone2", "suspended": True}], if_exists="fail", max_errors=3)
+    imports.sandbox.add_fault(kind="error", status=422, method="POST", path="/api/users", times=None, after=1)
+    with pytest.raises(FailedRun):
+        imports([{"username": f"{at}_new"[::-1], "suspended": True} for at in range(60)])
+    made = [user for user in imports.sandbox.state()["users"] if not user["username"].startswith("old")]
+    assert made
+    assert all(user["isSuspended"] for user in made)
+
+
+def test_the_next_owner_of_a_key_is_not_the_one_imported_before(imports: Import) -> None:
+    imports([{"username": "ann", "name": "Ann Old", "primary_email": "old@example.com"}])
+    row = {
+        "username": "ann",
+        "name": "Ann New",
+        "primary_email": "new@example.com",
+        "identities": {"google": {"userId": "g9"}},
     }
+    for if_exists in ("fail", "skip", "update"):
+        with pytest.raises(FailedRun) as caught:
+            imports([row], if_exists=if_exists)
+        assert caught.value.result["failed"] == [1]
+    (user,) = imports.sandbox.state()["users"]
+    assert user["identities"] == {}
+    assert (user["name"], user["primaryEmail"]) == ("Ann Old", "old@example.com")
+
+
+def test_a_shared_phone_makes_nobody_somebody_else(imports: Import) -> None:
+    imports.sandbox.seed({"users": [{"username": "ann", "primaryPhone": "41445550101", "password": SECRET}]})
+    row = {"username": "zoe", "primary_email": "zoe@example.com", "primary_phone": "+41445550101"}
+    for if_exists in ("skip", "update"):
+        with pytest.raises(FailedRun):
+            imports([row], if_exists=if_exists)
+    (user,) = imports.sandbox.state()["users"]
+    assert (user["username"], user["primaryEmail"]) == ("ann", None)
+
+
+def test_a_mark_that_end_users_can_write_proves_nothing(imports: Import) -> None:
+    row = {"username": "ann", "identities": {"google": {"userId": "g1"}}}
+    (person,) = people_of([row], keys=KEYS, secrets=True)
+    imports.sandbox.seed({"users": [{"username": "ann", "customData": {IMPORT_KEY: import_mark(person)}}]})
+    center = {"enabled": True, "fields": {"customData": "Edit"}}
+    imports._run(lambda client: client.request("PATCH", "/account-center", body=center))
+    with pytest.raises(FailedRun):
+        imports([row], if_exists="fail")
+    assert imports.sandbox.state()["users"][0]["identities"] == {}
 
 
 def test_it_goes_on_where_it_stopped(imports: Import) -> None:
@@ -180,7 +231,8 @@ def test_auth0(imports: Import) -> None:
     with_hash = {"_id": {"$oid": "60"}, "email": "bob@example.com", "passwordHash": bcrypt}
     imports([exported, with_hash], mapping="auth0")
     users = {user["primaryEmail"]: user for user in imports.sandbox.state()["users"]}
-    assert users["ann@example.com"]["customData"] == {"plan": "pro", "tier": 1, IMPORT_KEY: "external_id:auth0|5f7c"}
+    data = users["ann@example.com"]["customData"]
+    assert (data["plan"], data["tier"], data[IMPORT_KEY]["key"]) == ("pro", 1, "external_id:auth0|5f7c")
     assert users["ann@example.com"]["profile"] == {"givenName": "Ann"}
     assert users["bob@example.com"]["hasPassword"]
 

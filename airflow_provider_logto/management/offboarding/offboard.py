@@ -15,6 +15,7 @@ from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import (
     InvalidInput,
     LogtoApiError,
+    LogtoError,
     NotFound,
     OffboardingIncomplete,
     StillThere,
@@ -151,9 +152,6 @@ async def offboard_user(
     kept: Kept | None = None
     try:
         kept = await keep_snapshot(client, found, files, run)
-    except NotFound as error:
-        if is_unknown_operation(error):
-            failures.append(error)
     except Exception as error:  # file systems raise whatever their library raises
         failures.append(error)
     asked = remove | ({"credentials"} if reset_credentials else set())
@@ -165,7 +163,7 @@ async def offboard_user(
         work.steps["snapshot"] = {"outcome": "done", "count": int(kept.new)}
     on_step("snapshot", work.steps.get("snapshot", {"outcome": "absent"}))
     await work.run()
-    if _is_gone(work.failures):
+    if await _is_gone(client, found["id"], work.failures):
         return {"id": found["id"], "outcome": "absent", "steps": work.steps, "unsupported": []}
     return await _report(work)
 
@@ -216,6 +214,14 @@ def _did_something(work: Offboarding) -> bool:
     return any(entry.get("count") for name, entry in work.steps.items() if name != "credentials")
 
 
-def _is_gone(failures: list[Exception]) -> bool:
-    """Whether the person was deleted meanwhile."""
-    return bool(failures) and all(isinstance(one, NotFound) and one.code == "entity.not_found" for one in failures)
+async def _is_gone(client: LogtoClient, user_id: str, failures: list[Exception]) -> bool:
+    """Whether the person was deleted meanwhile: other things that are not there answer the same."""
+    if not failures or not all(isinstance(one, NotFound) and one.code == "entity.not_found" for one in failures):
+        return False
+    try:
+        await client.request("GET", path_of("/users/{}", user_id))
+    except NotFound:
+        return True
+    except LogtoError:
+        return False
+    return False

@@ -1,0 +1,214 @@
+"""What a roster must never do to somebody: each case was once possible."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_logto.exceptions import BrakeHeld, ChangesFailed, PlanRefused
+from airflow_provider_logto.management.marks import KEY, Mark, stamp
+from airflow_provider_logto.management.protection import Protection
+from airflow_provider_logto.management.removal import suspend_user
+from airflow_provider_logto.roster import writer
+from tests.roster.conftest import Roster
+
+ANN = {"external_id": "E1", "username": "ann", "primary_email": "ann@example.com", "name": "Ann"}
+BOB = {"external_id": "E2", "username": "bob", "primary_email": "bob@example.com", "name": "Bob"}
+LOOSE = {"disables": 100, "role_removals": 100, "member_removals": 100, "deletes": 100, "identifier_changes": "100%"}
+SUSPEND: dict[str, Any] = {"on_missing": "suspend", "brakes": LOOSE}
+YESTERDAY = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
+
+
+def suspend(roster: Roster, who: str, suspended: bool = True) -> None:
+    roster._run(suspend_user, {"username": who}, suspended, Protection({}))
+
+
+def patch(roster: Roster, path: str, body: dict[str, Any]) -> None:
+    roster._run(lambda client: client.request("PATCH", path, body=body))
+
+
+def test_a_held_circle_takes_nobodys_address(roster: Roster) -> None:
+    roster.apply([ANN, BOB])
+    swapped = [{**ANN, "primary_email": BOB["primary_email"]}, {**BOB, "primary_email": ANN["primary_email"]}]
+    failed = roster.fails(swapped, brakes={"identifier_changes": 0}, on_brake="apply_safe")
+    assert "made.user.release" not in failed.result["counts"]
+    assert {user["primaryEmail"] for user in roster.users().values()} == {"ann@example.com", "bob@example.com"}
+
+
+def test_an_administrators_suspension_of_somebody_suspended_already_stands(roster: Roster) -> None:
+    roster.apply([ANN, BOB])
+    roster.apply([ANN], **SUSPEND)
+    suspend(roster, "bob")
+    result = roster.apply([ANN, BOB], **SUSPEND)
+    assert result["held"] == [2]
+    assert roster.users()["bob"]["isSuspended"]
+    suspend(roster, "bob", False)
+    assert roster.apply([ANN, BOB], **SUSPEND)["held"] == []
+    assert not roster.users()["bob"]["isSuspended"]
+
+
+def test_who_is_offboarded_while_a_run_is_under_way_is_not_brought_back(
+    roster: Roster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roster.apply([ANN, BOB])
+    roster.apply([ANN], **SUSPEND)
+    bob = roster.users()["bob"]["id"]
+    now = stamp(datetime.now(UTC))
+    plain = writer.RosterWriter._update
+
+    async def update(self: Any, change: Any) -> Any:
+        # Ann's update comes before Bob is brought back.
+        data = Mark("hr", "E2", suspended_at=now, offboarded_at=now, occurred_at=now).custom_data()
+        await self._client.request("PATCH", f"/users/{bob}/custom-data", body={"customData": data})
+        return await plain(self, change)
+
+    monkeypatch.setattr(writer.RosterWriter, "_update", update)
+    roster.apply([{**ANN, "name": "Anne"}, BOB], **SUSPEND)
+    user = roster.users()["bob"]
+    assert user["isSuspended"]
+    assert Mark.of(user).offboarded_at == now
+
+
+def test_a_mark_is_changed_as_it_is_now(roster: Roster, monkeypatch: pytest.MonkeyPatch) -> None:
+    roster.apply([{**ANN, "external_id": ""}], match_on=("username",))
+    ann = roster.users()["ann"]["id"]
+    plain = writer.RosterWriter._own
+
+    async def own(self: Any, change: Any) -> Any:
+        data = Mark("hr", end_date="2030-01-01", occurred_at="2026-01-01T00:00:00Z").custom_data()
+        await self._client.request("PATCH", f"/users/{ann}/custom-data", body={"customData": data})
+        return await plain(self, change)
+
+    monkeypatch.setattr(writer.RosterWriter, "_own", own)
+    roster.apply([ANN], match_on=("external_id", "username"))
+    assert Mark.of(roster.users()["ann"]) == Mark("hr", "E1", end_date="2030-01-01", occurred_at="2026-01-01T00:00:00Z")
+
+
+def test_who_was_suspended_by_somebody_else_and_leaves_loses_tokens_all_the_same(roster: Roster) -> None:
+    roster.apply([ANN, BOB])
+    bob = roster.users()["bob"]["id"]
+    roster._run(lambda client: client.request("POST", f"/users/{bob}/personal-access-tokens", body={"name": "ci"}))
+    patch(roster, f"/users/{bob}/is-suspended", {"isSuspended": True})
+    settings = {"on_missing": "offboard", "brakes": LOOSE}
+    roster.apply([ANN], **settings)
+    tokens = roster._run(lambda client: client.request("GET", f"/users/{bob}/personal-access-tokens"))
+    assert tokens == []
+    roster.sync([ANN], "check", **settings)
+    # The suspension stays somebody else's: a rehire does not lift it.
+    later = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
+    assert roster.apply([ANN, {**BOB, "start_date": later}], lead_days=2, **settings)["held"] == [2]
+    assert roster.users()["bob"]["isSuspended"]
+
+
+def test_a_last_day_suspends_where_only_access_is_dropped(roster: Roster) -> None:
+    roster.sandbox.seed({"roles": [{"name": "temp", "description": "x"}]})
+    settings: dict[str, Any] = {
+        "manage": ("profile", "roles"),
+        "exact": {"roles": ["temp"]},
+        "on_missing": "drop_access",
+        "brakes": LOOSE,
+    }
+    roster.apply([{**ANN, "roles": ["temp"]}], **settings)
+    roster.apply([{**ANN, "roles": ["temp"], "end_date": YESTERDAY}], **settings)
+    assert roster.users()["ann"]["isSuspended"]
+    assert roster.sandbox.state()["relations"]["users_roles"] == []
+    # A longer contract brings them back.
+    roster.apply([{**ANN, "roles": ["temp"], "end_date": "2999-01-01"}], **settings)
+    assert not roster.users()["ann"]["isSuspended"]
+
+
+def test_a_longer_contract_brings_back_whatever_is_done_about_who_is_missing(roster: Roster) -> None:
+    roster.apply([ANN], brakes=LOOSE)
+    roster.apply([{**ANN, "end_date": YESTERDAY}], brakes=LOOSE)
+    assert roster.users()["ann"]["isSuspended"]
+    roster.apply([{**ANN, "end_date": "2999-01-01"}], brakes=LOOSE)
+    assert not roster.users()["ann"]["isSuspended"]
+
+
+def test_who_is_adopted_after_their_last_day_gets_nothing(roster: Roster) -> None:
+    roster.sandbox.seed({"users": [{"username": "ann"}], "roles": [{"name": "staff", "description": "x"}]})
+    row = {**ANN, "roles": ["staff"], "end_date": YESTERDAY}
+    settings: dict[str, Any] = {"adopt": "matched", "manage": ("profile", "roles"), "brakes": LOOSE}
+    roster.apply([row], **settings)
+    user = roster.users()["ann"]
+    assert user["customData"][KEY]["roster"] == "hr"
+    assert roster.sandbox.state()["relations"]["users_roles"] == []
+    roster.apply([row], **settings)
+    assert roster.users()["ann"]["isSuspended"]
+
+
+def test_a_suspension_whose_sign_out_failed_is_sent_again(roster: Roster) -> None:
+    roster.apply([ANN, BOB])
+    bob = roster.users()["bob"]["id"]
+    body = {"name": "P", "type": "SPA", "oidcClientMetadata": {"redirectUris": [], "postLogoutRedirectUris": []}}
+    roster.sandbox.seed({"applications": [body]})
+    roster.sandbox.sign_in(bob, roster.sandbox.state()["applications"][-1]["id"])
+    roster.sandbox.tenant.sign_out_failures = 100
+    assert isinstance(roster.fails([ANN], **SUSPEND).error, ChangesFailed)
+    assert roster.users()["bob"]["isSuspended"]
+    assert len(roster.sandbox.state()["sessions"]) == 1
+    roster.sandbox.tenant.sign_out_failures = 0
+    roster.apply([ANN], **SUSPEND)
+    assert roster.sandbox.state()["sessions"] == []
+
+
+@pytest.mark.parametrize("step", ["personal-access-tokens.*", "grants.*", "is-suspended"])
+def test_an_offboarding_that_failed_half_way_is_repeated(roster: Roster, step: str) -> None:
+    roster.apply([ANN, BOB])
+    bob = roster.users()["bob"]["id"]
+    path = f"/users/{bob}/personal-access-tokens"
+    roster._run(lambda client: client.request("POST", path, body={"name": "ci"}))
+    settings = {"on_missing": "offboard", "brakes": LOOSE}
+    roster.sandbox.add_fault(kind="error", status=500, path=f"/api/users/[^/]+/{step}", times=None)
+    assert isinstance(roster.fails([ANN], **settings).error, ChangesFailed)
+    roster.sandbox.clear_faults()
+    # Tonight's stale file does not stop it either.
+    assert roster.apply([ANN, BOB], **settings)["held"] == [2]
+    assert roster._run(lambda client: client.request("GET", path)) == []
+    assert Mark.of(roster.users()["bob"]).ending_at is None
+    roster.sync([ANN], "check", **settings)
+
+
+def test_a_family_phone_makes_nobody_somebody_else(roster: Roster) -> None:
+    keys = ("username", "primary_email", "primary_phone")
+    row = {"username": "ann", "primary_email": "ann@example.com", "primary_phone": "+41445550101"}
+    roster.apply([row], match_on=keys)
+    new = {"username": "zoe", "primary_email": "zoe@example.com", "primary_phone": "+41445550101"}
+    result = roster.apply([new], match_on=keys, brakes=LOOSE)
+    assert list(roster.users()) == ["ann"]
+    assert roster.users()["ann"]["primaryEmail"] == "ann@example.com"
+    assert result["held"] == [1]
+    # What identifies a row is the first key that it has: the others may change.
+    roster.apply([{**row, "primary_email": "new@example.com"}], match_on=keys, brakes=LOOSE)
+    assert roster.users()["ann"]["primaryEmail"] == "new@example.com"
+
+
+@pytest.mark.parametrize("as_of", ["soon", "", 5, None])
+def test_a_plan_whose_header_was_edited_is_refused(roster: Roster, as_of: Any) -> None:
+    import json
+
+    plan = roster.plan([ANN])
+    (name,) = [one for one in roster.store.names("roster/hr") if one.endswith(".plan.jsonl")]
+    head, *lines = (roster.store.read(name) or b"").split(b"\n")
+    header = {**json.loads(head), "as_of": as_of}
+    roster.store.write(name, b"\n".join([json.dumps(header).encode(), *lines]))
+    with pytest.raises(PlanRefused):
+        roster.apply([ANN], options={"plan": plan["plan_id"]})
+
+
+def test_an_edited_base_releases_no_brake(roster: Roster) -> None:
+    import json
+
+    rows = [{"external_id": f"E{at}", "username": f"u{at}"} for at in range(40)]
+    roster.apply(rows)
+    settings = {"on_missing": "suspend", "brakes": {"disables": "5%"}}
+    plan = roster.plan(rows[:30], **settings)
+    (name,) = [one for one in roster.store.names("roster/hr") if plan["plan_id"][7:20] in one]
+    head, *lines = (roster.store.read(name) or b"").split(b"\n")
+    header = {**json.loads(head), "base": 100_000}
+    roster.store.write(name, b"\n".join([json.dumps(header).encode(), *lines]))
+    failed = roster.fails(rows[:30], options={"plan": plan["plan_id"]}, **settings)
+    assert isinstance(failed.error, BrakeHeld)
+    assert not any(user["isSuspended"] for user in roster.users().values())
