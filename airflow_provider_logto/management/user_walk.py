@@ -4,7 +4,8 @@
 position. Three things move rows over a page's border:
 
 - somebody is created: rows move back and are seen twice, which does no harm;
-- somebody is deleted: rows move forward, unseen. The count that comes with each page shows it, and the walk steps back;
+- somebody is deleted: rows move forward, unseen. The count that comes with each page shows it, and the walk steps back.
+  Where somebody was created at the same time it does not; the sum at the end does, and the walk begins again;
 - people were created at the very same moment (imports by SQL): the database orders them differently each time. A border
   that two such rows straddle is visible, and the group is read again in one piece; a group too large for one page makes
   the walk repeat with other borders until everybody was seen.
@@ -42,26 +43,26 @@ async def walk_users(client: LogtoClient, path: str, query: Mapping[str, Any]) -
     :raises IncompleteList: where it cannot be shown that everybody was seen.
     """
     walk = _Walk(client, path, query)
-    async for rows in walk.pages(PAGE_SIZE):
-        yield rows
-    for size in _OTHER_SIZES:
-        if walk.is_complete():
-            return
-        log.info("GET /api%s: %d of %d seen; reading again in pages of %d", path, len(walk.seen), walk.total, size)
+    await walk.begin()
+    for size in (PAGE_SIZE, *_OTHER_SIZES):
         async for rows in walk.pages(size):
             yield rows
-    if not walk.is_complete():
-        raise IncompleteList(f"GET /api{path}", len(walk.seen), walk.total)
+        if await walk.is_complete():
+            return
+        log.info("GET /api%s: the list changed, or many people are of one moment; reading again", path)
+    raise IncompleteList(f"GET /api{path}", len(walk.seen), walk.total)
 
 
 @dataclass
 class _Walk:
     """One list, and what is known of it so far.
 
-    :param seen: ids, as bytes since these are smaller.
+    The count that comes with a page hides a deletion where somebody was created at the same time. So those created
+    since :meth:`begin` are counted too: who was there then, and who came, is who should be there now.
+
+    :param seen: ids since :meth:`begin`, as bytes since these are smaller.
     :param total: the server's latest count.
     :param crowded: whether a border ran through a group too large to be read in one piece.
-    :param shrank: whether anybody was deleted meanwhile: ids seen may then be of people who are gone.
     """
 
     client: LogtoClient
@@ -70,25 +71,46 @@ class _Walk:
     seen: set[bytes] = field(default_factory=set)
     total: int = 0
     crowded: bool = False
-    shrank: bool = False
+    _newest: int = 0
+    _total_at_begin: int = 0
+    _created: set[bytes] = field(default_factory=set)
+    _deleted: int = 0
 
-    def is_complete(self) -> bool:
-        """Whether everybody was certainly seen."""
-        if not self.crowded:
+    async def begin(self) -> None:
+        """What is seen from now on is counted together."""
+        rows = await self._read(1, 1)
+        self._newest = max(map(_moment, rows), default=0)
+        # After the row, and before anybody counts as seen: who comes in between is counted twice, never not at all.
+        self._total_at_begin = await self._count()
+        self.seen, self._created, self._deleted = set(), set(), 0
+
+    async def is_complete(self) -> bool:
+        """Whether everybody was seen since :meth:`begin`; begins anew where somebody was deleted unnoticed."""
+        # In this order: who was created before the count is on the pages that are read after it.
+        total, seen = await self._count(), len(self.seen)
+        await self._read_created()
+        deleted = self._total_at_begin + len(self._created) - total
+        if not self.crowded and deleted == self._deleted:
             return True
-        return not self.shrank and len(self.seen) >= self.total
+        if deleted or self._deleted:
+            await self.begin()
+            return False
+        return seen >= total
+
+    async def _read_created(self) -> None:
+        number, rows = 1, await self._read(1, PAGE_SIZE)
+        while self._note_created(rows) == PAGE_SIZE:
+            number += 1
+            rows = await self._read(number, PAGE_SIZE)
 
     async def pages(self, size: int) -> AsyncGenerator[list[User], None]:
         """One walk from the newest to the oldest.
 
         :raises IncompleteList: where people are deleted faster than pages can be read again.
         """
-        number, requests, previous_total = 1, 0, 0
+        number, requests, previous_total = 1, 0, self.total
         before: list[User] | None = None
         self.crowded = False
-        if self.shrank:
-            # Whoever an earlier walk saw may be gone: this one counts alone.
-            self.seen, self.shrank = set(), False
         while True:
             rows = await self._page(number, size)
             requests += 1
@@ -97,15 +119,16 @@ class _Walk:
             yield rows
             if not rows or number * size >= self.total:
                 # The last page's count may be older than its rows.
-                self.total = await self._count()
+                await self._count()
+            if before and rows and _moment(before[-1]) == _moment(rows[0]):
+                yield await self._group(before, rows, (number - 1) * size, size)
+            # Behind every request of this turn: any of them may show that somebody is gone.
             gone, previous_total = previous_total - self.total, self.total
             if gone > 0:
-                self.shrank = True
+                self._deleted += gone
                 # One page more than they moved: the count may be older than the rows of its page.
                 number, before = max(1, number - ceil(gone / size) - 1), None
                 continue
-            if before and rows and _moment(before[-1]) == _moment(rows[0]):
-                yield await self._group(before, rows, (number - 1) * size, size)
             if not rows or number * size >= self.total:
                 return
             number, before = number + 1, rows
@@ -127,21 +150,33 @@ class _Walk:
         return rows
 
     async def _page(self, number: int, size: int) -> list[User]:
+        rows = await self._read(number, size)
+        self.seen.update(row["id"].encode() for row in rows)
+        self._note_created(rows)
+        return rows
+
+    async def _read(self, number: int, size: int) -> list[User]:
         reply = await self.client.send("GET", self.path, {**self.query, "page": number, "page_size": size})
         page = Page.of(self.path, reply)
         if page.total is None:
             raise unreadable(f"GET /api{self.path}", reply, "Total-Number is missing")
         try:
-            self.seen.update(row["id"].encode() for row in page.items)
             for row in page.items:
+                row["id"].encode()
                 _moment(row)
         except (TypeError, KeyError, AttributeError, ValueError):
             raise unreadable(f"GET /api{self.path}", reply, "the list holds what is no user") from None
         self.total = page.total
         return page.items
 
+    def _note_created(self, rows: list[User]) -> int:
+        created = [row["id"].encode() for row in rows if _moment(row) > self._newest]
+        self._created.update(created)
+        return len(created)
+
     async def _count(self) -> int:
-        return await self.client.count(self.path, self.query) or 0
+        self.total = await self.client.count(self.path, self.query) or 0
+        return self.total
 
 
 def _moment(row: User) -> int:
