@@ -78,7 +78,7 @@ def test_operators_and_sensors(sandbox: Sandbox) -> None:
 
 
 def operator_modules() -> list[Path]:
-    return [path for floor in ("operators", "sensors") for path in sorted((ROOT / floor).glob("[!_]*.py"))]
+    return [path for layer in ("operators", "sensors") for path in sorted((ROOT / layer).glob("[!_]*.py"))]
 
 
 @pytest.mark.parametrize("path", operator_modules(), ids=lambda path: path.stem)

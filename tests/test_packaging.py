@@ -1,4 +1,4 @@
-"""What other software meets before anything runs: metadata, import cost, the floors, the names of arguments."""
+"""What other software meets before anything runs: metadata, import cost, the layers, the names of arguments."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from airflow_provider_logto.get_provider_info import get_provider_info
 
 PACKAGE = "airflow_provider_logto"
 ROOT = Path(airflow_provider_logto.__file__).parent
-TOP_FLOOR = ("operators", "sensors", "triggers")
+TOP_LAYER = ("operators", "sensors", "triggers")
 MODULES = sorted(info.name for info in pkgutil.walk_packages([str(ROOT)], f"{PACKAGE}."))
-TOP_MODULES = [name for name in MODULES if name.split(".")[1] in TOP_FLOOR]
+TOP_MODULES = [name for name in MODULES if name.split(".")[1] in TOP_LAYER]
 DEPENDENCIES = ("httpx", "tenacity", "cryptography", "redis", "starlette", "uvicorn", "jwt", "pyarrow", "zstandard")
 
 #: What Airflow itself has loaded by the time a DAG is parsed; more of these costs nothing to speak of.
 DEPENDENCIES_OF_AIRFLOW = ("pydantic",)
 
-#: Floor -> the floors whose modules it may import, besides its own. ``exceptions`` and the bare package are the cellar.
-FLOORS: dict[str, set[str]] = {
+#: Layer -> the layers whose modules it may import, besides its own. ``exceptions`` and the bare package are the lowest.
+LAYERS: dict[str, set[str]] = {
     "exceptions": set(),
     "connection_fields": set(),
     "get_provider_info": {"connection_fields"},
@@ -76,7 +76,7 @@ SANDBOX = "logto_sandbox"
 SANDBOX_MODULES = sorted(info.name for info in pkgutil.walk_packages(logto_sandbox.__path__, f"{SANDBOX}."))
 
 #: The same for the sandbox.
-SANDBOX_FLOORS: dict[str, set[str]] = {
+SANDBOX_LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "store": {"errors"},
     "http": {"errors", "store"},
@@ -137,13 +137,13 @@ def test_metadata_passes_airflows_schema() -> None:
     jsonschema.validate(get_provider_info(), schema)
 
 
-@pytest.mark.parametrize("floor", [*TOP_FLOOR, "hooks"])
-def test_metadata_names_every_module_that_users_import(floor: str) -> None:
-    named = {module for entry in get_provider_info()[floor] for module in entry["python-modules"]}
-    there = {name for name in MODULES if name.startswith(f"{PACKAGE}.{floor}.") and not name.endswith(".base")}
+@pytest.mark.parametrize("layer", [*TOP_LAYER, "hooks"])
+def test_metadata_names_every_module_that_users_import(layer: str) -> None:
+    named = {module for entry in get_provider_info()[layer] for module in entry["python-modules"]}
+    there = {name for name in MODULES if name.startswith(f"{PACKAGE}.{layer}.") and not name.endswith(".base")}
     assert named <= there
     # A hook's module may have helpers beside it.
-    assert named == there or floor == "hooks"
+    assert named == there or layer == "hooks"
 
 
 def test_airflow_imports_although_every_dependency_is_broken() -> None:
@@ -168,7 +168,7 @@ except ImportError:
     assert run_python(code).split()[-1] == "imports"
 
 
-def test_top_floor_modules_are_cheap_to_import() -> None:
+def test_top_layer_modules_are_cheap_to_import() -> None:
     # One fork a module, so that Airflow is imported once and no module profits from another's imports.
     code = """
 import importlib, json, os, sys
@@ -189,7 +189,7 @@ for module in sys.argv[1:]:
     loaded = {"airflow", PACKAGE, *DEPENDENCIES_OF_AIRFLOW}
     for module, names in added.items():
         assert not {name for name in names if name.split(".")[0] not in loaded}, module
-        later = tuple(f"{PACKAGE}.{floor}" for floor in ("client", "export", "hooks", "management"))
+        later = tuple(f"{PACKAGE}.{layer}" for layer in ("client", "export", "hooks", "management"))
         assert not {name for name in names if name.startswith("logto_sandbox")}, module
         assert not {name for name in names if name.startswith(later)}, module
 
@@ -214,13 +214,13 @@ for name in sys.argv[1:]:
     assert run_python(code, *MODULES, *examples).split()[-1] == "strict"
 
 
-def test_client_floor_works_without_airflow() -> None:
+def test_client_layer_works_without_airflow() -> None:
     code = f"""
 import sys
 sys.modules["airflow"] = None
 import importlib, pkgutil
-for floor in ("client", "management", "export"):
-    package = importlib.import_module("{PACKAGE}." + floor)
+for layer in ("client", "management", "export"):
+    package = importlib.import_module("{PACKAGE}." + layer)
     for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(info.name)
 print("fine")
@@ -230,21 +230,21 @@ print("fine")
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_down(module: str) -> None:
-    floor = module.split(".")[1]
-    assert floor in FLOORS, f"{floor}: say which floors it may import"
+    layer = module.split(".")[1]
+    assert layer in LAYERS, f"{layer}: say which layers it may import"
     for imported, name in imports_of(module):
         if imported.split(".")[0] != PACKAGE:
             continue
         target = imported.split(".")[1] if "." in imported else name
         if target == "__version__":
             continue
-        assert target == floor or target in FLOORS[floor], f"{module} imports {imported}, which is not below it"
-        sideways = floor in ("operators", "sensors") and target == floor and not imported.endswith(".base")
+        assert target == layer or target in LAYERS[layer], f"{module} imports {imported}, which is not below it"
+        sideways = layer in ("operators", "sensors") and target == layer and not imported.endswith(".base")
         assert not sideways, f"{module} imports its neighbour {imported}"
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if f"{PACKAGE}.client" not in name])
-def test_http_library_stays_on_the_ground_floor(module: str) -> None:
+def test_http_library_stays_in_the_client(module: str) -> None:
     assert "httpx" not in {imported.split(".")[0] for imported, _ in imports_of(module)}
 
 
@@ -266,14 +266,14 @@ def test_no_argument_is_named_like_something_of_base_operator(module: str) -> No
 
 @pytest.mark.parametrize("module", SANDBOX_MODULES)
 def test_imports_of_the_sandbox_go_down(module: str) -> None:
-    floor = module.split(".")[1]
-    assert floor in SANDBOX_FLOORS, f"{floor}: say which floors it may import"
+    layer = module.split(".")[1]
+    assert layer in SANDBOX_LAYERS, f"{layer}: say which layers it may import"
     for imported, name in imports_of(module):
         assert imported.split(".")[0] not in ("airflow", PACKAGE), f"{module} imports {imported}"
         if imported.split(".")[0] != SANDBOX:
             continue
         target = imported.split(".")[1] if "." in imported else {"Sandbox": "server"}.get(name, name)
-        assert target == floor or target in SANDBOX_FLOORS[floor], f"{module} imports {imported}, which is not below it"
+        assert target == layer or target in SANDBOX_LAYERS[layer], f"{module} imports {imported}, which is not below it"
 
 
 def test_modules_of_the_sandbox_import_each_other_in_one_direction() -> None:

@@ -26,10 +26,13 @@ def spool_file(directory: Path | None = None) -> tuple[IO[bytes], Path]:
     return file, Path(file.name)
 
 
-def replace_file(target: Path, source: IO[bytes], stopped: Callable[[], bool] = lambda: False) -> None:
+def replace_file(
+    target: Path, source: IO[bytes], stopped: Callable[[], bool] = lambda: False, *, private: bool = False
+) -> None:
     """Copy into a file that is there whole or not at all; what was there before stays until then.
 
     :param stopped: asked between blocks; True breaks off.
+    :param private: only the owner may read it (mode 0600); otherwise the umask decides.
     :raises InterruptedError: when broken off.
     """
     unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}.unfinished")
@@ -42,7 +45,8 @@ def replace_file(target: Path, source: IO[bytes], stopped: Callable[[], bool] = 
                 file.write(block)
             file.flush()
             os.fsync(handle)
-            os.fchmod(handle, 0o666 & ~_umask())
+            if not private:
+                os.fchmod(handle, 0o666 & ~_umask())
         unfinished.replace(target)
     except BaseException:
         unfinished.unlink(missing_ok=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,21 +19,19 @@ CREATE TABLE organizations (person TEXT, id TEXT, about TEXT NOT NULL, PRIMARY K
 
 
 class UserSpool:
-    """A file that has no name while it is open, so that nothing stays behind, not even after a kill.
+    """A file without a name, so that nothing stays behind, not even after a kill.
+
+    It lies in SQLite's folder for temporary files: ``SQLITE_TMPDIR``, else ``TMPDIR``, else ``/var/tmp``.
 
     All methods block: call them in a thread, one at a time.
     """
 
     def __init__(self) -> None:
-        with tempfile.NamedTemporaryFile(prefix="logto-users-", delete=False) as file:
-            path = Path(file.name)
-        try:
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._db.executescript(_SCHEMA)
-            # One transaction that is never committed to anything but this file.
-            self._db.execute("BEGIN")
-        finally:
-            path.unlink()
+        # "" is a temporary database: SQLite takes its file's name away before it writes the first byte.
+        self._db = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        self._db.executescript(_SCHEMA)
+        # One transaction that is never committed to anything but this file.
+        self._db.execute("BEGIN")
 
     def __enter__(self) -> Self:
         return self

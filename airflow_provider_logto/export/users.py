@@ -270,10 +270,13 @@ class _Files:
             file.flush()
             size, digest = local.stat().st_size, sha256_of(local)
             entry = {"path": path, "rows": rows, "bytes": size, "sha256": digest}
-            if self._published.get(path) != entry or not self._folder.holds(path, size, digest):
+            known = self._published.get(path, {})
+            etag = known.get("etag")
+            if known != _with_etag(entry, etag) or not self._folder.holds(path, size, digest, etag):
                 self._unpublish()
                 self._folder.upload(local, path, self._stop)
-        return entry
+                etag = self._folder.etag(path)
+        return _with_etag(entry, etag)
 
     def _unpublish(self) -> None:
         """Files are about to change: until the new manifest is written, there must be none."""
@@ -286,3 +289,7 @@ class _Files:
             return {str(entry["path"]): entry for entry in body["files"]} if body["version"] == _VERSION else {}
         except (KeyError, TypeError):
             return {}
+
+
+def _with_etag(entry: dict[str, Any], etag: str | None) -> dict[str, Any]:
+    return entry if etag is None else {**entry, "etag": etag}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import secrets
+import io
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.export.folder import Folder
+from airflow_provider_logto.export.local_files import replace_file
 
 
 class Store(Folder):
@@ -38,14 +38,7 @@ class Store(Folder):
             if not self.is_local:
                 super().write(name, content)
                 return
-            path = self.local_path(name)
-            unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.unfinished")
-            handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
+            replace_file(self.local_path(name), io.BytesIO(content), private=True)
         except Exception as error:  # fsspec file systems raise whatever their library raises
             reason = f"{type(error).__name__}: {error}"
             raise InvalidInput("folder", f"{self.uri(name)} cannot be written ({reason})") from error

@@ -67,7 +67,7 @@ def documented(name: str, field: ExtraField) -> str:
     """The line of the documentation's table."""
 
     def marked(text: str) -> str:
-        return re.sub(r"(https://<\S+|https://[a-z.]+/\S+|\{.*?\})(?=[\s.,]|$)", r"`\1`", text).replace(".` ", "`. ")
+        return re.sub(r"(https://<\S+?|https://[a-z.]+/\S+?|\{.*?\})(?=[.,]?(?:\s|$))", r"`\1`", text)
 
     cells = (field.label, f"`{name}`", marked(field.default_text), marked(field.meaning))
     return f"| {' | '.join(cells)} |"

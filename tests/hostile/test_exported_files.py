@@ -20,6 +20,8 @@ from airflow_provider_logto.export.audit_logs import export_audit_logs
 from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.job import ExportJob
 from airflow_provider_logto.export.local_files import replace_file, spool_file
+from airflow_provider_logto.export.user_spool import UserSpool
+from airflow_provider_logto.export.users import UserExport, export_users
 from logto_sandbox import Sandbox
 from tests.management.audit_log_tools import HOUR, START, Window, run_on
 
@@ -216,3 +218,40 @@ def test_a_re_run_into_an_object_store_goes_by_the_etag(filled: Sandbox) -> None
     assert export(filled, Folder(store)) == result
     assert name in store.fs.puts
     assert store.fs.cat_file(name) == honest
+
+
+def test_people_exported_again_into_an_object_store_go_by_the_etag(sandbox: Sandbox) -> None:
+    sandbox.seed({"users": [{"username": f"u{at}"} for at in range(5)]})
+    store = Store()
+    job = UserExport.checked(max_rows_per_file=2, compression="none")
+
+    def export_people() -> dict[str, Any]:
+        return run_on(sandbox, lambda client: export_users(client, job, Folder(store)))
+
+    result = export_people()
+    manifest = json.loads(store.fs.cat_file(result["manifest"].removeprefix("tagging:/")))
+    assert [len(entry["etag"]) for entry in manifest["files"]] == [64, 64, 64]
+    store.fs.puts.clear()
+    assert export_people() == result
+    assert store.fs.puts == []
+    name = result["files"][1].removeprefix("tagging:/")
+    honest = store.fs.cat_file(name)
+    store.fs.pipe_file(name, honest[:-2] + b"x\n")  # of the same size
+    assert export_people() == result
+    assert store.fs.puts == [name]
+    assert store.fs.cat_file(name) == honest
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="looks at the open files as Linux shows them")
+def test_people_are_spooled_into_a_file_without_a_name() -> None:
+    def open_files() -> list[str]:
+        found = (Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd"))
+        return [os.readlink(path) for path in found if os.path.lexists(path)]
+
+    before = set(open_files())
+    with UserSpool() as spool:
+        spool.add_people({"id": f"id{at}", "createdAt": at, "name": "x" * 10_000} for at in range(4_000))
+        opened = [name for name in set(open_files()) - before if name.startswith("/") and "etilqs" in name]
+        assert opened
+        assert all(name.endswith(" (deleted)") for name in opened)
+        assert spool.count() == 4_000
