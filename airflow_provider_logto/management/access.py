@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Conflict, OutcomeUnknown
 from airflow_provider_logto.management import search
+from airflow_provider_logto.management.answers import IDENTIFIED, objects
 from airflow_provider_logto.management.invitations import revoke
 from airflow_provider_logto.management.presence import delete
 
@@ -43,7 +44,8 @@ async def holders_among(client: LogtoClient, role_id: str, user_ids: Sequence[st
     held: set[str] = set()
     for chunk in search.batches(user_ids, lambda user_id: {"id": [user_id]}):
         query = search.query([search.term("id", *chunk)], case_sensitive=True)
-        held |= {user["id"] async for user in client.iterate(path_of("/roles/{}/users", role_id), query)}
+        path = path_of("/roles/{}/users", role_id)
+        held |= {user["id"] async for user in objects(client, path, query, IDENTIFIED)}
     return held
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from airflow_provider_logto.client.arguments import checked_method, checked_path
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.client.replies import Reply
-from airflow_provider_logto.exceptions import InvalidInput, NotFound, UnreadableAnswer
+from airflow_provider_logto.exceptions import InvalidInput, UnreadableAnswer
 from airflow_provider_logto.management.operation_table import Operation, operation_at, operation_named
 
 log = logging.getLogger(__name__)
@@ -128,11 +128,6 @@ async def iterate_operation(
         if not yielded and error.status == 200 and call.operation is None:
             raise InvalidInput("paginate", f"leave it out: GET {call.path} does not answer a list ({error})") from error
         raise
-
-
-def is_absent(error: NotFound) -> bool:
-    """Whether a 404 speaks of an object; one without a code speaks of a path that the server does not know."""
-    return error.code is not None
 
 
 def filled_path(path: Any, path_params: Any = None) -> str:

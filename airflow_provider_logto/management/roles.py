@@ -12,8 +12,9 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import Ambiguous, Conflict, InvalidInput, OutcomeUnknown
+from airflow_provider_logto.exceptions import Ambiguous, InvalidInput
 from airflow_provider_logto.management import search
+from airflow_provider_logto.management.access import grant_role
 from airflow_provider_logto.management.answers import IDENTIFIED, ROLE, objects
 from airflow_provider_logto.management.bulk import PER_WRITE, batched
 from airflow_provider_logto.management.concurrency import for_each
@@ -28,8 +29,6 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 Role = dict[str, Any]
 #: Role id -> ids of those of the users in question who hold it.
 Holders = dict[str, set[str]]
-
-_GRANT_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,8 @@ async def _plan(client: LogtoClient, ids: list[str], wanted: dict[str, str], mod
 async def _apply(client: LogtoClient, plan: list[RoleChange]) -> None:
     """Additions come first, so that whoever keeps a role is never without any."""
     for change in plan:
-        await _grant(client, change.role_id, change.add)
+        for user_ids in batched(change.add, PER_WRITE):
+            await grant_role(client, change.role_id, user_ids)
     losses = [(change.role_id, user_id) for change in plan for user_id in change.remove]
     await for_each(losses, lambda loss: delete(client, path_of("/roles/{}/users/{}", *loss)))
 
@@ -191,21 +191,3 @@ async def _holders(client: LogtoClient, user_ids: Sequence[str], roles: dict[str
 
 async def _roles_of(client: LogtoClient, user_id: str) -> list[str]:
     return [role["id"] async for role in objects(client, path_of("/users/{}/roles", user_id), None, ROLE)]
-
-
-async def _grant(client: LogtoClient, role_id: str, user_ids: Sequence[str]) -> None:
-    """Give one role to many: all or nothing per request, and refused when one of them holds it already."""
-    path = path_of("/roles/{}/users", role_id)
-    for missing in batched(user_ids, PER_WRITE):
-        for last in (False,) * (_GRANT_TRIES - 1) + (True,):
-            try:
-                await client.request("POST", path, body={"userIds": missing})
-                break
-            except (Conflict, OutcomeUnknown) as error:
-                # Somebody was faster, or the answer was lost: look who is still without it.
-                if last or (isinstance(error, Conflict) and error.code != "role.user_exists"):
-                    raise
-            held = (await _holders(client, missing, {role_id: ""}))[role_id]
-            missing = [one for one in missing if one not in held]
-            if not missing:
-                break

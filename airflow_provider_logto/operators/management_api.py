@@ -102,7 +102,8 @@ class ManagementApiOperator(LogtoOperator):
     @fail_on_permanent_error
     def execute(self, context: Context) -> Any:
         from airflow_provider_logto.compat import AirflowSkipException
-        from airflow_provider_logto.management.operations import IF_NOT_FOUND, Call, is_absent
+        from airflow_provider_logto.management.operations import IF_NOT_FOUND, Call
+        from airflow_provider_logto.management.presence import is_unknown_operation
 
         if self.if_not_found not in IF_NOT_FOUND:
             raise InvalidInput(
@@ -125,7 +126,7 @@ class ManagementApiOperator(LogtoOperator):
         try:
             return self._answer(call)
         except NotFound as error:
-            if self.if_not_found == "fail" or not is_absent(error):
+            if self.if_not_found == "fail" or is_unknown_operation(error):
                 raise
             if self.if_not_found == "skip":
                 raise AirflowSkipException(str(error)) from error
