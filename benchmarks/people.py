@@ -1,0 +1,179 @@
+"""Requests and time to export people, beside a plain page walk; and to fill an organization with members.
+
+    python benchmarks/people.py --people 10000      on a sandbox (a few seconds)
+    python benchmarks/people.py --people 100000 --endpoint http://localhost:3001 --app-id ID --app-secret SECRET \\
+        --database postgresql://postgres@localhost/logto
+
+People come into a real Logto by SQL (``psql``), since the API takes one request each. They stay: use a throw-away one.
+Most were created a millisecond apart, and ten groups of 50 at one moment each, as an import in batches leaves them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_logto.client.auth.credentials import Credentials
+from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
+from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.client.endpoint import Endpoint
+from airflow_provider_logto.export.folder import Folder
+from airflow_provider_logto.export.users import UserExport, export_users
+from airflow_provider_logto.management.members import checked_members
+from airflow_provider_logto.management.organization_spec import OrganizationSpec
+from airflow_provider_logto.management.organizations import ensure_organization
+
+NAME = "bench people"
+ROLES = (f"{NAME} reader", f"{NAME} writer")
+#: Groups of people of one moment, and people in each.
+GROUPS, GROUP = 10, 50
+#: Half of the people hold the role.
+SQL = """
+insert into users (tenant_id, id, username, created_at)
+select 'default', 'bp' || lpad(n::text, 10, '0'), 'bench_' || n,
+  now() - interval '1 day' + (case when n < {tied} then n / {group} * {group} else n end) * interval '1 millisecond'
+from generate_series(0, {people} - 1) n;
+insert into users_roles (tenant_id, id, user_id, role_id)
+select 'default', 'bp' || lpad(n::text, 10, '0'), 'bp' || lpad(n::text, 10, '0'), '{role}'
+from generate_series(0, {people} - 1, 2) n;
+"""
+
+
+class Counted(LogtoClient):
+    """A client that counts its requests."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.counts: Counter[str] = Counter()
+
+    async def send(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        self.counts["reads" if method == "GET" else "writes"] += 1
+        return await super().send(method, *args, **kwargs)
+
+
+@contextmanager
+def tenant(arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
+    """The tenant named, or a sandbox in a process of its own."""
+    if arguments.endpoint:
+        yield {"endpoint": arguments.endpoint, "id": arguments.app_id, "secret": arguments.app_secret}
+        return
+    command = [sys.executable, "-u", "-m", "logto_sandbox", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout is not None
+        url = next(word for line in process.stdout for word in line.split() if word.startswith("http://127"))
+        yield {"endpoint": url.rstrip("/,."), "id": "sandbox-m2m", "secret": "sandbox-m2m-secret"}
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def client(address: dict[str, str]) -> Counted:
+    credentials = Credentials(address["id"], address["secret"])
+    return Counted(Endpoint.parse(address["endpoint"]), credentials, token_cache=ProcessTokenCache())
+
+
+async def prepare(logto: LogtoClient, arguments: argparse.Namespace) -> None:
+    """The roles, and the people."""
+    role = await logto.request("POST", "/roles", body={"name": NAME, "description": "benchmark"})
+    for name in ROLES:
+        await logto.request("POST", "/organization-roles", body={"name": name, "type": "User"})
+    await asyncio.to_thread(add_people, logto.endpoint.base_url, role["id"], arguments)
+
+
+def add_people(url: str, role_id: str, arguments: argparse.Namespace) -> None:
+    """All at once: by SQL, or by the sandbox's control plane."""
+    if arguments.database:
+        sql = SQL.format(people=arguments.people, tied=GROUPS * GROUP, group=GROUP, role=role_id)
+        subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", arguments.database, "-c", sql], check=True)
+        return
+    users = [{"username": f"bench_{at}", "roles": [NAME] if at % 2 == 0 else []} for at in range(arguments.people)]
+    request = urllib.request.Request(f"{url}/sandbox/seed", json.dumps({"users": users}).encode(), method="POST")
+    request.add_header("content-type", "application/json")
+    with urllib.request.urlopen(request, timeout=600) as answer:
+        answer.read()
+
+
+async def export(address: dict[str, str], count: int, organization: str) -> None:
+    from upath import UPath
+
+    job = UserExport.checked(roles=True, organizations=[{"id": organization}])
+    with tempfile.TemporaryDirectory() as folder:
+        async with client(address) as logto:
+            began = time.monotonic()
+            result = await export_users(logto, job, Folder(UPath(Path(folder).as_uri())))
+            seconds, requests = time.monotonic() - began, logto.counts["reads"]
+            holders = await logto.count("/users") or 0
+            members = await logto.count(path_of("/organizations/{}/users", organization)) or 0
+    most = ceil(holders / 100) + ceil(count / 2 / 100) + ceil(members / 100) + 20
+    print(
+        f"{'export':>20}: {result['count']} of {holders} people, {requests} requests, {seconds:.1f} s; at most {most}"
+    )
+
+
+async def plain_walk(address: dict[str, str]) -> None:
+    """Page after page, as one would write it."""
+    seen: set[str] = set()
+    async with client(address) as logto:
+        began, number, rows = time.monotonic(), 1, [{}]
+        while rows:
+            rows = await logto.request("GET", "/users", {"page": number, "page_size": 100})
+            seen.update(row["id"] for row in rows)
+            number += 1
+        seconds, total = time.monotonic() - began, await logto.count("/users") or 0
+    print(f"{'plain page walk':>20}: {len(seen)} of {total} people, {number - 1} requests, {seconds:.1f} s")
+
+
+async def fill(address: dict[str, str], members: int) -> str:
+    """An organization with members, each with two roles; once more without anything to change."""
+    spec = OrganizationSpec.checked(NAME)
+    specs = checked_members([{"username": f"bench_{at}"} for at in range(members)], list(ROLES))
+    for what, writes in (("members", 1 + 3 * ceil(members / 500)), ("nothing to change", 0)):
+        async with client(address) as logto:
+            began = time.monotonic()
+            result = await ensure_organization(logto, spec, specs)
+            seconds, counts = time.monotonic() - began, logto.counts
+        print(
+            f"{what:>20}: {result['outcome']}, {counts['reads']} reads, {counts['writes']} writes (at most {writes}), "
+            f"{seconds:.1f} s"
+        )
+    return str(result["id"])
+
+
+async def measure(address: dict[str, str], arguments: argparse.Namespace) -> None:
+    async with client(address) as logto:
+        await prepare(logto, arguments)
+    organization = await fill(address, min(arguments.members, arguments.people))
+    await plain_walk(address)
+    await export(address, arguments.people, organization)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--people", type=int, default=10_000)
+    parser.add_argument("--members", type=int, default=5_000)
+    parser.add_argument("--endpoint")
+    parser.add_argument("--app-id")
+    parser.add_argument("--app-secret")
+    parser.add_argument("--database", help="of the same Logto, for psql; without it people must be a sandbox's")
+    arguments = parser.parse_args()
+    if bool(arguments.endpoint) != bool(arguments.database):
+        parser.error("--endpoint and --database belong together")
+    with tenant(arguments) as address:
+        asyncio.run(measure(address, arguments))
+
+
+if __name__ == "__main__":
+    main()
