@@ -16,7 +16,7 @@ from logto_sandbox import Sandbox
 
 HOME = playground.PROJECT / ".airflow"
 #: Seconds until Airflow must be healthy; 17 to 20 are usual on two cores.
-START_WITHIN = 180
+START_WITHIN = 420
 #: Seconds that Airflow has, once healthy, to read the folder of DAGs.
 READ_WITHIN = 30
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")

@@ -1,4 +1,7 @@
-"""One cell -> its value, checked. What a spreadsheet has damaged is named, not repaired."""
+"""One cell -> its value, checked. What a spreadsheet has damaged is named, not repaired.
+
+What is wrong goes into task logs: messages show a value only where it tells nothing about a person.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,20 @@ def refuse_damage(name: str, value: str, exact: bool) -> None:
     if _ERROR_CELL.fullmatch(value):
         raise InvalidInput(name, f"{value!r} is what a spreadsheet writes for a missing value; correct the source")
     if exact and _FLOAT.fullmatch(value):
-        raise InvalidInput(name, f"{value!r} is a number that a spreadsheet has rewritten; format the column as text")
+        raise InvalidInput(name, "is a number that a spreadsheet has rewritten; format the column as text")
+
+
+def without_value(error: InvalidInput, value: Any) -> InvalidInput:
+    """The same error for a task log: it does not quote the value, unless that stands for no value at all."""
+    if isinstance(value, str) and value in checks.NO_VALUE:
+        return error
+    return InvalidInput(error.field, error.hint.replace(repr(value), "the value"))
 
 
 def number_text(name: str, value: Any) -> Any:
     """JSON may hold a number where a text is meant; a float has lost digits."""
     if isinstance(value, float):
-        raise InvalidInput(name, f"{value!r} is a number with a decimal point; write it as text")
+        raise InvalidInput(name, "is a number with a decimal point; write it as text")
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -70,7 +80,7 @@ def texts(name: str, value: Any, separator: str) -> tuple[str, ...]:
     """The entries of a list, each once, sorted."""
     entries = value.split(separator) if isinstance(value, str) else value
     if not isinstance(entries, Sequence) or not all(isinstance(one, str) for one in entries):
-        raise InvalidInput(name, f"{value!r} is no list of names")
+        raise InvalidInput(name, "is no list of names")
     return shared(tuple(sorted({one.strip() for one in entries if one.strip()})))
 
 
@@ -90,7 +100,7 @@ def organization_roles(name: str, value: Any, separator: str) -> dict[str, tuple
     for entry in texts(name, value, separator):
         organization, colon, role = (part.strip() for part in entry.rpartition(":"))
         if not colon or not organization or not role:
-            raise InvalidInput(name, f"{entry!r} is no organization:role")
+            raise InvalidInput(name, "has an entry that is no organization:role")
         found[organization] = (*found.get(organization, ()), role)
     return found
 

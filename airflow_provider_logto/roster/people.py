@@ -6,8 +6,10 @@ spreadsheet has damaged is named, not repaired.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -147,7 +149,7 @@ class Columns:
             try:
                 cells = self.transform(dict(cells))
             except Exception as error:  # the DAG author's own code
-                raise InvalidInput("transform", f"failed: {type(error).__name__}: {error}") from error
+                raise InvalidInput("transform", f"failed: {type(error).__name__}, {_place(error)}") from None
             if cells is None:
                 return None
             if not isinstance(cells, Mapping):
@@ -158,7 +160,7 @@ class Columns:
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 if isinstance(error, InvalidInput):
                     raise
-                raise InvalidInput("row", f"is no user of {self.preset} ({type(error).__name__}: {error})") from error
+                raise InvalidInput("row", f"is no user of {self.preset} ({type(error).__name__})") from None
         if not self.mapping:
             return dict(cells)
         mapped = {column.partition(".")[0] for column in self.mapping.values()} | set(self.mapping.values())
@@ -168,6 +170,12 @@ class Columns:
             if value is not _ABSENT:
                 found[name] = value
         return found
+
+
+def _place(error: Exception) -> str:
+    """Where code of others failed; the words of its error may quote a row."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"line {frame.lineno} of {Path(frame.filename).name}"
 
 
 _ABSENT = object()
@@ -215,12 +223,22 @@ def _person(number: int, cells: Mapping[str, Any], columns: Columns, keys: Seque
             if name in columns.clear_blank:
                 _clear(person, name)
         else:
-            _set(person, name, value, columns)
+            _set_quietly(person, name, value, columns)
     named = ((key, person.value(key)) for key in keys)
     person.key = next((f"{key}:{value}" for key, value in named if value), "")
     if not person.key:
         raise InvalidInput("row", f"has none of {', '.join(keys)}: nobody can be found by it")
     return person
+
+
+def _set_quietly(person: Person, name: str, value: Any, columns: Columns) -> None:
+    """What is wrong with a cell goes into task logs, and so without what may tell about a person."""
+    try:
+        _set(person, name, value, columns)
+    except InvalidInput as error:
+        if name in (*_DATES, "suspended"):
+            raise
+        raise cell.without_value(error, value) from None
 
 
 def _set(person: Person, name: str, value: Any, columns: Columns) -> None:

@@ -20,8 +20,8 @@ import pytest
 
 from tests.conftest import EXAMPLES, PROJECT
 
-START_WITHIN = 180
-FINISH_WITHIN = 180
+START_WITHIN = 420
+FINISH_WITHIN = 420
 
 
 def wait_for(what: str, condition: Callable[[], Any], seconds: float) -> Any:

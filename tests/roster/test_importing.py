@@ -203,11 +203,13 @@ def test_wrong_secrets_are_named_by_row_before_any_request(imports: Import) -> N
         {"username": "a", "password_digest": "x" * 10, "password_algorithm": "SHA256"},
         {"username": "b", "password": "y", "password_digest": "z"},
         {"username": "c", "identities": {"google": "g1"}},
+        {"username": "d", "password_digest": "SHA256", "password_algorithm": "5f4dcc3b5aa765d6"},
     ]
     imports.sandbox.reset_stats()
     with pytest.raises(InvalidSource) as caught:
         imports(rows)
-    assert [problem.split(":")[0] for problem in caught.value.problems] == ["row 1", "row 2", "row 3"]
+    assert [problem.split(":")[0] for problem in caught.value.problems] == ["row 1", "row 2", "row 3", "row 4"]
+    assert "5f4d" not in str(caught.value), "columns that have slipped tell no digest"
     assert imports.sandbox.stats()["requests"] == 0
 
 

@@ -99,13 +99,13 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ({"external_id": "#REF!"}, "external_id: '#REF!'"),
         ({"external_id": "E1", "name": "#N/A"}, "name: '#N/A'"),
         ({"external_id": "N/A"}, "external_id: 'N/A'"),
-        ({"external_id": "1.2E+11"}, "external_id: '1.2E+11'"),
-        ({"primary_phone": "819012345678.0"}, "primary_phone: '819012345678.0'"),
-        ({"primary_phone": 819012345678.0}, "primary_phone: 819012345678.0"),
+        ({"external_id": "1.2E+11"}, "external_id: is a number that a spreadsheet has rewritten"),
+        ({"primary_phone": "819012345678.0"}, "primary_phone: is a number that a spreadsheet"),
+        ({"primary_phone": 819012345678.0}, "primary_phone: is a number with a decimal point"),
         ({"external_id": "E1", "primary_email": "ann.example.com"}, "primary_email"),
-        ({"external_id": "E1", "start_date": "31.01.2026"}, "start_date"),
+        ({"external_id": "E1", "start_date": "31.01.2026"}, "start_date: '31.01.2026'"),
         ({"external_id": "E1", "start_date": "2026-02-30"}, "start_date"),
-        ({"external_id": "E1", "suspended": "maybe"}, "suspended"),
+        ({"external_id": "E1", "suspended": "maybe"}, "suspended: 'maybe'"),
         ({"external_id": "E1", "roles": [5]}, "roles"),
         ({"external_id": "E1", "organization_roles": "admin"}, "organization_roles"),
         ({"external_id": "E1", "profile.givenname": "x"}, "profile.givenname"),
@@ -117,6 +117,49 @@ def test_a_row_that_cannot_be_right_is_named(cells: dict[str, Any], said: str) -
     (problem,) = problems_of([{"external_id": "E0"}, cells])
     assert problem.startswith("row 2: ")
     assert said in problem
+
+
+SECRET = "ann.secret@example"
+#: Columns of every kind, and what is wrong in them about one value.
+PERSONAL = [
+    *((name, f"{SECRET} ") for name in ("primary_email", "primary_phone", "username", "avatar")),
+    *((name, f"{SECRET}\u200b") for name in ("id", "external_id", "username", "primary_email", "primary_phone")),
+    *((name, f"e\u0301{SECRET}") for name in ("id", "external_id", "primary_email")),
+    *((name, SECRET * 200) for name in ("name", "external_id", "profile.givenName", "avatar")),
+    ("name", f"{SECRET}\0"),
+    ("name", [SECRET]),
+    ("primary_phone", "'" + SECRET + '"'),
+    ("roles", [SECRET, 5]),
+    ("roles", {SECRET: 5}),
+    ("organization_roles", SECRET),
+    ("organization_roles", f"Acme:x;{SECRET}"),
+    ("custom_data", SECRET),
+    ("custom_data.key", {"a": f"{SECRET}\0"}),
+    ("profile", SECRET),
+    ("profile.birthdate", [SECRET]),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), PERSONAL)
+def test_a_problem_tells_nothing_about_a_person(name: str, value: Any) -> None:
+    (problem,) = problems_of([{"username": "ann", name: value}])
+    assert problem.startswith("row 1: " + name.partition(".")[0])
+    assert "secret" not in problem
+    assert len(problem) > len(f"row 1: {name}: ")
+
+
+@pytest.mark.parametrize("value", [4155552671.5, 41555526710.0])
+def test_a_phone_number_that_became_a_float_is_not_told(value: float) -> None:
+    (problem,) = problems_of([{"external_id": "E1", "primary_phone": value}])
+    assert "41555" not in problem
+
+
+def test_what_a_transform_or_preset_says_of_a_row_is_not_told() -> None:
+    (problem,) = problems_of([{"nr": SECRET}], transform=lambda row: {"external_id": int(row["nr"])})
+    assert "ValueError, line" in problem
+    assert "secret" not in problem
+    (problem,) = problems_of([{"id": "1", "attributes": SECRET}], mapping="keycloak")
+    assert problem == "row 1: row: is no user of keycloak (AttributeError)"
 
 
 def test_every_bad_row_is_named_at_once() -> None:
@@ -155,7 +198,7 @@ def test_transform_changes_and_leaves_out() -> None:
     people = read([{"kind": "robot", "nr": "1"}, {"kind": "person", "nr": "2"}], transform=transform)
     assert [one.external_id for one in people] == ["2"]
     (problem,) = problems_of([{"nr": "1"}], transform=lambda row: row["kind"])
-    assert "row 1: transform: failed: KeyError" in problem
+    assert "row 1: transform: failed: KeyError, line" in problem
     (problem,) = problems_of([{"nr": "1"}], transform=lambda row: 5)
     assert "must return a dict" in problem
 
