@@ -15,9 +15,21 @@ from airflow_provider_logto.exceptions import UnreadableAnswer
 Shape = Mapping[str, type | tuple[type, ...]]
 
 USER: Shape = {"id": str, "isSuspended": bool, "createdAt": (int, float)}
+_TEXT = (str, type(None))
+_OBJECT = (dict, type(None))
+#: A user of whom everything is read.
+PERSON: Shape = {
+    "id": str,
+    "isSuspended": bool,
+    **dict.fromkeys(("username", "primaryEmail", "primaryPhone", "name", "avatar"), _TEXT),
+    **dict.fromkeys(("customData", "profile", "identities"), _OBJECT),
+}
 #: Whatever only its id is read of.
 IDENTIFIED: Shape = {"id": str}
 ROLE: Shape = {"id": str, "name": str}
+#: A role with its kind of holder, and how many hold it, where the server says so.
+KIND_OF_ROLE: Shape = {**ROLE, "type": _TEXT, "usersCount": (int, type(None))}
+INVITATION: Shape = {"id": str, "invitee": str, "status": str, "expiresAt": (int, float)}
 MEMBER: Shape = {"id": str, "organizationRoles": list}
 ORGANIZATION: Shape = {"id": str, "name": str, "createdAt": (int, float)}
 DOMAIN: Shape = {"emailDomain": str}
@@ -33,7 +45,7 @@ def checked(operation: str, value: Any, shape: Shape) -> dict[str, Any]:
         raise UnreadableAnswer(operation, 200, None, f"holds {_named(value)} where an object belongs")
     for name, kinds in shape.items():
         # To Python, true is a number.
-        if not isinstance(value.get(name), kinds) or (kinds is not bool and isinstance(value[name], bool)):
+        if not isinstance(value.get(name), kinds) or (kinds is not bool and isinstance(value.get(name), bool)):
             raise UnreadableAnswer(operation, 200, None, f"holds {_named(value.get(name))} as {name} of an object")
     return value
 

@@ -113,7 +113,7 @@ async def record_event(client: LogtoClient, user_id: str, event: HrEvent) -> Non
     if event.kind == "leave":
         noted = noted.with_(end_date=event.effective_at.date().isoformat())
     elif event.kind in ("hire", "rehire"):
-        noted = noted.with_(end_date=None, suspended_at=None, offboarded_at=None, gone_at=None)
+        noted = noted.with_(end_date=None, suspended_at=None, offboarded_at=None, gone_at=None, ending_at=None)
     if noted != mark:
         await write_mark(client, user_id, noted)
 

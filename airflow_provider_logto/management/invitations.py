@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Conflict, NeverTrue, NotFound, OutcomeUnknown
+from airflow_provider_logto.management.answers import INVITATION, objects
 from airflow_provider_logto.management.invitation_spec import InvitationReference, check_condition, judge
 from airflow_provider_logto.management.members import current_roles
 from airflow_provider_logto.management.organization_references import resolve_organization
@@ -29,7 +30,8 @@ _SAID = {
 
 async def pending_invitations(client: LogtoClient, organization_id: str) -> dict[str, Invitation]:
     """E-mail address in lower case -> the pending invitation into an organization."""
-    rows = await client.request("GET", "/organization-invitations", {"organizationId": organization_id})
+    query = {"organizationId": organization_id}
+    rows = [row async for row in objects(client, "/organization-invitations", query, INVITATION)]
     return {row["invitee"].lower(): row for row in rows if row["status"] == "Pending"}
 
 

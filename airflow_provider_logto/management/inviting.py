@@ -26,6 +26,7 @@ from airflow_provider_logto.exceptions import (
     OutcomeUnknown,
     ServerFailed,
 )
+from airflow_provider_logto.management.answers import INVITATION, checked
 from airflow_provider_logto.management.invitation_spec import Invitee, InviteSpec, filled_message
 from airflow_provider_logto.management.invitations import Invitation, members_among, pending_invitations, revoke
 from airflow_provider_logto.management.organization_references import resolve_organization
@@ -163,8 +164,8 @@ class _Round:
         """Create it; what got lost is looked for before it is tried again."""
         for last in (False,) * (_CREATE_TRIES - 1) + (True,):
             try:
-                made: Invitation = await self.client.request("POST", "/organization-invitations", body=body)
-                return made
+                made = await self.client.request("POST", "/organization-invitations", body=body)
+                return checked("POST /api/organization-invitations", made, INVITATION)
             except (OutcomeUnknown, Conflict) as error:
                 if isinstance(error, Conflict) and error.code != "entity.unique_integrity_violation":
                     raise

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import NotFound
+from airflow_provider_logto.management.answers import checked
 
 #: Key of the mark in customData.
 KEY = "airflowRoster"
@@ -104,8 +105,9 @@ async def end_users_may_edit(client: LogtoClient) -> bool:
         center = await client.request("GET", "/account-center")
     except NotFound:
         return False
-    allowed = center.get("fields") if isinstance(center, Mapping) else None
-    return bool(isinstance(allowed, Mapping) and center.get("enabled") and allowed.get("customData") == "Edit")
+    # What cannot be read forbids nothing.
+    about = checked("GET /api/account-center", center, {"enabled": bool, "fields": dict})
+    return bool(about["enabled"]) and about["fields"].get("customData") == "Edit"
 
 
 def stamp(now: datetime) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput, NotFound
 from airflow_provider_logto.management import search
+from airflow_provider_logto.management.answers import ROLE, checked, objects
 from airflow_provider_logto.management.organization_spec import Organization, external_id_of
 
 _KEYS = ("id", "name", "external_id")
@@ -65,15 +66,15 @@ async def find_organization(client: LogtoClient, reference: Any, field: str = "o
     wanted = OrganizationReference.parse(reference, field)
     if wanted.kind == "id":
         try:
-            found: Organization = await client.request("GET", path_of("/organizations/{}", wanted.value))
+            path = path_of("/organizations/{}", wanted.value)
+            return checked(f"GET /api{path}", await client.request("GET", path), ROLE)
         except NotFound as error:
             if error.code is None:  # an unknown path, not an absent organization
                 raise
             return None
-        return found
     # ``q`` is a substring match over id and name; an external id is found by reading them all.
     query = {} if wanted.kind == "external_id" else {"q": search.literal(wanted.value)}
-    matching = [one async for one in client.iterate("/organizations", query) if wanted.matches(one)]
+    matching = [one async for one in objects(client, "/organizations", query, ROLE) if wanted.matches(one)]
     if len(matching) > 1:
         ids = ", ".join(sorted(one["id"] for one in matching))
         raise Ambiguous(f'{field}: {wanted.value!r} means more than one organization ({ids}); say {{"id": ...}}')

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput
+from airflow_provider_logto.management.answers import ROLE, objects
 
 #: Who may hold a role: members of an organization, or machine-to-machine applications in it.
 Holder = Literal["User", "MachineToMachine"]
@@ -43,7 +44,7 @@ async def resolve_organization_roles(
     """
     if not references:
         return {}
-    roles = await client.collect("/organization-roles")
+    roles = [role async for role in objects(client, "/organization-roles", None, {**ROLE, "type": (str, type(None))})]
     resolved: dict[str, str] = {}
     for reference in references:
         matching = [role for role in roles if reference in (role["id"], role["name"])]

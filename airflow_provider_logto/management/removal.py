@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput, NotFound, Refused
+from airflow_provider_logto.management.answers import USER, checked
 from airflow_provider_logto.management.marks import Mark, end_users_may_edit, moment_of, stamp, write_mark
 from airflow_provider_logto.management.presence import delete
 from airflow_provider_logto.management.protection import Protection
@@ -132,7 +133,7 @@ async def delete_user(
             )
         try:
             # Read again: meanwhile somebody may have brought them back.
-            found = await client.request("GET", path)
+            found = checked(f"GET /api{path}", await client.request("GET", path), USER)
         except NotFound:
             return {"id": found["id"], "outcome": "absent"}
         _refuse_early(found, suspended_for)

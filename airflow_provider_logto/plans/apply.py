@@ -66,13 +66,13 @@ class Limits:
 
 @dataclass
 class Report:
-    """What came of the changes: statuses counted, and the changes that failed."""
+    """What came of the changes: statuses counted, the changes that failed, and who was deleted (id -> key)."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[Change, Outcome]] = field(default_factory=list)
     ids: dict[str, str] = field(default_factory=dict)
-    deleted: list[str] = field(default_factory=list)
+    deleted: dict[str, str] = field(default_factory=dict)
 
     def add(self, change: Change, outcome: Outcome) -> None:
         self.statuses[outcome.status] += 1
@@ -81,7 +81,7 @@ class Report:
             if outcome.id:
                 self.ids[change.key] = outcome.id
             if change.action == "delete" and change.id:
-                self.deleted.append(change.id)
+                self.deleted[change.id] = change.key
         elif outcome.status == "failed":
             self.failed.append((change, outcome))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -70,9 +70,12 @@ def remove_old(store: Store, owner: str, keep_days: float, now: datetime | None 
     return gone
 
 
-def forget(store: Store, owner: str, ids: Iterable[str]) -> None:
-    """Take the values of deleted objects out of every plan and journal; ids and row keys stay."""
-    wanted = set(ids)
+def forget(store: Store, owner: str, deleted: Mapping[str, str]) -> None:
+    """Take the values of deleted objects out of every plan and journal; ids and row keys stay.
+
+    :param deleted: id -> row key, which is all that names somebody in the plan that made them.
+    """
+    wanted = {*deleted, *deleted.values()}
     for name in store.names(owner) if wanted else ():
         if not name.endswith(".jsonl"):
             continue
@@ -92,7 +95,11 @@ def _without_values(line: bytes, ids: set[str]) -> bytes:
         entry: Any = json.loads(line)
     except ValueError:
         return line
-    if not isinstance(entry, dict) or entry.get("id") not in ids or not {"before", "after"} & set(entry):
+    if (
+        not isinstance(entry, dict)
+        or not ids & {entry.get("id"), entry.get("key")}
+        or not {"before", "after"} & set(entry)
+    ):
         return line
     return json.dumps({key: value for key, value in entry.items() if key not in ("before", "after")}).encode()
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.management.answers import IDENTIFIED, KIND_OF_ROLE, MEMBER, objects
 from airflow_provider_logto.management.concurrency import for_each
 from airflow_provider_logto.management.marks import KEY
 from airflow_provider_logto.plans.store import Store
@@ -70,10 +71,10 @@ def _row(
 async def _roles(client: LogtoClient, users: dict[str, Known]) -> dict[str, list[str]]:
     """User id -> ids of roles: names can be changed, and an id is never ambiguous."""
     found: dict[str, list[str]] = {}
-    for role in await client.collect("/roles", {"type": "User"}):
+    for role in [one async for one in objects(client, "/roles", {"type": "User"}, KIND_OF_ROLE)]:
         if role.get("usersCount") == 0:
             continue
-        async for user in client.iterate(path_of("/roles/{}/users", role["id"])):
+        async for user in objects(client, path_of("/roles/{}/users", role["id"]), None, IDENTIFIED):
             if user["id"] in users:
                 found.setdefault(user["id"], []).append(role["id"])
     return {user_id: sorted(roles) for user_id, roles in found.items()}
@@ -81,13 +82,14 @@ async def _roles(client: LogtoClient, users: dict[str, Known]) -> dict[str, list
 
 async def _members(client: LogtoClient, users: dict[str, Known]) -> dict[str, dict[str, list[str]]]:
     """User id -> organization id -> ids of organization roles."""
-    organizations = [one["id"] async for one in client.iterate("/organizations")]
+    organizations = [one["id"] async for one in objects(client, "/organizations", None, IDENTIFIED)]
     found: dict[str, dict[str, list[str]]] = {}
 
     async def members_of(organization_id: str) -> None:
-        async for member in client.iterate(path_of("/organizations/{}/users", organization_id)):
+        path = path_of("/organizations/{}/users", organization_id)
+        async for member in objects(client, path, None, MEMBER):
             if member["id"] in users:
-                found.setdefault(member["id"], {})[organization_id] = sorted(roles_of(member))
+                found.setdefault(member["id"], {})[organization_id] = sorted(roles_of(path, member))
 
     await for_each(organizations, members_of)
     return found

@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import ChangesFailed, Conflict, InvalidInput, LogtoError, OutcomeUnknown
+from airflow_provider_logto.management.answers import IDENTIFIED, checked
 from airflow_provider_logto.management.marks import end_users_may_edit
 from airflow_provider_logto.management.passwords import checked_password
 from airflow_provider_logto.plans.apply import Applier, Limits, Operation, Write
@@ -269,13 +270,13 @@ class _Importer:
         body = {**creation_body(change.after), **_password(self._people[change.key])}
         try:
             reply = await self._client.send("POST", "/users", body=body)
-            user_id, request_id = reply.data["id"], reply.request_id
+            user_id, request_id = checked("POST /api/users", reply.data, IDENTIFIED)["id"], reply.request_id
         except OutcomeUnknown:
             found = await self._find(change)
             if found is None:
                 # It never took effect: what is asked for again could only be refused.
                 reply = await self._client.send("POST", "/users", body=body)
-                user_id, request_id = reply.data["id"], reply.request_id
+                user_id, request_id = checked("POST /api/users", reply.data, IDENTIFIED)["id"], reply.request_id
             else:
                 user_id, request_id = found, None
         self._created[change.key] = user_id

@@ -28,6 +28,7 @@ BRAKES = (
     Brake("role_removals", 10, 5),
     Brake("member_removals", 10, 5),
     Brake("deletes", 0),
+    Brake("reactivations", 10),
     Brake("creates", None, 20, once=50),
     Brake("identifier_changes", None, 5),
 )

@@ -17,6 +17,16 @@ import msgspec
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidSource
 from airflow_provider_logto.management import search
+from airflow_provider_logto.management.answers import (
+    IDENTIFIED,
+    KIND_OF_ROLE,
+    MEMBER,
+    PERSON,
+    ROLE,
+    checked,
+    objects,
+    role_ids_of,
+)
 from airflow_provider_logto.management.concurrency import for_each
 from airflow_provider_logto.management.fields import phone_variants
 from airflow_provider_logto.management.marks import Mark
@@ -143,14 +153,14 @@ async def resolve_names(
     directory = Directory()
     problems: list[str] = []
     if wanted["role"]:
-        found = await client.collect("/roles")
+        found = [one async for one in objects(client, "/roles", None, KIND_OF_ROLE)]
         directory.roles = _resolved("role", wanted["role"], found, problems)
         directory.holders = {role["id"]: role.get("usersCount") for role in found}
     if wanted["organization"]:
         found = await _organizations(client, wanted["organization"])
         directory.organizations = _resolved("organization", wanted["organization"], found, problems)
     if wanted["organization role"]:
-        found = await client.collect("/organization-roles")
+        found = [one async for one in objects(client, "/organization-roles", None, KIND_OF_ROLE)]
         directory.organization_roles = _resolved("organization role", wanted["organization role"], found, problems)
     if problems:
         raise InvalidSource("source", problems[:100], max(0, len(problems) - 100))
@@ -170,22 +180,23 @@ async def read_population(
     """
     state = State()
     if population is None:
-        async for user in client.iterate("/users"):
+        async for user in objects(client, "/users", None, PERSON):
             if wanted(user):
                 state.users[user["id"]] = Known.of(user, data_keys)
         return state
     kind, name = population
     if kind == "role":
         role_id = directory.roles[name]
-        async for user in client.iterate(path_of("/roles/{}/users", role_id)):
+        async for user in objects(client, path_of("/roles/{}/users", role_id), None, PERSON):
             state.users[user["id"]] = Known.of(user, data_keys)
         state.holders[role_id] = set(state.users)
         return state
     organization_id = directory.organizations[name]
     members = state.members.setdefault(organization_id, {})
-    async for user in client.iterate(path_of("/organizations/{}/users", organization_id)):
+    path = path_of("/organizations/{}/users", organization_id)
+    async for user in objects(client, path, None, {**PERSON, **MEMBER}):
         state.users[user["id"]] = Known.of(user, data_keys)
-        members[user["id"]] = roles_of(user)
+        members[user["id"]] = roles_of(path, user)
     return state
 
 
@@ -209,11 +220,11 @@ async def read_holders(client: LogtoClient, role_id: str, count: int | None, use
     path = path_of("/roles/{}/users", role_id)
     if count is not None and count <= max(len(user_ids), _PAGE):
         wanted = set(user_ids)
-        return {user["id"] async for user in client.iterate(path) if user["id"] in wanted}
+        return {user["id"] async for user in objects(client, path, None, IDENTIFIED) if user["id"] in wanted}
 
     async def some(chunk: Sequence[Value]) -> set[str]:
         query = search.query([search.term("id", *(value for _, value in chunk))], case_sensitive=True)
-        return {user["id"] async for user in client.iterate(path, query)}
+        return {user["id"] async for user in objects(client, path, query, IDENTIFIED)}
 
     chunks = _chunks([("id", user_id) for user_id in user_ids])
     return set().union(*await for_each(chunks, some))
@@ -225,8 +236,9 @@ async def read_members(client: LogtoClient, organization_id: str, user_ids: Sequ
     if len(user_ids) * _PAGE < (await client.count(path) or 0):
 
         async def one(user_id: str) -> dict[str, frozenset[str]]:
-            held = await client.request("GET", path_of("/users/{}/organizations", user_id))
-            roles = next((roles_of(entry) for entry in held if entry["id"] == organization_id), None)
+            theirs = path_of("/users/{}/organizations", user_id)
+            held = [checked(f"GET /api{theirs}", entry, MEMBER) for entry in await client.collect(theirs)]
+            roles = next((roles_of(theirs, entry) for entry in held if entry["id"] == organization_id), None)
             return {} if roles is None else {user_id: roles}
 
         found: dict[str, frozenset[str]] = {}
@@ -234,12 +246,13 @@ async def read_members(client: LogtoClient, organization_id: str, user_ids: Sequ
             found |= members
         return found
     wanted = set(user_ids)
-    return {member["id"]: roles_of(member) async for member in client.iterate(path) if member["id"] in wanted}
+    listed = objects(client, path, None, MEMBER)
+    return {member["id"]: roles_of(path, member) async for member in listed if member["id"] in wanted}
 
 
-def roles_of(member: Mapping[str, Any]) -> frozenset[str]:
-    """Ids of the organization roles of a member as a list shows them."""
-    return frozenset(role["id"] for role in member.get("organizationRoles") or ())
+def roles_of(path: str, member: Mapping[str, Any]) -> frozenset[str]:
+    """Ids of the organization roles of a member as the list at ``path`` shows them."""
+    return frozenset(role_ids_of(path, member))
 
 
 def identifiers_of(person: Person, keys: Iterable[str]) -> Iterator[Value]:
@@ -256,7 +269,7 @@ async def _search(client: LogtoClient, sensitive: bool, chunk: Sequence[Value]) 
         variants = phone_variants(value) if name == "primaryPhone" else (value,)
         fields.setdefault(name, {}).update(dict.fromkeys(variants))
     query = search.query([search.term(name, *values) for name, values in fields.items()], case_sensitive=sensitive)
-    return {user["id"]: user async for user in client.iterate("/users", query)}
+    return {user["id"]: user async for user in objects(client, "/users", query, PERSON)}
 
 
 def _chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
@@ -273,12 +286,12 @@ def _chunks(values: Sequence[Value]) -> Iterator[Sequence[Value]]:
         yield values[start:]
 
 
-async def _organizations(client: LogtoClient, names: set[str]) -> list[Mapping[str, Any]]:
+async def _organizations(client: LogtoClient, names: set[str]) -> list[dict[str, Any]]:
     if len(names) > _FEW:
-        return await client.collect("/organizations")
-    found: dict[str, Mapping[str, Any]] = {}
+        return [one async for one in objects(client, "/organizations", None, ROLE)]
+    found: dict[str, dict[str, Any]] = {}
     for name in sorted(names):
-        async for one in client.iterate("/organizations", {"q": search.literal(name)}):
+        async for one in objects(client, "/organizations", {"q": search.literal(name)}, ROLE):
             found[one["id"]] = one
     return list(found.values())
 

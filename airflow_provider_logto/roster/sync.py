@@ -45,6 +45,7 @@ _BRAKE_OF = {
     "member.remove": "member_removals",
     "user.delete": "deletes",
     "user.create": "creates",
+    "user.reactivate": "reactivations",
     "user.release": "releases",
 }
 #: Rows that a result names; the journal names all.

@@ -12,6 +12,7 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import LogtoError, NotFound, OutcomeUnknown
 from airflow_provider_logto.management import access
+from airflow_provider_logto.management.answers import IDENTIFIED, PERSON, checked
 from airflow_provider_logto.management.bulk import PER_WRITE
 from airflow_provider_logto.management.marks import KEY, Mark, stamp, write_mark
 from airflow_provider_logto.management.removal import is_by_task
@@ -82,7 +83,8 @@ class RosterWriter:
         for last in (False,) * (_TRIES - 1) + (True,):
             try:
                 reply = await self._client.send("POST", "/users", body=body)
-                return self._made(change, reply.data["id"], reply.request_id)
+                made = checked("POST /api/users", reply.data, IDENTIFIED)
+                return self._made(change, made["id"], reply.request_id)
             except OutcomeUnknown:
                 # The mark proves whose work it is: nobody else writes it.
                 found = await self._find(change)
@@ -116,7 +118,7 @@ class RosterWriter:
         if not given_up or change.action != "update":
             return
         try:
-            user = await self._client.request("GET", path_of("/users/{}", str(change.id)))
+            user = await self._user(change)
             lost = {name: old for name, old in given_up.items() if user.get(name) is None}
             if lost:
                 await self._client.request("PATCH", path_of("/users/{}", str(change.id)), body=lost)
@@ -202,8 +204,7 @@ class RosterWriter:
 
     async def _user(self, change: Change) -> Mapping[str, Any]:
         """As they are now: an HR event, or an offboarding, may have written since the run began."""
-        user: Mapping[str, Any] = await self._client.request("GET", path_of("/users/{}", str(change.id)))
-        return user
+        return await read_user(self._client, str(change.id))
 
     async def _write_mark(self, change: Change, mark: Mark) -> None:
         await write_mark(self._client, str(change.id), mark)
@@ -250,6 +251,15 @@ class RosterWriter:
         return Outcome()
 
 
+async def read_user(client: LogtoClient, user_id: str) -> Mapping[str, Any]:
+    """A user as they are now.
+
+    :raises NotFound: where there is none.
+    """
+    path = path_of("/users/{}", user_id)
+    return checked(f"GET /api{path}", await client.request("GET", path), PERSON)
+
+
 async def write_fields(client: LogtoClient, user_id: str, after: Mapping[str, Any]) -> str | None:
     """Write fields of a user as a change names them: ``name``, ``profile.givenName``, ``customData.department``.
 
@@ -264,7 +274,7 @@ async def write_fields(client: LogtoClient, user_id: str, after: Mapping[str, An
     data = {name.removeprefix("customData."): value for name, value in after.items() if name.startswith("customData.")}
     clears = [value for value in (*profile.values(), *data.values()) if value is None]
     if clears or any(name.startswith("address.") for name in profile):
-        user = await client.request("GET", path)
+        user = await read_user(client, user_id)
         if profile:
             body["profile"] = _with_claims(user.get("profile") or {}, profile)
         if any(value is None for value in data.values()):

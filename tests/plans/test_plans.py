@@ -170,7 +170,7 @@ def test_of_the_deleted_only_ids_and_keys_stay(store: Store) -> None:
     for one in made.changes:
         journal.add(one, Outcome())
     journal.close()
-    forget(store, OWNER, ["i1"])
+    forget(store, OWNER, {"i1": "E1"})
     for name in store.names(OWNER):
         by_key = {}
         for line in (store.read(name) or b"").splitlines():

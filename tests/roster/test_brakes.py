@@ -200,3 +200,12 @@ def test_limits_are_set_over_the_defaults() -> None:
     assert (brakes["deletes"].count, brakes["deletes"].percent) == (None, 1)
     assert (brakes["creates"].count, brakes["creates"].percent) == (7, None)
     assert brakes["role_removals"] == Brake("role_removals", 10, 5)
+
+
+def test_last_months_source_brings_nobody_back(roster: Roster) -> None:
+    roster.apply(rows(40))
+    left = roster.plan(rows(25), **SUSPEND)
+    roster.apply(rows(25), **SUSPEND, options={"approve_plan": left["plan_id"]})
+    held(roster, rows(40), "reactivations", **SUSPEND)
+    roster.apply(rows(26), **SUSPEND)
+    assert sum(user["isSuspended"] for user in roster.users().values()) == 14

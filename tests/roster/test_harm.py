@@ -91,7 +91,7 @@ def test_who_was_suspended_by_somebody_else_and_leaves_loses_tokens_all_the_same
     bob = roster.users()["bob"]["id"]
     roster._run(lambda client: client.request("POST", f"/users/{bob}/personal-access-tokens", body={"name": "ci"}))
     patch(roster, f"/users/{bob}/is-suspended", {"isSuspended": True})
-    settings = {"on_missing": "offboard", "brakes": LOOSE}
+    settings: dict[str, Any] = {"on_missing": "offboard", "brakes": LOOSE}
     roster.apply([ANN], **settings)
     tokens = roster._run(lambda client: client.request("GET", f"/users/{bob}/personal-access-tokens"))
     assert tokens == []
@@ -160,7 +160,7 @@ def test_an_offboarding_that_failed_half_way_is_repeated(roster: Roster, step: s
     bob = roster.users()["bob"]["id"]
     path = f"/users/{bob}/personal-access-tokens"
     roster._run(lambda client: client.request("POST", path, body={"name": "ci"}))
-    settings = {"on_missing": "offboard", "brakes": LOOSE}
+    settings: dict[str, Any] = {"on_missing": "offboard", "brakes": LOOSE}
     roster.sandbox.add_fault(kind="error", status=500, path=f"/api/users/[^/]+/{step}", times=None)
     assert isinstance(roster.fails([ANN], **settings).error, ChangesFailed)
     roster.sandbox.clear_faults()
@@ -212,3 +212,28 @@ def test_an_edited_base_releases_no_brake(roster: Roster) -> None:
     failed = roster.fails(rows[:30], options={"plan": plan["plan_id"]}, **settings)
     assert isinstance(failed.error, BrakeHeld)
     assert not any(user["isSuspended"] for user in roster.users().values())
+
+
+def test_a_deletion_whose_answer_is_lost_is_made_once_and_is_no_failure(roster: Roster) -> None:
+    roster.apply([ANN, BOB])
+    roster.apply([ANN], **SUSPEND)
+    bob = roster.users()["bob"]["id"]
+    long_ago = stamp(datetime.now(UTC) - timedelta(days=31))
+    patch(roster, f"/users/{bob}/custom-data", {"customData": Mark("hr", "E2", suspended_at=long_ago).custom_data()})
+    roster.sandbox.add_fault(kind="lost_answer", method="DELETE", path="/api/users/{userId}", times=1)
+    result = roster.apply([ANN], on_missing="delete", brakes=LOOSE)
+    assert result["counts"]["made.user.delete"] == 1
+    assert list(roster.users()) == ["ann"]
+
+
+def test_nothing_is_kept_of_somebody_deleted(roster: Roster) -> None:
+    roster.apply([{**ANN, "name": "Ann Secret"}, {**BOB, "name": "Bob Secret"}], options={"journal_values": True})
+    roster.apply([{**ANN, "name": "Ann Secret"}], **SUSPEND)
+    bob = roster.users()["bob"]["id"]
+    long_ago = stamp(datetime.now(UTC) - timedelta(days=31))
+    patch(roster, f"/users/{bob}/custom-data", {"customData": Mark("hr", "E2", suspended_at=long_ago).custom_data()})
+    roster.apply([{**ANN, "name": "Ann Secret"}], on_missing="delete", brakes=LOOSE)
+    kept = b"".join(roster.store.read(name) or b"" for name in roster.store.names("roster/hr"))
+    assert b"Ann Secret" in kept
+    assert b"Bob Secret" not in kept
+    assert b"bob@example.com" not in kept

@@ -163,7 +163,7 @@ async def write_date(client: LogtoClient, leaver: Leaver) -> int:
         return 0
     somebody_elses = leaver.kept is not None and leaver.kept.snapshot["was_suspended"]
     since = mark.suspended_at or (None if somebody_elses else now)
-    await write_mark(client, leaver.id, mark.with_(offboarded_at=now, suspended_at=since))
+    await write_mark(client, leaver.id, mark.with_(offboarded_at=now, suspended_at=since, ending_at=None))
     return 1
 
 
