@@ -33,6 +33,7 @@ from airflow_provider_logto.client.request_lines import no_request_lines
 from airflow_provider_logto.client.retrying import RetryOptions, after_loss, failure_of
 from airflow_provider_logto.client.sharing.fallback import warn_once
 from airflow_provider_logto.client.sharing.pacing import NoPacer, Pacer
+from airflow_provider_logto.client.traffic import Traffic
 from airflow_provider_logto.exceptions import (
     ConfigurationError,
     ConnectionFailed,
@@ -69,6 +70,7 @@ class LogtoClient:
     :param verify: check certificates: True, False, or the path of a CA bundle.
     :param on_secret: awaited with every token, the Basic credentials and the application's secret as it is written
         in forms and URLs, each before it is first used (masking).
+    :param traffic: where its requests are counted.
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class LogtoClient:
         timeout: float = 30.0,
         verify: bool | str = True,
         on_secret: Callable[[str], Awaitable[None]] = _tell_nobody,
+        traffic: Traffic | None = None,
     ) -> None:
         self.endpoint = endpoint
+        self.traffic = Traffic() if traffic is None else traffic
         self._retry = retry or RetryOptions()
         self._pacer = pacer or NoPacer()
         self._token_cache = token_cache
@@ -251,9 +255,14 @@ class LogtoClient:
         return Reply.of(call.operation, response, self._context, decode)
 
     async def _pace(self, request: httpx.Request) -> None:
-        seconds = await self._pacer.wait(max(0.0, _DEADLINE.get() - time.monotonic()))
+        began = time.monotonic()
+        try:
+            seconds = await self._pacer.wait(max(0.0, _DEADLINE.get() - began))
+        finally:
+            self.traffic.waited += time.monotonic() - began
         if seconds > 0:
             raise PaceExceeded(_operation(request), seconds)
+        self.traffic.sent(write=request.method != "GET" and str(request.url) != self.endpoint.token_url)
 
     async def _receive(self, response: httpx.Response) -> None:
         request = response.request

@@ -17,6 +17,7 @@ from airflow_provider_logto.client.sharing.factory import Mode, check_mode, toke
 from airflow_provider_logto.client.sharing.fallback import warn_once
 from airflow_provider_logto.client.sharing.pacing import NoPacer
 from airflow_provider_logto.client.sharing.redis_server import RedisServer
+from airflow_provider_logto.client.traffic import Traffic
 from airflow_provider_logto.compat import (
     BaseHook,
     get_async_connection,
@@ -55,6 +56,10 @@ class LogtoHook(BaseHook):
         self.logto_conn_id = logto_conn_id
         #: No request waits or is repeated beyond this moment of ``time.monotonic()``.
         self.deadline: float | None = None
+        #: What :meth:`run`, :meth:`request`, :meth:`iterate` and :meth:`check` sent.
+        self.traffic = Traffic()
+        #: The endpoint of the Connection, once it was read.
+        self.tenant: str | None = None
 
     def run(
         self, function: Callable[Concatenate[LogtoClient, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
@@ -69,7 +74,7 @@ class LogtoHook(BaseHook):
         mode = self._mode(settings)
 
         async def call() -> T:
-            async with self._make(settings, mode, _mask_in_thread) as client:
+            async with self._make(settings, mode, _mask_in_thread, self.traffic) as client:
                 return await function(client, *args, **kwargs)
 
         return asyncio.run(call())
@@ -111,7 +116,7 @@ class LogtoHook(BaseHook):
         settings = self._settings()
         mode = self._mode(settings)
         with asyncio.Runner() as runner:
-            client = self._make(settings, mode, _mask_in_thread)
+            client = self._make(settings, mode, _mask_in_thread, self.traffic)
             items = client.iterate(path, query)
 
             async def following() -> Any:
@@ -204,7 +209,9 @@ class LogtoHook(BaseHook):
     def _settings(self, tolerant: bool = True) -> ConnectionSettings:
         # Before the event loop: resolving a Connection synchronously inside one can dead-lock the task.
         connection = self.get_connection(self.logto_conn_id)
-        return ConnectionSettings.of(connection, connection.extra_dejson, tolerant)
+        settings = ConnectionSettings.of(connection, connection.extra_dejson, tolerant)
+        self.tenant = settings.endpoint.base_url
+        return settings
 
     def _mode(self, settings: ConnectionSettings) -> Mode:
         try:
@@ -217,7 +224,11 @@ class LogtoHook(BaseHook):
         return min(known, default=None)
 
     def _make(
-        self, settings: ConnectionSettings, mode: Mode, on_secret: Callable[[str], Awaitable[None]]
+        self,
+        settings: ConnectionSettings,
+        mode: Mode,
+        on_secret: Callable[[str], Awaitable[None]],
+        traffic: Traffic | None = None,
     ) -> LogtoClient:
         cache, pacer = token_cache_and_pacer(
             settings.endpoint,
@@ -236,10 +247,10 @@ class LogtoHook(BaseHook):
             timeout=settings.timeout,
             verify=settings.verify,
             on_secret=on_secret,
+            traffic=traffic,
         )
 
-    @staticmethod
-    async def _probe(settings: ConnectionSettings, mode: Mode) -> int | None:
+    async def _probe(self, settings: ConnectionSettings, mode: Mode) -> int | None:
         await check_mode(mode, shared_state.state_directories())
         client = LogtoClient(
             settings.endpoint,
@@ -250,6 +261,7 @@ class LogtoHook(BaseHook):
             timeout=min(settings.timeout, 15.0),
             verify=settings.verify,
             on_secret=_mask_in_thread,
+            traffic=self.traffic,
         )
         async with client:
             return await client.count("/users")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_logto.compat import mask_secret
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.failures import fail_on_permanent_error
-from airflow_provider_logto.operators.base import LogtoOperator
+from airflow_provider_logto.operators.base import LogtoOperator, changes_of
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
@@ -120,7 +120,7 @@ class ProvisionApplicationOperator(LogtoOperator):
             exact=self.exact,
         )
         report = self.hook.run(ensure_application, spec, self.adopt_existing)
-        self.log.info("Application %s: %s; roles: %s", report["id"], report["outcome"], report.get("roles", "-"))
+        self.log_summary(f"Application {report['id']}", changes_of(report))
         return report
 
 
@@ -195,8 +195,9 @@ class RotateApplicationSecretOperator(LogtoOperator):
         self.log.info("Secret %r of application %s: handing it over", name, about["id"])
         self.hand_over(secret.value, about)
         retired = self.hook.run(retire_secrets, secret.application, name, old, grace)
-        self.log.info("Secrets deleted: %s; kept: %s", retired["deleted"] or "none", retired["kept"] or "none")
         outcome = "created" if secret.created else "handed_over_again"
+        old_ones = f"old secrets deleted: {len(retired['deleted'])}, kept: {len(retired['kept'])}"
+        self.log_summary(f"Application {about['id']}", f"secret {name!r} {outcome.replace('_', ' ')}; {old_ones}")
         return {"application": about["id"], "secret_name": name, "outcome": outcome, **retired}
 
 

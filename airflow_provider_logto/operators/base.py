@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,3 +31,46 @@ class LogtoOperator(BaseOperator):
         from airflow_provider_logto.hooks.logto import LogtoHook
 
         return LogtoHook(self.logto_conn_id)
+
+    def log_summary(self, subject: str, happened: str) -> None:
+        """The last line of a task: about what, in which tenant, what happened, and how many requests it took.
+
+        :param subject: kind and id, never personal data: ``User abc123``.
+        """
+        self.log.info("%s in %s: %s (%s)", subject, self.hook.tenant, happened, self.hook.traffic)
+
+
+def changes_of(report: Mapping[str, Any]) -> str:
+    """What a report says that changed: ``updated (name); members: 1 added, 2 roles removed``.
+
+    ``unchanged`` stands alone: only where no part changed either.
+    """
+    fields = ", ".join(report.get("changed") or ())
+    parts = [f"{report['outcome']} ({fields})" if fields else str(report["outcome"])]
+    for part, counts in report.items():
+        if isinstance(counts, Mapping) and (said := _counts(counts)):
+            parts.append(f"{part.replace('_', ' ')}: {said}")
+    if len(parts) > 1 and report["outcome"] == "unchanged":
+        parts = parts[1:]
+    return "; ".join(parts)
+
+
+def _counts(counts: Mapping[str, Any]) -> str:
+    said = []
+    for name, found in counts.items():
+        count = len(found) if isinstance(found, list) else found
+        if name == "unchanged" or not isinstance(count, int) or not count:
+            continue
+        noun, _, verb = name.rpartition("_")  # roles_added
+        said.append(f"{count} {noun.removesuffix('s') if count == 1 else noun} {verb}" if noun else f"{count} {name}")
+    return ", ".join(said)
+
+
+def counts_of(counts: Mapping[str, int]) -> str:
+    """The counts of a run: ``rows: 20, user.create: 3``."""
+    return ", ".join(f"{name}: {count}" for name, count in counts.items()) or "nothing"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 user``, ``2 users``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_logto.compat import mask_secret
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.failures import fail_on_permanent_error
-from airflow_provider_logto.operators.base import LogtoOperator
+from airflow_provider_logto.operators.base import LogtoOperator, counts_of
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
@@ -119,7 +119,7 @@ class ApplyConfigurationOperator(LogtoOperator):
             if instance is not None:
                 instance.xcom_push(key="return_value", value=failed.result)
             raise failed.error from failed.error.__cause__
-        self.log.info("Configuration %s: %s", job.configuration, result["counts"])
+        self.log_summary(f"Configuration {job.configuration}", counts_of(result["counts"]))
         return result
 
     def on_kill(self) -> None:
@@ -175,7 +175,7 @@ class ExportConfigurationOperator(LogtoOperator):
             content = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         folder.write(name, content.encode())
         counts = {section: len(objects) if isinstance(objects, list) else 1 for section, objects in config.items()}
-        self.log.info("Configuration: %s in %s", counts, folder.uri(name))
+        self.log_summary("Configuration", f"{counts_of(counts)}; exported to {folder.uri(name)}")
         return {"destination": folder.uri(name), "counts": counts}
 
 

@@ -33,5 +33,5 @@ class CheckConnectionOperator(LogtoOperator):
     @fail_on_permanent_error
     def execute(self, context: Context) -> dict[str, Any]:
         found = self.hook.check()
-        self.log.info("%s answers; application %s may use the Management API", found["endpoint"], found["app_id"])
+        self.log_summary(f"Application {found['app_id']}", "may use the Management API")
         return found

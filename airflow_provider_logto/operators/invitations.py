@@ -99,7 +99,7 @@ class InviteMembersOperator(LogtoOperator):
         counts: dict[str, int] = {}
         for row in rows:
             counts[row["outcome"]] = counts.get(row["outcome"], 0) + 1
-        self.log.info("Invitations: %s", ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
+        self.log_summary("Invitations", ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())))
         failed = [row for row in rows if row["outcome"] == "failed"]
         if failed:
             if (task_instance := context.get("ti")) is not None:

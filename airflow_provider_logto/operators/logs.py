@@ -12,7 +12,7 @@ from airflow_provider_logto.compat import conf, task_state
 from airflow_provider_logto.destinations import folder_at
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.failures import fail_on_permanent_error
-from airflow_provider_logto.operators.base import LogtoOperator
+from airflow_provider_logto.operators.base import LogtoOperator, counted
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
@@ -150,6 +150,8 @@ class ExportLogsOperator(LogtoOperator):
             self.hook.run(wait_until_readable, job.window.high, self.lag, self._stop)
         result = self.hook.run(export_audit_logs, job, folder, task_state(context), self._stop)
         self._tell_assets(context, result)
+        files = counted(len(result["files"]), "file")
+        self.log_summary("Audit logs", f"{counted(result['count'], 'row')} exported into {files}, {result['manifest']}")
         return result
 
     def _job(self, context: Context) -> ExportJob:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_logto.compat import mask_secret
 from airflow_provider_logto.exceptions import InvalidInput, NotFound
 from airflow_provider_logto.failures import fail_on_permanent_error
-from airflow_provider_logto.operators.base import LogtoOperator
+from airflow_provider_logto.operators.base import LogtoOperator, counted
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
@@ -123,15 +123,22 @@ class ManagementApiOperator(LogtoOperator):
             if isinstance(part, Mapping):
                 # Airflow tells by the names of the fields what is secret in an object; of a bare text it takes all.
                 mask_secret(dict(part))
+        # Not the path with its values: one may be an address.
+        named = call.operation.path if call.operation else self.path
         try:
-            return self._answer(call)
+            answer = self._answer(call)
         except NotFound as error:
             if self.if_not_found == "fail" or is_unknown_operation(error):
                 raise
             if self.if_not_found == "skip":
                 raise AirflowSkipException(str(error)) from error
             self.log.info("%s; None is returned", error)
-            return None
+            answer = None
+        self.log_summary(
+            f"{call.method} {named}",
+            counted(len(answer), "item") if call.paginate and isinstance(answer, list) else "done",
+        )
+        return answer
 
     def _answer(self, call: Call) -> Any:
         from airflow_provider_logto.management.operations import call_operation
@@ -144,5 +151,5 @@ class ManagementApiOperator(LogtoOperator):
         folder, name = file_at(self.destination)
         folder.check(name)
         result = self.hook.run(save_operation, call, folder, name, self.response_filter)
-        self.log.info("%d items in %s", result["count"], result["destination"])
+        self.log.info("%s in %s", counted(result["count"], "item"), result["destination"])
         return result

@@ -85,13 +85,14 @@ class OffboardUserOperator(LogtoOperator):
             on_step=self._tell,
         )
         if report["outcome"] == "absent":
-            self.log.info("There is no such user any more")
+            self.log_summary("User", "absent; there is no such user any more")
             return report
-        self.log.info("User %s: %s; access tokens end at %s", report["id"], report["outcome"], report["access_ends_at"])
         if not report["bounded"]:
             self.log.warning("Not bounded: %s exchange live tokens for new ones", ", ".join(report["unbounded_by"]))
         for organization in report["ways_back"]:
             self.log.warning("Organization %s would take the person in again: %s", *list(organization.values())[1:])
+        ends = f"access tokens end at {report['access_ends_at']}"
+        self.log_summary(f"User {report['id']}", f"{report['outcome']}; {ends}")
         return report
 
     def _tell(self, name: str, entry: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.links import OrganizationLink
-from airflow_provider_logto.operators.base import LogtoOperator
+from airflow_provider_logto.operators.base import LogtoOperator, changes_of, counted
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
@@ -183,7 +183,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
             protection=self.hook.protection(self.protect),
             details=details,
         )
-        self.log.info("Organization %s: %s; members: %s", report["id"], report["outcome"], report.get("members", "-"))
+        self.log_summary(f"Organization {report['id']}", changes_of(report))
         return report
 
 
@@ -228,9 +228,9 @@ class RemoveMembersOperator(LogtoOperator):
         members = listed("members", self.members or ())
         protection = self.hook.protection(self.protect)
         result = self.hook.run(remove_members, self.organization, members, protection)
-        self.log.info("Organization %s: %d removed", result["id"], len(result["removed"]))
         if result["unknown"]:
-            self.log.warning("%d references mean nobody in Logto", len(result["unknown"]))
+            self.log.warning("References that mean nobody in Logto: %d", len(result["unknown"]))
+        self.log_summary(f"Organization {result['id']}", f"{counted(len(result['removed']), 'member')} removed")
         return result
 
 
@@ -284,5 +284,5 @@ class DeleteOrganizationOperator(LogtoOperator):
         result = self.hook.run(
             delete_organization, self.organization, protection, self.confirm, self.max_members, self.if_absent
         )
-        self.log.info("Organization %s: %s", result["id"], result["outcome"])
+        self.log_summary(f"Organization {result['id']}", changes_of(result))
         return result

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_logto.failures import fail_on_permanent_error
-from airflow_provider_logto.operators.base import LogtoOperator
+from airflow_provider_logto.operators.base import LogtoOperator, counted
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
@@ -65,11 +65,13 @@ class AssignRolesOperator(LogtoOperator):
         report = self.hook.run(
             assign_roles, listed("users", self.users), self.roles, self.mode, self.on_missing, protection
         )
-        for outcome in ("added", "removed"):
-            for name, ids in report[outcome].items():
-                self.log.info("Role %s: %s for %d users", name, outcome, len(ids))
         if "missing" in report:
-            self.log.warning("%d of the users do not exist in Logto", len(report["missing"]))
-        if not report["added"] and not report["removed"]:
-            self.log.info("Roles were as they should be; nothing was sent")
+            self.log.warning("Users who do not exist in Logto: %d", len(report["missing"]))
+        changed = [
+            f"{name} {outcome} for {counted(len(ids), 'user')}"
+            for outcome in ("added", "removed")
+            for name, ids in report[outcome].items()
+            if ids
+        ]
+        self.log_summary("Roles", "; ".join(changed) or "unchanged")
         return report

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_logto.failures import fail_on_permanent_error
-from airflow_provider_logto.operators.base import LogtoOperator
+from airflow_provider_logto.operators.base import LogtoOperator, counts_of
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
@@ -160,7 +160,9 @@ class SyncRosterOperator(LogtoOperator):
         job = self._job()
         store = Store(_path("folder", self.folder))
         if job.mode == "dump":
-            return self.hook.run(dump_roster, job, store)
+            dumped = self.hook.run(dump_roster, job, store)
+            self.log_summary(f"Roster {job.roster}", counts_of(dumped["counts"]))
+            return dumped
         people = self._people(job)
         try:
             result = self.hook.run(sync_roster, job, people, self._options(context, store))
@@ -168,7 +170,7 @@ class SyncRosterOperator(LogtoOperator):
             # Whoever looks at a failed run finds the plan and the journal all the same.
             _push(context, failed.result)
             raise failed.error from failed.error.__cause__
-        self.log.info("Roster %s: %s", job.roster, result["counts"])
+        self.log_summary(f"Roster {job.roster}", counts_of(result["counts"]))
         return result
 
     def on_kill(self) -> None:
@@ -314,7 +316,7 @@ class ImportUsersOperator(LogtoOperator):
         except FailedRun as failed:
             _push(context, failed.result)
             raise failed.error from failed.error.__cause__
-        self.log.info("Import: %s", result["counts"])
+        self.log_summary("Import", counts_of(result["counts"]))
         return result
 
     def on_kill(self) -> None:

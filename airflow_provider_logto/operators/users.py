@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_logto.compat import mask_secret, task_state
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.links import UserLink
-from airflow_provider_logto.operators.base import LogtoOperator
+from airflow_provider_logto.operators.base import LogtoOperator, changes_of, counted
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
@@ -138,8 +138,7 @@ class CreateUserOperator(LogtoOperator):
             allow_identifier_change=self.allow_identifier_change,
             own=OwnCreation(task_state(context), began),
         )
-        changed = f" ({', '.join(result['changed'])})" if result["changed"] else ""
-        self.log.info("User %s: %s%s", result["id"], result["outcome"], changed)
+        self.log_summary(f"User {result['id']}", changes_of(result))
         return result
 
 
@@ -231,7 +230,7 @@ class UpdateUserOperator(LogtoOperator):
         )
         changes = UserChanges.checked(spec, self.custom_data_mode, self.profile_mode, self.clear_fields)
         result = self.hook.run(change_user, self.user, changes)
-        self.log.info("User %s: %s (%s)", result["id"], result["outcome"], ", ".join(result["changed"]) or "nothing")
+        self.log_summary(f"User {result['id']}", changes_of(result))
         return result
 
 
@@ -277,7 +276,7 @@ class SuspendUserOperator(LogtoOperator):
 
         protection = self.hook.protection(self.protect)
         result = self.hook.run(suspend_user, self.user, self.suspended, protection, self.if_absent)
-        self.log.info("User %s: %s", result["id"], result["outcome"])
+        self.log_summary(f"User {result['id']}", changes_of(result))
         return result
 
 
@@ -328,7 +327,7 @@ class DeleteUserOperator(LogtoOperator):
         check_deletion(self.confirm, days)
         protection = self.hook.protection(self.protect)
         result = self.hook.run(delete_user, self.user, protection, self.confirm, days, self.if_absent)
-        self.log.info("User %s: %s", result["id"], result["outcome"])
+        self.log_summary(f"User {result['id']}", changes_of(result))
         return result
 
 
@@ -421,7 +420,10 @@ class ExportUsersOperator(LogtoOperator):
         folder = folder_at(self.destination)
         folder.check(job.name(self.logto_conn_id))
         self._stop = StopSwitch()
-        return self.hook.run(export_users, job, folder, self._stop)
+        result = self.hook.run(export_users, job, folder, self._stop)
+        files = counted(len(result["files"]), "file")
+        self.log_summary("Users", f"{result['count']} exported into {files}, {result['manifest']}")
+        return result
 
     def on_kill(self) -> None:
         """End the export within seconds."""
