@@ -8,6 +8,9 @@ before. These do, each after an exact search that had found nobody:
   created within the time that the ``POST`` can have taken, and neither signed up nor signed in (the submission of a
   sign-up sets ``lastSignInAt``, its consent ``applicationId``: seen on Logto 1.42);
 - a literal password that verifies, where the person was created since the DAG run began.
+
+A sign-up that is not yet submitted has neither of the two. What sets most of them apart is how people sign up: with a
+password where this task sent none, without one, or by a social identity.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
@@ -47,29 +50,35 @@ class OwnCreation:
 
     state: TaskState | None = None
     run_began: float | None = None
+    _withdrawn: list[dict[str, Any]] = field(default_factory=list, init=False)
 
-    async def note(self, client: LogtoClient, spec: UserSpec) -> None:
+    async def note(self, client: LogtoClient, spec: UserSpec) -> dict[str, Any]:
         """Note that the person is about to be created, after a search that found nobody.
 
-        A note holds the time by the server's clock and a keyed hash of the fields, never the fields.
+        :returns: the note: the time by the server's clock and a keyed hash of the fields, never the fields. Empty where
+            nothing is kept.
         """
         if self.state is None:
-            return
-        notes = await self._notes()
+            return {}
         note = {"at": await client.server_time(), "spec": _fingerprint(client, spec)}
-        try:
-            await asyncio.to_thread(self.state.set, KEY, [*notes[1 - _NOTES :], note])
-        except Exception as error:
-            log.warning("The task state store takes no note: a retry may not know this task's own user (%s)", error)
+        await self._keep([*(await self._notes())[1 - _NOTES :], note])
+        return note
+
+    async def withdraw(self, note: dict[str, Any]) -> None:
+        """Take a note back whose ``POST`` was refused: whoever has the identifiers, that ``POST`` did not make them."""
+        if note:
+            self._withdrawn.append(note)
+            await self._keep(await self._notes())
 
     async def proven(
         self, client: LogtoClient, spec: UserSpec, user: User, password: Mapping[str, str], lost: bool
     ) -> bool:
         """Whether this task created the user.
 
+        :param password: what was sent as password or digest; empty for none.
         :param lost: a ``POST`` of this try ended without an answer.
         """
-        if spec.differences(user) or not _as_sent(spec, user) or user.get("applicationId"):
+        if spec.differences(user) or not _as_sent(spec, user, bool(password)) or user.get("applicationId"):
             return False
         if lost:
             return True
@@ -92,16 +101,32 @@ class OwnCreation:
             return []
         try:
             kept = await asyncio.to_thread(self.state.get, KEY)
-            return [{"at": float(note["at"]), "spec": str(note["spec"])} for note in kept or ()]
+            notes = [{"at": float(note["at"]), "spec": str(note["spec"])} for note in kept or ()]
+            return [note for note in notes if note not in self._withdrawn]
         except Exception as error:
             log.warning("The task state store cannot be read: this task's own user may not be known (%s)", error)
             return []
 
+    async def _keep(self, notes: list[dict[str, Any]]) -> None:
+        if self.state is None:
+            return
+        try:
+            await asyncio.to_thread(self.state.set, KEY, notes)
+        except Exception as error:
+            log.warning("The task state store takes no note: a retry may not know this task's own user (%s)", error)
 
-def _as_sent(spec: UserSpec, user: User) -> bool:
-    """Whether name and e-mail are stored exactly as they were searched for: so the person was not there before."""
-    return (spec.username is None or user.get("username") == spec.username) and (
-        spec.primary_email is None or user.get("primaryEmail") == spec.primary_email
+
+def _as_sent(spec: UserSpec, user: User, has_password: bool) -> bool:
+    """Whether the person looks as right after the ``POST``.
+
+    Name and e-mail are stored exactly as they were searched for: so the person was not there before. There is a
+    password only if one was sent, and no identity, which the ``POST`` cannot give.
+    """
+    return (
+        (spec.username is None or user.get("username") == spec.username)
+        and (spec.primary_email is None or user.get("primaryEmail") == spec.primary_email)
+        and user.get("hasPassword", has_password) is has_password
+        and not user.get("identities")
     )
 
 

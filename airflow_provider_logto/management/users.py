@@ -73,8 +73,10 @@ async def ensure_user(
     user = await _find(client, spec, key, case_sensitive=True)
     answer: _Answer = "in use"
     if user is None:
-        await own.note(client, spec)
+        note = await own.note(client, spec)
         user, answer = await _create(client, spec, key, secret)
+        if answer == "in use":
+            await own.withdraw(note)
     if answer == "created" or await own.proven(client, spec, user, secret, lost=answer == "lost"):
         return _result(user, "created")
     if if_exists == "fail":

@@ -116,21 +116,76 @@ def test_a_note_proves_nothing_about_others(corner: Corner) -> None:
 
 @pytest.mark.parametrize(
     ("trace", "ours"),
-    [({}, True), ({"lastSignInAt": 1_800_000_000_000}, False), ({"applicationId": "app"}, False)],
+    [
+        ({}, True),
+        ({"lastSignInAt": 1_800_000_000_000}, False),
+        ({"applicationId": "app"}, False),
+        ({"hasPassword": True}, False),
+        ({"identities": {"github": {"userId": "1"}}}, False),
+    ],
 )
 def test_whoever_signed_up_is_not_ours(corner: Corner, trace: dict[str, Any], ours: bool) -> None:
-    """A sign-up leaves the application or the time of the sign-in; the Management API leaves neither."""
+    """A sign-up leaves the application or the time of the sign-in, or at least how the person signs in."""
     fields = {"username": corner.username("mika")}
     notes = Notes()
     killed_try(corner, fields, notes, posted=True)
     (user,) = users_of(corner)
-    assert (user["lastSignInAt"], user["applicationId"]) == (None, None)
+    assert (user["lastSignInAt"], user["applicationId"], user["hasPassword"]) == (None, None, False)
 
     async def judge(client: Any) -> bool:
         found = {**user, **trace}
         return await OwnCreation(notes).proven(client, UserSpec.checked(**fields), found, {}, lost=False)
 
     assert corner.hook.run(judge) is ours
+
+
+def test_whoever_is_faster_between_search_and_request_is_not_ours(corner: Corner) -> None:
+    """The server refuses our request: so whoever is there was made by somebody else, on a repeated run too."""
+    fields = {"username": corner.username("mika")}
+    notes = Notes()
+
+    async def overtaken(client: Any) -> None:
+        request = client.request
+
+        async def slower(method: str, path: str, *args: Any, **kwargs: Any) -> Any:
+            if (method, path) == ("POST", "/users"):
+                await request(method, path, *args, **kwargs)
+            return await request(method, path, *args, **kwargs)
+
+        client.request = slower
+        await ensure_user(client, UserSpec.checked(**fields), own=OwnCreation(notes))
+
+    with pytest.raises(AlreadyExists):
+        corner.hook.run(overtaken)
+    with pytest.raises(AlreadyExists):
+        create(run_begun(notes=notes), **fields)
+    assert len(users_of(corner)) == 1
+
+
+def test_a_sign_up_without_password_is_not_the_account_that_was_sent_with_one(corner: Corner) -> None:
+    fields = {"username": corner.username("mika")}
+    secret: dict[str, Any] = {"password": "a-long-Passw0rd"}
+    notes = Notes()
+    killed_try(corner, fields, notes, posted=False)
+    corner.hook.request("POST", "/users", body=fields)
+    with pytest.raises(AlreadyExists):
+        create(run_begun(notes=notes), **fields, **secret)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"password": "a-long-Passw0rd"},
+        {"password_digest": "5f4dcc3b5aa765d61d8327deb882cf99", "password_algorithm": "MD5"},
+    ],
+)
+def test_a_retry_knows_whom_it_sent_with_a_password(corner: Corner, secret: dict[str, Any]) -> None:
+    fields = {"username": corner.username("mika")}
+    notes = Notes()
+    killed_try(corner, fields, notes, posted=False)  # the note does not hold the password
+    first = create(**fields, **secret)
+    result = create(run_begun(notes=notes), **fields, **secret)
+    assert (result["id"], result["outcome"]) == (first["id"], "created")
 
 
 def test_a_password_that_verifies_is_a_proof(corner: Corner) -> None:
