@@ -37,6 +37,14 @@ def changes_of(
         else:
             yield from _update(item, row, found)
         yield from _relations(item, desired, found, management_api)
+    gone = list(_pruned(desired, found, owned, prune))
+    _refuse_last_connector(desired, found, {change.id for change in gone if change.kind == "connector"})
+    yield from gone
+
+
+def _pruned(
+    desired: Desired, found: Observed, owned: Mapping[str, Collection[str]], prune: Collection[str]
+) -> Iterator[Change]:
     for kind, about in KINDS.items():
         if about.section not in prune:
             continue
@@ -133,6 +141,32 @@ def _refuse_locked_out(experience: Mapping[str, Any]) -> None:
     methods = (experience.get("signIn") or {}).get("methods") or ()
     if not methods and not experience.get("socialSignInConnectorTargets"):
         raise InvalidInput("config.sign_in_experience", "would leave no way to sign in")
+
+
+def _refuse_last_connector(desired: Desired, found: Observed, gone: Collection[str | None]) -> None:
+    """
+    :param gone: ids of connectors that would be deleted.
+    :raises InvalidInput: where nobody could sign in without them.
+    """
+    if not gone:
+        return
+    name = ("sign_in_experience", "sign_in_experience")
+    experience = {**found.rows[name], **(desired[name].fields if name in desired else {})}
+    connectors = [row for (kind, _), row in found.rows.items() if kind == "connector"]
+    left = [row for row in connectors if row["id"] not in gone]
+    if _can_sign_in(experience, connectors) and not _can_sign_in(experience, left):
+        raise InvalidInput("prune", "would delete the connector of the last way to sign in; allow another way first")
+
+
+def _can_sign_in(experience: Mapping[str, Any], connectors: Collection[Mapping[str, Any]]) -> bool:
+    """Whether a password, a code that a connector sends, or a social connector lets anybody in."""
+    types = {row.get("type") for row in connectors}
+    sends = {"email": "Email" in types, "phone": "Sms" in types}
+    targets = {row.get("target") for row in connectors if row.get("type") == "Social"}
+    return any(
+        method.get("password") or (method.get("verificationCode") and sends.get(method.get("identifier"), False))
+        for method in (experience.get("signIn") or {}).get("methods") or ()
+    ) or not targets.isdisjoint(experience.get("socialSignInConnectorTargets") or ())
 
 
 def phase_of(kind: str) -> int:

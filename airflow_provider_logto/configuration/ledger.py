@@ -1,7 +1,8 @@
 """What a configuration created: ids, kept in the customData of the Connection's own application.
 
 Roles, resources and the organization template have no place of their own for a mark. The value is written whole after
-each creation; an object that was made right before a kill is not in it, and so never deleted by ``prune``.
+creations; what failed to be written is written with the next one. An object that was made right before a kill is not in
+it, and so never deleted by ``prune``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Ledger:
         self._key = f"airflowConfiguration:{configuration}"
         self._lock = asyncio.Lock()
         self.ids: dict[str, list[str]] = {}
+        self._unsaved = False
 
     async def load(self) -> None:
         """Read it."""
@@ -33,18 +35,29 @@ class Ledger:
             self.ids = {kind: [str(one) for one in ids] for kind, ids in kept.items() if isinstance(ids, list)}
 
     async def add(self, kind: str, object_id: str) -> None:
-        """Note an object that was created."""
-        async with self._lock:
-            self.ids.setdefault(kind, []).append(object_id)
-            await self._write()
+        """Note an object that was created; where that fails, :meth:`save` tries again."""
+        self.ids.setdefault(kind, []).append(object_id)
+        self._unsaved = True
+        await self.save()
 
     async def remove(self, kind: str, object_id: str) -> None:
         """Forget one that was deleted."""
-        async with self._lock:
-            if object_id in self.ids.get(kind, ()):
-                self.ids[kind].remove(object_id)
-                await self._write()
+        if object_id in self.ids.get(kind, ()):
+            self.ids[kind].remove(object_id)
+            self._unsaved = True
+            await self.save()
 
-    async def _write(self) -> None:
-        body: dict[str, Any] = {self._key: {kind: ids for kind, ids in self.ids.items() if ids}}
-        await self._client.request("PATCH", path_of("/applications/{}/custom-data", self._client.app_id), body=body)
+    async def save(self) -> None:
+        """Write what is not written yet; one request for all that came meanwhile."""
+        async with self._lock:
+            if not self._unsaved:
+                return
+            self._unsaved = False
+            body: dict[str, Any] = {self._key: {kind: list(ids) for kind, ids in self.ids.items() if ids}}
+            try:
+                await self._client.request(
+                    "PATCH", path_of("/applications/{}/custom-data", self._client.app_id), body=body
+                )
+            except BaseException:
+                self._unsaved = True
+                raise

@@ -31,8 +31,9 @@ from airflow_provider_logto.plans.changes import Change, encoded
 from airflow_provider_logto.plans.drift import agreed
 from airflow_provider_logto.plans.journal import Journal, Outcome, Run
 from airflow_provider_logto.plans.lock import Place, only_run
-from airflow_provider_logto.plans.plan import Plan, make_plan, read_plan, write_plan
-from airflow_provider_logto.plans.retention import is_applied, mark_applied, remove_old
+from airflow_provider_logto.plans.plan import Plan, make_plan, write_plan
+from airflow_provider_logto.plans.resuming import plan_to_apply
+from airflow_provider_logto.plans.retention import begin_plan, is_applied, mark_applied, remove_old
 from airflow_provider_logto.plans.store import Store
 
 log = logging.getLogger(__name__)
@@ -140,7 +141,7 @@ async def apply_configuration(client: LogtoClient, job: ConfigurationJob, option
         )
         remove_old(options.store, job.owner, options.keep_days)
         writer = ConfigurationWriter(client, desired, found, ledger)
-        return await _Run(job, options, writer).carry_out(_stored(job, options, now) or now, now)
+        return await _Run(job, options, writer, ledger).carry_out(_stored(job, options, now) or now, now)
 
 
 def _kinds(desired: Mapping[tuple[str, str], Item], prune: Collection[str]) -> set[str]:
@@ -150,6 +151,8 @@ def _kinds(desired: Mapping[tuple[str, str], Item], prune: Collection[str]) -> s
         targets = dict((KINDS[kind].relations or {}).values())
         kinds |= {targets[relation] for relation in item.relations}
     kinds |= {name for name, about in KINDS.items() if about.section in prune}
+    # Which connectors people sign in with.
+    kinds |= {"sign_in_experience"} if "connectors" in prune else set()
     return kinds | ({"resource"} if "scope" in kinds else set())
 
 
@@ -158,25 +161,36 @@ def _related(desired: Mapping[tuple[str, str], Item]) -> dict[tuple[str, str], t
 
 
 def _stored(job: ConfigurationJob, options: Options, now: Plan) -> Plan | None:
-    """The stored plan to apply: the one named, or the approved one where its situation still holds.
+    """The stored plan to apply: the one named, that of an earlier try of this task, or an approved one.
 
-    :raises PlanRefused: where the plan named was made of another configuration or with other settings.
+    :raises PlanRefused: where the plan named was applied, or made of another configuration or with other settings.
     """
-    if job.mode != "apply" or not options.plan:
+    if job.mode != "apply":
         return None
-    plan = read_plan(options.store, options.plan, job.owner, now.tenant)
-    if is_applied(options.store, plan.name):
-        raise PlanRefused(f"plan {plan.id} was applied already")
-    if plan.source != now.source or dict(plan.settings) != dict(now.settings):
-        raise PlanRefused(f"plan {plan.id} was made of another configuration, secrets or prune; make a new plan")
-    return plan
+
+    def check(plan: Plan) -> None:
+        if is_applied(options.store, plan.name):
+            raise PlanRefused(f"plan {plan.id} was applied already")
+        if plan.source != now.source or dict(plan.settings) != dict(now.settings):
+            raise PlanRefused(f"plan {plan.id} was made of another configuration, secrets or prune; make a new plan")
+
+    return plan_to_apply(
+        options.store,
+        job.owner,
+        now.tenant,
+        options.run,
+        plan=options.plan,
+        approved=options.approve_plan,
+        check=check,
+    )
 
 
 class _Run:
     """What follows once the changes are known."""
 
-    def __init__(self, job: ConfigurationJob, options: Options, writer: ConfigurationWriter) -> None:
+    def __init__(self, job: ConfigurationJob, options: Options, writer: ConfigurationWriter, ledger: Ledger) -> None:
         self._job = job
+        self._ledger = ledger
         self._options = options
         self._operations = writer.operations()
 
@@ -224,6 +238,7 @@ class _Run:
         return result
 
     async def _apply(self, plan: Plan, now: Plan, result: dict[str, Any]) -> Report:
+        begin_plan(self._options.store, plan.owner, plan.id, self._options.run)
         journal = Journal(self._options.store, plan.name, self._options.run)
         result["journal"] = journal.uri
         applier = Applier(self._operations, journal, stopped=self._options.stopped)
@@ -232,6 +247,7 @@ class _Run:
             applier.settle(done, Outcome("skipped", "is as planned already, or not needed any more"))
             applier.settle(drifted, Outcome("skipped", "drifted: what it depends on is not as it was planned"))
             await applier.run(due)
+            await self._ledger.save()
         except LogtoError as error:
             _tell(applier.report, result)
             raise FailedConfiguration(result, error) from error

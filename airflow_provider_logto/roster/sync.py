@@ -18,13 +18,12 @@ from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.plans.drift import agreed
 from airflow_provider_logto.plans.journal import Journal, Outcome, Run
 from airflow_provider_logto.plans.lock import Place, only_run
-from airflow_provider_logto.plans.plan import Plan, make_plan, read_plan, write_plan
+from airflow_provider_logto.plans.plan import Plan, make_plan, write_plan
+from airflow_provider_logto.plans.resuming import plan_to_apply
 from airflow_provider_logto.plans.retention import (
     begin_plan,
     forget,
-    is_applied,
     mark_applied,
-    plan_under_way,
     remove_old,
 )
 from airflow_provider_logto.plans.store import Store
@@ -136,26 +135,23 @@ def _stored(job: RosterJob, people: Sequence[Person], options: Options, tenant: 
     """
     if job.mode != "apply":
         return None
-    owner = f"roster/{job.roster}"
-    if options.plan:
-        return _fitting(read_plan(options.store, options.plan, owner, tenant), job, people)
-    reference = plan_under_way(options.store, owner, options.run) or options.approve_plan
-    try:
-        plan = read_plan(options.store, reference, owner, tenant) if reference else None
-        # One that was applied to its end approves nothing any more.
-        return None if plan is None or is_applied(options.store, plan.name) else _fitting(plan, job, people)
-    except PlanRefused as error:
-        log.warning("A plan of before is of no use any more: %s", error)
-        return None
+    return plan_to_apply(
+        options.store,
+        f"roster/{job.roster}",
+        tenant,
+        options.run,
+        plan=options.plan,
+        approved=options.approve_plan,
+        check=lambda plan: _check_fits(plan, job, people),
+    )
 
 
-def _fitting(plan: Plan, job: RosterJob, people: Sequence[Person]) -> Plan:
+def _check_fits(plan: Plan, job: RosterJob, people: Sequence[Person]) -> None:
     if plan.source != digest_of_people(people):
         raise PlanRefused(f"plan {plan.id} was made of other rows than the source holds now; make a new plan")
     if dict(plan.settings) != job.settings():
         differing = sorted(name for name, value in job.settings().items() if plan.settings.get(name) != value)
         raise PlanRefused(f"plan {plan.id} was made with other settings ({', '.join(differing)}); make a new plan")
-    return plan
 
 
 def _described(notice: Notice) -> dict[str, Any]:

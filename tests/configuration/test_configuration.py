@@ -264,3 +264,92 @@ def test_an_unchanged_configuration_costs_a_request_a_list_and_an_object_without
     # The ledger, the Connection's own roles, two lists, and the scopes of each role.
     assert stats["writes"] == 0
     assert stats["requests"] - stats["tokens"] == 2 + 2 + 20
+
+
+LEDGER = "/api/applications/{applicationId}/custom-data"
+
+
+@pytest.mark.parametrize("fault", ["lost_answer", "reset", "error"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PATCH", LEDGER), ("PATCH", "/api/roles/{id}"), ("PATCH", "/api/hooks/{id}"), ("DELETE", "/api/roles/{id}")],
+)
+def test_lost_answers_of_changes_deletions_and_of_the_ledger(
+    sandbox: Sandbox, tmp_path: Path, method: str, path: str, fault: str
+) -> None:
+    more: dict[str, Any] = {"reset": {"after_commit": True}, "error": {"status": 500}}.get(fault, {})
+    if path == LEDGER:
+        sandbox.add_fault(kind=fault, method=method, path=path, **more)
+    apply(tmp_path)
+    changed = json.loads(json.dumps(CONFIG))
+    changed["roles"][0]["description"] = "Handles all orders"
+    changed["roles"], changed["applications"] = changed["roles"][:1], changed["applications"][:1]
+    arguments: dict[str, Any] = {"prune": ["roles"], "brakes": {"destructive": 1}, "secrets": {"hook": "another"}}
+    if path != LEDGER:
+        sandbox.add_fault(kind=fault, method=method, path=path, **more)
+    assert apply(tmp_path, changed, **arguments)["applied"]
+    assert apply(tmp_path, changed, "check", **arguments)["counts"] == {}
+    assert "batch" not in names("/roles")
+    gone = apply(tmp_path, {"organization_scopes": ["bill"]}, prune=["roles"], brakes={"destructive": 1})
+    assert gone["counts"]["made.role.delete"] == 1
+
+
+def test_what_a_refused_ledger_missed_is_in_the_next_one(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = {"roles": [{"name": f"r{at}", "description": "-"} for at in range(3)]}
+    sandbox.add_fault(kind="error", status=422, method="PATCH", path=LEDGER, times=1)
+    with pytest.raises(ChangesFailed, match="1 changes failed"):
+        apply(tmp_path, config)
+    assert apply(tmp_path, config)["applied"]
+    other = {"roles": [{"name": "other", "description": "-"}]}
+    assert apply(tmp_path, other, prune=["roles"], brakes={"destructive": 3})["counts"]["made.role.delete"] == 3
+
+
+def test_a_stored_plan_leaves_what_has_drifted(sandbox: Sandbox, tmp_path: Path) -> None:
+    apply(tmp_path)
+    changed = json.loads(json.dumps(CONFIG))
+    changed["roles"][0]["description"] = "Handles all orders"
+    changed["organization_scopes"][0]["description"] = "Sees bills"
+    plan = apply(tmp_path, changed, "plan")
+    role = next(row for row in LogtoHook().iterate("/roles") if row["name"] == "clerk")
+    LogtoHook().request("PATCH", f"/roles/{role['id']}", body={"description": "by hand"})
+    counts = apply(tmp_path, changed, plan=plan["plan_id"])["counts"]
+    assert counts["changes.success"] == 1
+    assert counts["changes.skipped"] == 1
+    assert LogtoHook().request("GET", f"/roles/{role['id']}")["description"] == "by hand"
+    with pytest.raises(AirflowFailException, match="was applied already"):
+        apply(tmp_path, changed, plan=plan["plan_id"])
+
+
+class _Try:
+    def __init__(self, number: int) -> None:
+        self.try_number = number
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        pass
+
+
+def test_an_approved_plan_is_gone_on_with_by_a_retry(sandbox: Sandbox, tmp_path: Path) -> None:
+    apply(tmp_path)
+    less = {**CONFIG, "roles": [], "organization_roles": [], "applications": CONFIG["applications"][:1]}
+
+    def attempt(number: int, **arguments: Any) -> dict[str, Any]:
+        operator = ApplyConfigurationOperator(
+            task_id="apply",
+            configuration="orders",
+            config=less,
+            folder=f"file://{tmp_path}",
+            mode="apply",
+            secrets=SECRETS,
+            prune=["roles"],
+            **arguments,
+        )
+        result: dict[str, Any] = operator.execute({"run_id": "manual__1", "ti": _Try(number)})  # type: ignore[typeddict-item]
+        return result
+
+    plan = apply(tmp_path, less, "plan", prune=["roles"])
+    sandbox.add_fault(kind="error", status=422, method="DELETE", path="/api/roles/{id}", times=1)
+    with pytest.raises(ChangesFailed):
+        attempt(1, approve_plan=plan["plan_id"])
+    assert len({"clerk", "batch"} & names("/roles")) == 1
+    assert attempt(2, approve_plan=plan["plan_id"])["plan_id"] == plan["plan_id"]
+    assert not {"clerk", "batch"} & names("/roles")
