@@ -31,6 +31,9 @@ from airflow_provider_logto.plans.journal import Journal, Outcome
 #: Writes a batch of changes of one operation and target; one outcome a change.
 Write = Callable[[Sequence[Change]], Awaitable[Sequence[Outcome]]]
 
+#: Batches under way at once. Logto takes two connections of its pool (20 by default) for each `POST /api/users`, the
+#: second while it holds the first: as many at once as the pool has block each other until they time out with 500.
+CONCURRENCY = 6
 #: After these nothing can succeed any more.
 _HOPELESS = (AuthFailed, Forbidden, QuotaExhausted, ConfigurationError)
 #: A batch that is refused with these is split until the bad row is alone.
@@ -100,7 +103,7 @@ class Applier:
         operations: Mapping[tuple[str, str], Operation],
         journal: Journal | None = None,
         limits: Limits | None = None,
-        concurrency: int = 20,
+        concurrency: int = CONCURRENCY,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.report = Report()

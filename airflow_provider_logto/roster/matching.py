@@ -53,7 +53,9 @@ def match(people: Sequence[Person], state: State, keys: Iterable[str], roster: s
     index, marked = state.index(), _marked(state, roster)
     matches = Matches()
     doubled = _doubled(people)
-    claimed = {user_id: person for person in people for user_id in _strong(person, keys, state, marked)}
+    # A row that two people answer to, as after a forged mark, is a conflict and gives nothing up.
+    ties = ((person, _strong(person, keys, state, marked)) for person in people)
+    claimed = {user_id: person for person, tied in ties if len(tied) == 1 for user_id in tied}
     weak = [key for key in keys if key not in _STRONG]
     for person in people:
         reason = _why_doubled(person, doubled) if doubled else None

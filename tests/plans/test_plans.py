@@ -190,6 +190,23 @@ def applier(write: Any, size: int = 1, **more: Any) -> Applier:
     return Applier(operations, **more)
 
 
+def test_fewer_are_under_way_than_block_each_other_in_a_pool_of_eight() -> None:
+    """Logto's creation takes a second connection of its pool while it holds one."""
+    under_way: list[int] = [0]
+    pool = asyncio.Semaphore(8)
+
+    async def write(batch: Sequence[Change]) -> list[Outcome]:
+        async with pool:
+            under_way.append(8 - pool._value)
+            await asyncio.sleep(0.001)
+            async with asyncio.timeout(5), pool:
+                return [Outcome() for _ in batch]
+
+    report = asyncio.run(applier(write).run([change(at) for at in range(100)]))
+    assert report.statuses == {"success": 100}
+    assert max(under_way) > 1
+
+
 def test_phases_and_steps_run_one_after_another() -> None:
     order: list[str] = []
 

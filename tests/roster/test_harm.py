@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
-from airflow_provider_logto.exceptions import BrakeHeld, ChangesFailed, PlanRefused
+from airflow_provider_logto.exceptions import BrakeHeld, ChangesFailed, ConfigurationError, PlanRefused
 from airflow_provider_logto.management.marks import KEY, Mark, stamp
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.management.removal import suspend_user
@@ -237,3 +238,38 @@ def test_nothing_is_kept_of_somebody_deleted(roster: Roster) -> None:
     assert b"Ann Secret" in kept
     assert b"Bob Secret" not in kept
     assert b"bob@example.com" not in kept
+
+
+def test_a_mark_that_an_end_user_forged_gets_them_nothing(roster: Roster) -> None:
+    """Where the account centre lets people edit customData, ``PATCH /api/my-account`` replaces the mark too."""
+    roster.apply([ANN, BOB])
+    roster.sandbox.seed({"accountCenter": {"enabled": True, "fields": {"customData": "Edit"}}})
+    body = {"name": "Portal", "type": "Traditional", "customClientMetadata": {"allowTokenExchange": True}}
+    body["oidcClientMetadata"] = {"redirectUris": [], "postLogoutRedirectUris": []}
+    app = roster._run(lambda client: client.request("POST", "/applications", body=body))["id"]
+    secrets = roster._run(lambda client: client.request("GET", f"/applications/{app}/secrets"))
+    user_id = roster.users()["bob"]["id"]
+    subject = roster._run(lambda client: client.request("POST", "/subject-tokens", body={"userId": user_id}))
+    forged = {KEY: {"roster": "hr", "externalId": "E1"}}
+    with httpx.Client(base_url=roster.sandbox.url, trust_env=False) as browser:
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "subject_token": subject["subjectToken"],
+            "subject_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            "scope": "openid profile custom_data",
+        }
+        token = browser.post("/oidc/token", data=form, auth=(app, secrets[0]["value"])).raise_for_status().json()
+        headers = {"Authorization": f"Bearer {token['access_token']}"}
+        browser.patch("/api/my-account", json={"customData": forged}, headers=headers).raise_for_status()
+    assert roster.users()["bob"]["customData"] == forged
+
+    before = roster.users()
+    roster.sandbox.reset_stats()
+    for settings in ({}, {"on_missing": "suspend"}, {"adopt": "matched"}):
+        with pytest.raises(ConfigurationError, match="could rewrite the mark"):
+            roster.apply([ANN], **settings)
+    assert roster.writes() == 0
+    # Closing the account centre does not make a forged mark true: two people now claim one external id.
+    roster.sandbox.seed({"accountCenter": {"enabled": False}})
+    roster.sync([{**ANN, "name": "Other"}, BOB], "apply", brakes=LOOSE, on_missing="suspend")
+    assert roster.users() == before

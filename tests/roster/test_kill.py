@@ -54,21 +54,30 @@ def rows_of(first: int, count: int, **more: Any) -> list[dict[str, Any]]:
     ]
 
 
-def killed_run(roster: Roster, rows: Any, settings: dict[str, Any], delay: float) -> None:
-    """Runs an apply in a process of its own and kills it some time after its first write."""
+def started(roster: Roster, rows: Any, settings: dict[str, Any]) -> subprocess.Popen[str]:
+    """An apply in a process of its own."""
     source = roster.folder.parent / "rows.json"
     source.write_text(json.dumps(rows))
     sandbox = roster.sandbox
     arguments = [sandbox.url, sandbox.app_id, sandbox.app_secret, str(roster.folder), json.dumps(settings), str(source)]
-    sandbox.reset_stats()
-    process = subprocess.Popen([sys.executable, "-c", PROCESS, *arguments], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while not sandbox.stats()["writes"] and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    return subprocess.Popen([sys.executable, "-c", PROCESS, *arguments], stderr=subprocess.PIPE, text=True)
+
+
+def killed_run(roster: Roster, rows: Any, settings: dict[str, Any], delay: float) -> None:
+    """Runs an apply in a process of its own and kills it some time after its first write."""
+    roster.sandbox.reset_stats()
+    process = started(roster, rows, settings)
+    wait_for_a_write(roster, process)
     time.sleep(delay)
     process.send_signal(signal.SIGKILL)
     assert process.wait(10) in (-signal.SIGKILL, 0), process.stderr.read() if process.stderr else ""
+
+
+def wait_for_a_write(roster: Roster, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not roster.writes() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def check(roster: Roster, seed: int) -> None:
@@ -123,6 +132,25 @@ def test_a_killed_apply_is_gone_on_with(roster: Roster) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_killed_at_random_moments(roster: Roster, seed: int) -> None:
     check(roster, seed)
+
+
+def test_of_two_tasks_at_once_one_runs(roster: Roster) -> None:
+    rows, settings = rows_of(0, PEOPLE), {"roster": "hr"}
+    roster.sandbox.reset_stats()
+    first = started(roster, rows, settings)
+    wait_for_a_write(roster, first)
+    # It stands still in the middle, so that they meet whatever else the machine does.
+    first.send_signal(signal.SIGSTOP)
+    try:
+        second = started(roster, rows, settings)
+        told = second.communicate(timeout=120)[1]
+    finally:
+        first.send_signal(signal.SIGCONT)
+    assert second.returncode == 1
+    assert "RunInProgress: another run of roster/hr is under way" in told
+    assert first.poll() is None
+    assert first.wait(120) == 0
+    assert roster.writes() == len(roster.sandbox.state()["users"]) == PEOPLE
 
 
 def test_two_runs_at_once_are_kept_apart(roster: Roster) -> None:
