@@ -68,6 +68,38 @@ def test_worker_killed_after_its_post_makes_no_twin(standalone: Standalone) -> N
         )
 
 
+def test_an_equal_account_of_somebody_else_is_a_conflict_and_gets_no_role(standalone: Standalone) -> None:
+    """Made after the run began: before the first request of the task, or between two tries that sent no request."""
+    run = standalone.trigger("strangers")
+
+    def held(name: str) -> int:
+        """Wait until a try waits before its first request -> its process."""
+        path = standalone.home / f"{name}.pid"
+        return int(wait_for(name, lambda: path.exists() and path.read_text(), FINISH_WITHIN))
+
+    def let_go(moment: str, attempt: int) -> None:
+        held(f"create_{moment}.{attempt}")
+        fields = {"username": f"stranger_{moment}", "primaryEmail": f"stranger+{moment}@example.com"}
+        standalone.sandbox("POST", "seed", json={"users": [fields]})
+        (standalone.home / f"create_{moment}.{attempt}.go").touch()
+
+    let_go("first_try", 1)
+    os.kill(held("create_second_try.1"), signal.SIGKILL)
+    let_go("second_try", 2)
+
+    assert standalone.finished(run) == "failed"
+    state = standalone.sandbox("GET", "state")
+    strangers = {user["username"]: user["id"] for user in state["users"] if user["username"].startswith("stranger_")}
+    assert sorted(strangers) == ["stranger_first_try", "stranger_second_try"]
+    assert not {user for user, _ in state["relations"]["users_roles"]} & set(strangers.values())
+    for attempt, moment in enumerate(("first_try", "second_try"), 1):
+        create = standalone.api("GET", f"{run}/taskInstances/create_{moment}")
+        assert (create["state"], create["try_number"]) == ("failed", attempt)
+        assert standalone.api("GET", f"{run}/taskInstances/assign_{moment}")["state"] == "upstream_failed"
+        (log,) = (standalone.home / "logs").glob(f"dag_id=strangers/**/task_id=create_{moment}/attempt={attempt}.log")
+        assert f"the user {strangers[f'stranger_{moment}']} has this username already" in log.read_text("utf-8")
+
+
 def test_no_log_holds_a_secret_even_when_a_task_prints_it(standalone: Standalone) -> None:
     assert standalone.finished(standalone.trigger("indiscreet")) == "failed"
     secrets = json.loads((standalone.home / "secrets.json").read_text())
