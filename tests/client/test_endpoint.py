@@ -24,6 +24,9 @@ from airflow_provider_logto.exceptions import ConfigurationError
         ("auth.example.com:9443", 8443, "https://auth.example.com:9443", OSS_RESOURCE),
         ("https://auth.example.com:443", None, "https://auth.example.com", OSS_RESOURCE),
         ("http://localhost:3001", None, "http://localhost:3001", OSS_RESOURCE),
+        ("http://logto.localhost:3001", None, "http://logto.localhost:3001", OSS_RESOURCE),
+        ("auth.example.com:1", None, "https://auth.example.com:1", OSS_RESOURCE),
+        ("auth.example.com", 65535, "https://auth.example.com:65535", OSS_RESOURCE),
         ("http://127.0.0.1", 3001, "http://127.0.0.1:3001", OSS_RESOURCE),
         ("http://[::1]:3001", None, "http://[::1]:3001", OSS_RESOURCE),
         # A custom domain and look-alikes are not Cloud.
@@ -51,6 +54,9 @@ def test_an_explicit_resource_wins() -> None:
         ("http://auth.example.com", "allow_http"),
         ("ftp://auth.example.com", "scheme"),
         ("https://me:pw@auth.example.com", "login"),
+        ("https://me@auth.example.com", "login"),
+        ("https://:pw@auth.example.com", "login"),
+        ("https://auth.example.com:0", "port"),
         ("https://auth.example.com/api", "bare endpoint"),
         ("https://auth.example.com?x=1", "bare endpoint"),
         ("https://auth.example.com#x", "bare endpoint"),
@@ -96,3 +102,15 @@ def test_any_text_is_an_endpoint_or_a_configuration_error(host: str) -> None:
 )
 def test_the_address_for_messages(host: str, address: str) -> None:
     assert Endpoint.parse(host).address == address
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_an_impossible_port_is_named(port: int) -> None:
+    with pytest.raises(ConfigurationError, match=rf"impossible port \({port}\)"):
+        Endpoint.parse("auth.example.com", port)
+
+
+def test_the_parts_of_an_address() -> None:
+    endpoint = Endpoint.parse("http://[::1]:3001")
+    assert (endpoint.hostname, endpoint.port, endpoint.api_url) == ("::1", 3001, "http://[::1]:3001/api")
+    assert Endpoint.parse("auth.example.com").port is None

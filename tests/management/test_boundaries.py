@@ -51,6 +51,7 @@ def test_every_claim_reaches_the_server(run: Run, sandbox: Sandbox) -> None:
         (lambda text: fields.name("x", text), 128),
         (lambda text: fields.identifier("x", text), 128),
         (lambda text: fields.avatar("x", f"https://{text[8:]}"), 2048),
+        (lambda text: fields.domain("x", f"{text[5:]}.test"), 256),
         (lambda text: fields.profile("x", {"nickname": text}), 2048),
         (lambda text: OrganizationSpec.checked("x", description=text), 256),
     ],
@@ -224,6 +225,14 @@ def test_an_organization_is_tried_three_times(run: Run, sandbox: Sandbox) -> Non
     with pytest.raises(OutcomeUnknown):
         run(ensure_organization, OrganizationSpec.checked("Acme"))
     assert sandbox.stats()["routes"]["POST /api/organizations"] == 3
+
+
+def test_a_grant_is_tried_five_times(run: Run, sandbox: Sandbox) -> None:
+    sandbox.seed({"users": [{"username": "a"}]})
+    sandbox.add_fault(kind="error", status=500, method="POST", path="/api/roles/{id}/users", times=None)
+    with pytest.raises(OutcomeUnknown):
+        run(assign_roles, ["a"], ["employee"])
+    assert sandbox.stats()["routes"]["POST /api/roles/{id}/users"] == 5
 
 
 @pytest.mark.parametrize(("kind", "times"), [("lost_answer", 1), ("error", 1), ("error", None)])

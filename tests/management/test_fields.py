@@ -48,6 +48,7 @@ NO_VALUES = ("None", "nan", "NaN", "NaT", "<NA>", "null", "NULL", "N/A", "#N/A")
         (json_object, {}, None),
         (fields.username, "_x1", "_x1"),
         (fields.text, "森", "森"),
+        (fields.profile, {"address": {"country": ""}, "nickname": ""}, None),
         (fields.avatar, "https://example.com/a.png", "https://example.com/a.png"),
     ],
 )
@@ -88,6 +89,7 @@ def test_right_values_are_brought_into_the_stored_form(check: Any, value: Any, s
         *((check, value) for check in (fields.username, fields.identifier) for value in NO_VALUES),
         (fields.identifier, "c\u00ad1"),
         (fields.identifier, "c\u20281"),
+        (fields.identifier, "c\u20291"),
         (fields.identifier, "c\t1"),
         (fields.domain, ""),
         (fields.domain, "a.com,b.com"),
@@ -127,6 +129,10 @@ def test_right_values_are_brought_into_the_stored_form(check: Any, value: Any, s
 def test_wrong_values_are_refused_by_name(check: Any, value: Any) -> None:
     with pytest.raises(InvalidInput, match="field"):
         check("field", value)
+
+
+def test_lengths_are_counted_in_utf_16_units() -> None:
+    assert [fields.units(text) for text in ("", "x", "森", "🎉", "x\ud800🎉")] == [0, 1, 1, 2, 4]
 
 
 def test_a_person_needs_an_identifier() -> None:
