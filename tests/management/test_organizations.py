@@ -181,3 +181,20 @@ def test_a_lost_answer_of_a_domain(run: Run, sandbox: Sandbox, kind: str) -> Non
     assert run(ensure_organization, SPEC, details=details)["jit_email_domains"]["added"] == 1
     assert run(ensure_organization, SPEC, details=details)["outcome"] == "unchanged"
     assert len(sandbox.state()["organizations"]) == 1
+
+
+def test_who_joins_by_sso(run: Run, sandbox: Sandbox) -> None:
+    connectors = [{"providerName": "OIDC", "connectorName": name, "domains": []} for name in ("Okta", "Entra")]
+    sandbox.seed({"ssoConnectors": connectors})
+
+    def ensure(exact: bool, *names: str) -> Any:
+        return run(ensure_organization, SPEC, details=Details.checked(jit_sso_connectors=names, exact_jit=exact))
+
+    assert ensure(False, "Okta")["jit_sso_connectors"] == {"added": 1, "removed": 0, "unchanged": 0}
+    assert ensure(False, "Okta")["outcome"] == "unchanged"
+    assert ensure(True, "Entra")["jit_sso_connectors"] == {"added": 1, "removed": 1, "unchanged": 0}
+    organization_id = ensure(True, "Entra")["id"]
+    (held,) = run(lambda client: client.collect(f"/organizations/{organization_id}/jit/sso-connectors"))
+    assert held["connectorName"] == "Entra"
+    with pytest.raises(InvalidInput, match=r"jit_sso_connectors\[1\]: there is no SSO connector 'Ping'"):
+        ensure(False, "Okta", "Ping")
