@@ -33,9 +33,26 @@ def _check(conn_id: str) -> int:
     try:
         works, message = LogtoHook(conn_id).test_connection()
     except AirflowNotFoundException as error:
-        works, message = False, str(error)
+        works, message = False, _unreadable(conn_id) or str(error)
     print(message, file=sys.stdout if works else sys.stderr)
     return 0 if works else 1
+
+
+def _unreadable(conn_id: str) -> str | None:
+    """Why Airflow cannot read the Connection's environment variable, which it passes over without a word.
+
+    The text of the error only names keys and positions; the value, with its secret, is never shown.
+    """
+    from airflow.models.connection import Connection
+
+    name = f"AIRFLOW_CONN_{conn_id.upper()}"
+    value = os.environ.get(name, "").strip()
+    try:
+        if value.startswith("{"):
+            Connection.from_json(value, conn_id=conn_id)
+    except (TypeError, ValueError) as error:
+        return f"{name} cannot be read: {error}; its keys are conn_type, host, port, login, password, extra"
+    return None
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ class Protection:
         :raises InvalidInput: where a role does not exist: a misspelt name must not protect nobody.
         """
         found: dict[str, str] = {}
-        for role_id, name in (await resolve_roles(client, self.roles)).items() if self.roles else ():
+        for role_id, name in (await resolve_roles(client, self.roles, "protect")).items() if self.roles else ():
             async for user in client.iterate(path_of("/roles/{}/users", role_id)):
                 found.setdefault(user["id"], name)
         return found
@@ -102,7 +102,7 @@ class Protection:
 
         :raises InvalidInput: where a protected role does not exist.
         """
-        roles = await resolve_roles(client, self.roles) if self.roles else {}
+        roles = await resolve_roles(client, self.roles, "protect") if self.roles else {}
         found: dict[str, str] = {}
         for user in users:
             reason = self.reason(user)

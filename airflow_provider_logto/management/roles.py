@@ -123,13 +123,14 @@ def _report(plan: list[RoleChange], missing: list[str]) -> dict[str, Any]:
     return {**report, "missing": missing} if missing else report
 
 
-async def resolve_roles(client: LogtoClient, references: Sequence[Any]) -> dict[str, str]:
+async def resolve_roles(client: LogtoClient, references: Sequence[Any], field: str | None = None) -> dict[str, str]:
     """Names and ids of user roles -> role id to name.
 
+    :param field: what an error names; by default ``roles`` and the position.
     :raises InvalidInput: where one is unknown or a machine-to-machine role.
     :raises Ambiguous: where a text is the id of one role and the name of another.
     """
-    parsed = [_parse(reference, f"roles[{at}]") for at, reference in enumerate(references)]
+    parsed = [_parse(reference, field or f"roles[{at}]") for at, reference in enumerate(references)]
     found: dict[str, Role] = {}
     for chunk in search.batches(parsed, lambda one: {key: [one[1]] for key in one[0]}):
         terms = {name: list(dict.fromkeys(value for keys, value in chunk if name in keys)) for name in ("id", "name")}
@@ -140,7 +141,8 @@ async def resolve_roles(client: LogtoClient, references: Sequence[Any]) -> dict[
             found[role["id"]] = role
     resolved: dict[str, str] = {}
     for at, (keys, value) in enumerate(parsed):
-        role = _only(f"roles[{at}]", value, [role for role in found.values() if value in [role[key] for key in keys]])
+        matching = [role for role in found.values() if value in [role[key] for key in keys]]
+        role = _only(field or f"roles[{at}]", value, matching)
         resolved[role["id"]] = role["name"]
     return resolved
 

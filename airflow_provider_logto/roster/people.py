@@ -7,7 +7,7 @@ spreadsheet has damaged is named, not repaired.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -206,6 +206,17 @@ def read_people(rows: Iterable[Row], columns: Columns, keys: Sequence[str], prob
         if column not in seen and column.partition(".")[0] not in seen:
             problems.add("mapping", f"{name}: there is no column {column!r}; there are {', '.join(sorted(seen))}")
     return people
+
+
+def left_alone(people: Iterable[Person], manage: Collection[str]) -> list[str]:
+    """Kinds that rows have values for and ``manage`` does not name, so that nothing comes of them."""
+    kinds = {kind: kind for kind in ("custom_data", "organization_roles", "organizations", "roles")}
+    kinds["suspension"] = "suspended"
+    open_kinds = {kind: field for kind, field in kinds.items() if kind not in manage}
+    found: set[str] = set()
+    for person in people:
+        found.update(kind for kind, field in open_kinds.items() if getattr(person, field))
+    return sorted(found)
 
 
 def digest_of_people(people: Iterable[Person]) -> str:

@@ -163,7 +163,7 @@ async def resolve_names(
         found = [one async for one in objects(client, "/organization-roles", None, KIND_OF_ROLE)]
         directory.organization_roles = _resolved("organization role", wanted["organization role"], found, problems)
     if problems:
-        raise InvalidSource("source", problems[:100], max(0, len(problems) - 100))
+        raise InvalidSource("roles and organizations", problems[:100], max(0, len(problems) - 100))
     return directory
 
 

@@ -30,7 +30,7 @@ from airflow_provider_logto.plans.store import Store
 from airflow_provider_logto.roster.job import RosterJob, count_missing_rows
 from airflow_provider_logto.roster.matching import Notice
 from airflow_provider_logto.roster.observe import Found, observe
-from airflow_provider_logto.roster.people import KEYS, Person, digest_of_people
+from airflow_provider_logto.roster.people import KEYS, Person, digest_of_people, left_alone
 from airflow_provider_logto.roster.writer import RosterWriter
 
 log = logging.getLogger(__name__)
@@ -100,6 +100,8 @@ async def sync_roster(
     :raises LogtoError: before any write.
     """
     tenant = client.endpoint.base_url
+    for kind in left_alone(people, job.manage):
+        log.warning("The source says something about %s, but manage does not name it: left alone", kind)
     async with only_run(options.place, f"roster/{job.roster}", tenant):
         stored = _stored(job, people, options, tenant)
         as_of = datetime.fromisoformat(stored.as_of) if stored else options.now or datetime.now(UTC)

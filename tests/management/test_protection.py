@@ -80,7 +80,7 @@ def test_holders_of_a_role(run: Run, sandbox: Sandbox) -> None:
 
 
 def test_a_misspelt_role_protects_nobody_and_is_therefore_refused(run: Run, sandbox: Sandbox) -> None:
-    with pytest.raises(InvalidInput, match="no role 'breakglass'"):
+    with pytest.raises(InvalidInput, match="protect: there is no role 'breakglass'"):
         run(Protection.checked([{"role": "breakglass"}]).holders)
 
 

@@ -66,6 +66,24 @@ def test_the_command_says_what_the_button_says(
     assert "no_such_connection" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ('{"conn_type": "logto", "user": "x", "password": "hidden-secret"}', "unexpected keyword argument 'user'"),
+        ('{"conn_type": "logto", "password": "hidden-secret", host: "x"}', "Expecting property name"),
+    ],
+)
+def test_the_command_says_what_is_wrong_with_a_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], value: str, problem: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MISTYPED", value)
+    assert main(["check", "mistyped"]) == 1
+    said = capsys.readouterr().err
+    assert problem in said
+    assert "AIRFLOW_CONN_MISTYPED cannot be read" in said
+    assert "hidden-secret" not in said
+
+
 @pytest.mark.xdist_group("airflow")
 def test_the_command_finds_connections_of_airflows_database(
     sandbox_tenant: Tenant, airflow_database: None, tmp_path: Path
