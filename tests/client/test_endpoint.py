@@ -27,6 +27,7 @@ from airflow_provider_logto.exceptions import ConfigurationError
         ("http://logto.localhost:3001", None, "http://logto.localhost:3001", OSS_RESOURCE),
         ("auth.example.com:1", None, "https://auth.example.com:1", OSS_RESOURCE),
         ("auth.example.com", 65535, "https://auth.example.com:65535", OSS_RESOURCE),
+        ("http://localhost:80", None, "http://localhost", "https://default.logto.app/api"),
         ("http://127.0.0.1", 3001, "http://127.0.0.1:3001", OSS_RESOURCE),
         ("http://[::1]:3001", None, "http://[::1]:3001", OSS_RESOURCE),
         # A custom domain and look-alikes are not Cloud.
@@ -58,6 +59,7 @@ def test_an_explicit_resource_wins() -> None:
         ("https://:pw@auth.example.com", "login"),
         ("https://auth.example.com:0", "port"),
         ("https://auth.example.com/api", "bare endpoint"),
+        ("https://auth.example.com/X", "bare endpoint"),
         ("https://auth.example.com?x=1", "bare endpoint"),
         ("https://auth.example.com#x", "bare endpoint"),
         ("https://auth.example.com:70000", "port"),
