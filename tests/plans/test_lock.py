@@ -12,6 +12,8 @@ from airflow_provider_logto.client.sharing.redis_server import RedisServer
 from airflow_provider_logto.exceptions import RunInProgress
 from airflow_provider_logto.plans import lock
 
+# Each test empties the database, so all of them run one after another.
+pytestmark = pytest.mark.xdist_group("redis-database-11")
 REDIS = RedisServer("127.0.0.1", 6379, db=11)
 
 
@@ -25,7 +27,7 @@ def redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     except redis.ConnectionError:
         pytest.skip("no Redis on this machine")
     client.flushdb()
-    monkeypatch.setattr(lock, "LEASE", 0.6)
+    monkeypatch.setattr(lock, "LEASE", 1.5)
     yield client
     client.flushdb()
     client.close()
@@ -38,7 +40,7 @@ def test_a_second_run_waits_for_the_first_and_follows(redis: Any) -> None:
                 async with lock.only_run(REDIS, "roster/hr", "t"):
                     pass
             # Longer than the lease: it is renewed.
-            await asyncio.sleep(1.2)
+            await asyncio.sleep(2.5)
             with pytest.raises(RunInProgress):
                 async with lock.only_run(REDIS, "roster/hr", "t"):
                     pass
@@ -56,7 +58,7 @@ def test_a_dead_run_keeps_nobody_out_for_longer_than_the_lease(redis: Any) -> No
         # Nothing is renewed or released any more, as after SIGKILL.
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(2.0)
         async with lock.only_run(REDIS, "roster/hr", "t"):
             pass
 
