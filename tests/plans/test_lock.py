@@ -32,7 +32,8 @@ def redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def key(tenant: str) -> str:
     """Where the lease of the roster ``hr`` lies; other tests use the same database at the same time."""
-    return f"airflow-provider-logto:run:{hashlib.sha256(f'{tenant}\nroster/hr'.encode()).hexdigest()[:32]}"
+    name = hashlib.sha256(f"{tenant}\nroster/hr".encode()).hexdigest()[:32]
+    return f"airflow-provider-logto:run:{name}"
 
 
 def test_a_second_run_waits_for_the_first_and_follows(redis: Any, unique: str) -> None:
