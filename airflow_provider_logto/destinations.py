@@ -60,7 +60,9 @@ def path_at(destination: Any, field: str = "destination") -> Any:
         # A relative path means another folder on each worker, and ~ is not expanded.
         raise InvalidInput(field, f"{destination!r} is not absolute; write it from the root, e.g. file:///data/logs")
     try:
-        return ObjectStoragePath(address)
+        path = ObjectStoragePath(address)
+        _ = path.fs  # on 2.11 an unknown scheme shows here only
+        return path
     except Exception as error:  # the path library raises whatever it likes for an address it does not know
         raise _not_opened(destination, field, error) from error
 

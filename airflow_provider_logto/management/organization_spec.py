@@ -39,7 +39,7 @@ class OrganizationSpec:
     """An organization as it should be. None means "leave it alone". Make one with :meth:`checked`.
 
     :param former_external_id: the external id that it may still carry.
-    :param clear: names of :data:`CLEARABLE` that are emptied.
+    :param clear_fields: names of :data:`CLEARABLE` that are emptied.
     """
 
     name: str
@@ -51,7 +51,7 @@ class OrganizationSpec:
     custom_css: str | None = None
     mfa_required: bool | None = None
     former_external_id: str | None = None
-    clear: tuple[str, ...] = ()
+    clear_fields: tuple[str, ...] = ()
 
     @classmethod
     def checked(
@@ -66,7 +66,7 @@ class OrganizationSpec:
         custom_css: Any = None,
         mfa_required: Any = None,
         former_external_id: Any = None,
-        clear: Any = (),
+        clear_fields: Any = (),
     ) -> OrganizationSpec:
         """
         :raises InvalidInput: naming the field and what would be right.
@@ -89,15 +89,15 @@ class OrganizationSpec:
             fields.text("custom_css", custom_css, _MAX_CSS),
             None if mfa_required == "" else mfa_required,
             fields.identifier("former_external_id", former_external_id),
-            tuple(dict.fromkeys(listed("clear", clear or ()))),
+            tuple(dict.fromkeys(listed("clear_fields", clear_fields or ()))),
         )
         if spec.former_external_id and not spec.external_id:
             raise InvalidInput("former_external_id", "only goes with external_id, the new one")
-        for one in spec.clear:
+        for one in spec.clear_fields:
             if one not in CLEARABLE:
-                raise InvalidInput("clear", f"{one!r} cannot be cleared; {', '.join(CLEARABLE)} can")
+                raise InvalidInput("clear_fields", f"{one!r} cannot be cleared; {', '.join(CLEARABLE)} can")
             if getattr(spec, one) and one != "custom_data":
-                raise InvalidInput("clear", f"{one} is given too; leave one of the two out")
+                raise InvalidInput("clear_fields", f"{one} is given too; leave one of the two out")
         return spec
 
     def body(self) -> dict[str, Any]:
@@ -116,7 +116,11 @@ class OrganizationSpec:
             current = organization.get(name)
             if isinstance(value, Mapping) and isinstance(current, Mapping) and name not in self._cleared():
                 wanted[name] = {**current, **value}
-        if "custom_data" in self.clear and not self.external_id and (kept := external_id_of(organization)) is not None:
+        if (
+            "custom_data" in self.clear_fields
+            and not self.external_id
+            and (kept := external_id_of(organization)) is not None
+        ):
             # Cleared of everything but what it is known by.
             wanted["customData"] = {**wanted["customData"], EXTERNAL_ID: kept}
         wanted |= {name: empty for name, empty in self._cleared().items() if name != "customData"}
@@ -140,7 +144,7 @@ class OrganizationSpec:
         return {EXTERNAL_ID: self.external_id} if self.external_id else {}
 
     def _cleared(self) -> dict[str, Any]:
-        return dict(CLEARABLE[name] for name in self.clear)
+        return dict(CLEARABLE[name] for name in self.clear_fields)
 
 
 def external_id_of(organization: Organization) -> Any:

@@ -38,8 +38,8 @@ class ProvisionOrganizationOperator(LogtoOperator):
     :param custom_css: CSS of its sign-in page (templated).
     :param mfa_required: whether members need a second factor (templated).
     :param former_external_id: the external id that it may still carry; ``external_id`` takes its place (templated).
-    :param clear: names of fields to empty: ``description``, ``custom_data`` (the external id stays), ``branding``,
-        ``color``, ``custom_css`` (templated).
+    :param clear_fields: names of fields to empty: ``description``, ``custom_data`` (the external id stays),
+        ``branding``, ``color``, ``custom_css`` (templated).
     :param prune_applications: make applications and their roles exact. Refuses an empty list.
     :param exact_jit: make the just-in-time domains, roles and connectors that are given exact. Refuses empty lists.
     :param prune_members: make members exact: whoever is not listed leaves. The roles of a member are made exact too
@@ -80,7 +80,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
         "custom_css",
         "mfa_required",
         "former_external_id",
-        "clear",
+        "clear_fields",
         "on_missing",
         "protect",
         "logto_conn_id",
@@ -106,7 +106,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
         custom_css: str | None = None,
         mfa_required: bool | None = None,
         former_external_id: str | None = None,
-        clear: Sequence[str] = (),
+        clear_fields: Sequence[str] = (),
         prune_applications: bool = False,
         exact_jit: bool = False,
         prune_members: bool = False,
@@ -133,7 +133,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
         self.custom_css = custom_css
         self.mfa_required = mfa_required
         self.former_external_id = former_external_id
-        self.clear = clear
+        self.clear_fields = clear_fields
         self.prune_applications = prune_applications
         self.exact_jit = exact_jit
         self.prune_members = prune_members
@@ -159,7 +159,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
             custom_css=self.custom_css,
             mfa_required=self.mfa_required,
             former_external_id=self.former_external_id,
-            clear=self.clear,
+            clear_fields=self.clear_fields,
         )
         details = Details.checked(
             self.applications,

