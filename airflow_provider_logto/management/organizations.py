@@ -113,6 +113,16 @@ async def find_organization(
 
     :raises AlreadyExists, Ambiguous, IncompleteList: see :func:`ensure_organization`.
     """
+    for seconds in _SETTLING[1:]:
+        try:
+            return await _find(client, spec, adopt_existing)
+        except Ambiguous:
+            # Tasks that created at the same moment are about to delete their duplicates.
+            await asyncio.sleep(seconds)
+    return await _find(client, spec, adopt_existing)
+
+
+async def _find(client: LogtoClient, spec: OrganizationSpec, adopt_existing: bool) -> Organization | None:
     namesakes = await _namesakes(client, spec.name)
     if spec.external_id is None:
         return _only(namesakes, f"the name {spec.name!r}", "give an external_id, or rename all but one")
