@@ -22,7 +22,8 @@ START_TIME = datetime.fromtimestamp(START / 1000, UTC)
 INTERVAL = {"data_interval_start": START_TIME, "data_interval_end": START_TIME + timedelta(hours=2)}
 
 
-@pytest.fixture(scope="module")
+# Of the session: Airflow 2.11 keeps the first file system of a scheme, so that its server has to stay too.
+@pytest.fixture(scope="session")
 def store() -> Iterator[Any]:
     """An fsspec file system on an S3 server, which Airflow takes for the scheme ``s3``."""
     from moto.server import ThreadedMotoServer
