@@ -58,16 +58,22 @@ def test_every_error_is_explained() -> None:
     assert {name for name in errors if f"`{name}`" not in text and f"`{name}`s" not in text} == set()
 
 
-def test_every_operator_and_sensor_has_a_page() -> None:
-    pages = "".join(path.read_text("utf-8") for path in PAGES[1:] if path.name not in ("index.md", "reference.md"))
-    names = {
+def operators_and_sensors() -> set[str]:
+    return {
         node.name
         for folder in ("operators", "sensors")
         for file in (PROJECT / "airflow_provider_logto" / folder).glob("*.py")
         for node in ast.parse(file.read_text("utf-8")).body
         if isinstance(node, ast.ClassDef) and file.name != "base.py" and node.name.endswith(("Operator", "Sensor"))
     }
+
+
+def test_every_operator_and_sensor_has_a_page_and_is_in_the_readme() -> None:
+    pages = "".join(path.read_text("utf-8") for path in PAGES[1:] if path.name not in ("index.md", "reference.md"))
+    names = operators_and_sensors()
     assert {name for name in names if f"{name}(" not in pages and f"{name}.partial(" not in pages} == set()
+    readme = (PROJECT / "README.md").read_text("utf-8")
+    assert {name for name in names if f"`{name}`" not in readme} == set()
 
 
 def skeleton(path: Path) -> dict[str, list[str]]:
