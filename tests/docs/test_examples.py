@@ -54,6 +54,12 @@ class Scenario:
     writes_again: tuple[str, ...] = ()
 
 
+def first_block(page: str, language: str) -> str:
+    """What a page shows as a file."""
+    (path,) = (path for path in PAGES if path.name == page)
+    return path.read_text("utf-8").partition(f"```{language}\n")[2].partition("```")[0]
+
+
 SCENARIOS = {
     # The README promises that an empty tenant will do.
     "first_logto_dag": Scenario({}, users=("ada", "grace"), organizations=("Example Trading",)),
@@ -97,6 +103,7 @@ SCENARIOS = {
         # A suspension is sent again: it ends sessions that began since.
         writes_again=("PATCH /api/users/{id}/is-suspended",),
     ),
+    "orders_configuration": Scenario({}, files={"orders.yaml": first_block("configuration.md", "yaml")}),
     "people": Scenario({}, users=("ada", "grace"), files={"people.csv": "external_id,username\nE1,ada\nE2,grace\n"}),
     "migration": Scenario(
         {},
@@ -159,6 +166,7 @@ def test_dag_runs_and_a_second_run_changes_nothing(
     with Sandbox(seed=start) as sandbox:
         tenant = Tenant(sandbox.url, sandbox.app_id, sandbox.app_secret, sandbox)
         monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", tenant.connection())
+        monkeypatch.setenv("AIRFLOW_VAR_ORDERS_HOOK_SECRET", "Bearer-of-the-hook")
         for attempt in (1, 2):
             run = run_dag(file, dag_id, scenario.date, conf)
             states = {task.task_id: task.state for task in run.get_task_instances() if task.state != "success"}
