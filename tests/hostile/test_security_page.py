@@ -16,8 +16,8 @@ def test_what_the_page_names_is_tested(file: str, test: str) -> None:
     assert re.search(rf"^(async )?def {test}\(", (PROJECT / file).read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_every_promise_names_a_test() -> None:
+def test_every_guarantee_names_a_test() -> None:
     page = (PROJECT / "docs" / "security.md").read_text(encoding="utf-8")
-    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith(("| Promise", "| ---"))]
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith(("| Guarantee", "| ---"))]
     assert len(rows) > 15
     assert [row for row in rows if "::test_" not in row] == []
