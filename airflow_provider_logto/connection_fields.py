@@ -31,11 +31,16 @@ class ExtraField:
         self.default_text = default_text or ("none" if default is None else f"{default}".lower())
         self.schema = schema or {}
 
+    @property
+    def description(self) -> str:
+        """What the form says below the field."""
+        return f"{self.meaning} Default: {self.default_text}."
+
     def form_field(self) -> dict[str, object]:
         """As ``conn-fields`` of the provider's metadata holds it (Airflow 3.2 and later)."""
         return {
             "label": self.label,
-            "description": f"{self.meaning} Default: {self.default_text}.",
+            "description": self.description,
             "schema": {"type": [self.kind, "null"], **self.schema},
         }
 

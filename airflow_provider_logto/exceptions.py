@@ -113,7 +113,7 @@ class LogtoApiError(LogtoError):
         if self.code:
             parts.append(f" {self.code}")
         if self.message:
-            parts.append(f"{self._joint}{self.message}")
+            parts.append(f"{self._joint}{self.message.rstrip('.') if self.hint else self.message}")
         if self.hint:
             parts.append(f" - {self.hint}")
         if self.request_id:

@@ -59,7 +59,7 @@ class DemoAirflow:
         reads = stats["requests"] - stats["writes"] - stats["tokens"]
         say(
             f"DAG {dag_id} succeeded in {time.monotonic() - began:.0f} s; "
-            f"it sent {stats['writes']} writes, {reads} reads, {stats['tokens']} token requests"
+            f"its requests: {reads} reads, {stats['writes']} writes, {stats['tokens']} for tokens"
         )
 
 

@@ -192,6 +192,7 @@ class LogtoHook(BaseHook):
         return {
             name: widgets.get(field.kind, StringField)(
                 lazy_gettext(field.label),
+                description=lazy_gettext(field.description),
                 **({} if field.kind == "boolean" else {"widget": BS3TextFieldWidget(), "validators": [Optional()]}),
             )
             for name, field in EXTRA_FIELDS.items()

@@ -154,8 +154,8 @@ def test_both_connection_forms_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow 2.11 to 3.1 ask the hook, with the form library of their web server; later ones read the metadata."""
 
     class Field:
-        def __init__(self, label: str, **options: Any) -> None:
-            self.label = label
+        def __init__(self, label: str, description: str, **options: Any) -> None:
+            self.label, self.description = label, description
 
     class StringField(Field): ...
 
@@ -177,8 +177,8 @@ def test_both_connection_forms_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     declared = metadata["connection-types"][0]
     kinds = {"StringField": {"string", "number"}, "IntegerField": {"integer"}, "BooleanField": {"boolean"}}
     widgets = LogtoHook.get_connection_form_widgets()
-    assert {name: widget.label for name, widget in widgets.items()} == {
-        name: field["label"] for name, field in declared["conn-fields"].items()
+    assert {name: (widget.label, widget.description) for name, widget in widgets.items()} == {
+        name: (field["label"], field["description"]) for name, field in declared["conn-fields"].items()
     }
     for name, widget in widgets.items():
         allowed = set(declared["conn-fields"][name]["schema"]["type"]) - {"null"}
