@@ -1,20 +1,18 @@
-"""Connectors with a small catalogue of factories, and verification codes."""
+"""Connectors with a small catalogue of factories."""
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from logto_sandbox.api import messages
 from logto_sandbox.api.common import (
-    NO_CONTENT,
     change,
     delete_row,
     read,
+    stored,
 )
-from logto_sandbox.api.patterns import EMAIL, PHONE
-from logto_sandbox.errors import ApiError, not_found
-from logto_sandbox.http.bodies import jsonb
+from logto_sandbox.errors import ApiError, BareError, not_found
 from logto_sandbox.http.paging import Rows
 from logto_sandbox.http.routing import Call, Reply, Routes
 from logto_sandbox.http.schema import (
@@ -31,10 +29,10 @@ from logto_sandbox.http.schema import (
 )
 from logto_sandbox.store.relations import Row
 from logto_sandbox.store.rows import new_id
+from logto_sandbox.store.tenant import Tenant
 
 routes = Routes("/api/connectors")
 factories = Routes("/api/connector-factories")
-codes = Routes("/api/verification-codes")
 
 _TEMPLATES = Array(Obj({"usageType": Text(), "subject": Text(optional=True), "content": Text()}))
 _SMTP_AUTH = Union(
@@ -44,52 +42,114 @@ _SMTP_AUTH = Union(
     ),
     Obj({"method": Text()}),
 )
-# factory -> (type, target, English name, configuration it needs)
-_CATALOGUE: dict[str, tuple[str, str, str, dict[str, Schema]]] = {
-    "simple-mail-transfer-protocol": (
+_OAUTH = {name: Text() for name in ("authorizationEndpoint", "tokenEndpoint", "clientId", "clientSecret")}
+
+
+@dataclass(frozen=True)
+class _Factory:
+    """What connectors are made of.
+
+    :param config: the configuration that one needs.
+    :param standard: whether it speaks a protocol of many providers, so that each connector has a target of its own.
+    """
+
+    kind: str
+    target: str
+    name: str
+    config: dict[str, Schema]
+    platform: str | None = None
+    standard: bool = False
+    keeps_tokens: bool = False
+
+
+_CATALOGUE: dict[str, _Factory] = {
+    "simple-mail-transfer-protocol": _Factory(
         "Email",
         "smtp",
         "SMTP",
         {"host": Text(), "port": Number(), "auth": _SMTP_AUTH, "fromEmail": Text(), "templates": _TEMPLATES},
     ),
-    "mock-email-service": (
+    "mock-email-service": _Factory(
         "Email",
         "mock-mail",
         "Mock Mail Service",
         {"apiKey": Text(), "fromEmail": Text(), "templates": _TEMPLATES},
     ),
-    "mock-short-message-service": (
+    "mock-email-service-alternative": _Factory(
+        "Email",
+        "mock-mail-alternative",
+        "Mock Mail Service",
+        {"apiKey": Text(), "fromEmail": Text(), "templates": _TEMPLATES},
+    ),
+    "mock-short-message-service": _Factory(
         "Sms",
         "mock-sms",
         "Mock SMS Service",
         {"accountSID": Text(), "authToken": Text(), "fromMessagingServiceSID": Text(), "templates": _TEMPLATES},
     ),
+    "mock-social-connector": _Factory(
+        "Social",
+        "mock-social",
+        "Mock Social",
+        {"clientId": Text(), "clientSecret": Text()},
+        platform="Universal",
+        keeps_tokens=True,
+    ),
+    "oidc": _Factory(
+        "Social",
+        "oidc",
+        "OIDC",
+        {**_OAUTH, "scope": Text(), "idTokenVerificationConfig": Obj({"jwksUri": Text()})},
+        platform="Universal",
+        standard=True,
+        keeps_tokens=True,
+    ),
+    "oauth2": _Factory(
+        "Social",
+        "oauth2",
+        "OAuth 2.0",
+        {**_OAUTH, "userInfoEndpoint": Text(), "scope": Text(optional=True)},
+        platform="Universal",
+        standard=True,
+        keeps_tokens=True,
+    ),
 }
 
 
 def _factory(factory_id: str) -> Row:
-    kind, target, name, _ = _CATALOGUE[factory_id]
-    return {
-        "target": target,
-        "name": {"en": name},
-        "description": {"en": f"{name}, as far as the sandbox goes."},
+    factory = _CATALOGUE[factory_id]
+    shown = {
+        "type": factory.kind,
+        "target": factory.target,
+        "platform": factory.platform,
+        "name": {"en": factory.name},
         "logo": "",
         "logoDark": None,
+        "description": {"en": f"{factory.name}, as far as the sandbox goes."},
         "readme": "",
-        "platform": None,
-        "type": kind,
         "isDemo": False,
     }
+    flags = {"isStandard": factory.standard, "isTokenStorageSupported": factory.keeps_tokens}
+    return shown | {name: True for name, value in flags.items() if value}
 
 
 def _view(row: Row) -> Row:
     shown = {key: value for key, value in row.items() if key not in ("tenantId", "type")}
-    return shown | _factory(row["connectorId"]) | {"extraInfo": {}}
+    return _factory(row["connectorId"]) | row["metadata"] | shown | {"extraInfo": {}}
+
+
+def targets(tenant: Tenant) -> set[str]:
+    """Targets of the social connectors that there are."""
+    return {target_of(row) for row in tenant.tables["connectors"].values() if row["type"] == "Social"}
+
+
+def target_of(row: Row) -> str:
+    return str(row["metadata"].get("target") or _CATALOGUE[row["connectorId"]].target)
 
 
 def _check_config(factory_id: str, config: Any) -> None:
     issues: list[Issue] = []
-    Obj(_CATALOGUE[factory_id][3]).check(config, (), issues)
+    Obj(_CATALOGUE[factory_id].config).check(config, (), issues)
     if issues:
         raise guard_error(issues, "config", "connector.invalid_config")
 
@@ -98,7 +158,18 @@ def _check_config(factory_id: str, config: Any) -> None:
 def list_connectors(call: Call) -> Rows:
     target = call.first("target")
     rows = sorted(call.tenant.tables["connectors"].values(), key=lambda row: row["id"])
-    return Rows([row for row in rows if target in (None, _CATALOGUE[row["connectorId"]][1])], _view)
+    return Rows([row for row in rows if target in (None, target_of(row))], _view)
+
+
+_METADATA = Obj(
+    {
+        "target": Text(optional=True),
+        "name": Obj(optional=True),
+        "logo": Text(optional=True),
+        "logoDark": Text(optional=True, nullable=True),
+    },
+    optional=True,
+)
 
 
 @routes.post(
@@ -107,7 +178,7 @@ def list_connectors(call: Call) -> Rows:
             "id": Text(optional=True),
             "connectorId": Text(),
             "config": Obj(optional=True),
-            "metadata": Obj(optional=True),
+            "metadata": _METADATA,
             "syncProfile": Bool(optional=True),
             "enableTokenStorage": Bool(optional=True),
         }
@@ -118,15 +189,57 @@ def create_connector(call: Call) -> Row:
     factory_id = body["connectorId"]
     if factory_id not in _CATALOGUE:
         raise ApiError(422, "connector.not_found_with_connector_id")
+    factory, table = _CATALOGUE[factory_id], call.tenant.tables["connectors"]
+    if factory.kind == "Social":
+        _check_social(factory_id, body.get("metadata"), table.values())
     if "config" in body:
         _check_config(factory_id, body["config"])
-    table, kind = call.tenant.tables["connectors"], _CATALOGUE[factory_id][0]
-    # A tenant has one connector of each of these types: a new one replaces the old.
-    for old in [row["id"] for row in table.values() if row["type"] == kind]:
-        table.remove(old)
+    _check_token_storage(factory, body)
     row: Row = {"id": body.pop("id", None) or new_id(12), "syncProfile": False, "enableTokenStorage": False}
-    row |= {"config": {}, "metadata": {}} | {key: jsonb(value) for key, value in body.items()}
-    return _view(table.put(row | {"type": kind}))
+    row |= {"config": {}, "metadata": {}} | stored(_kept(body))
+    if row["id"] in table:
+        raise BareError
+    if factory.kind != "Social":
+        # A tenant has one connector of each of these types: a new one replaces the old.
+        for old in [one["id"] for one in table.values() if one["type"] == factory.kind]:
+            table.remove(old)
+    return _view(table.put(row | {"type": factory.kind}))
+
+
+def _check_social(factory_id: str, metadata: Row | None, others: Iterable[Row]) -> None:
+    factory, others = _CATALOGUE[factory_id], list(others)
+    if factory.standard and not (metadata or {}).get("target"):
+        raise ApiError(400, "connector.should_specify_target")
+    if metadata is not None and not factory.standard:
+        raise ApiError(400, "connector.cannot_overwrite_metadata_for_non_standard_connector")
+    if not factory.standard and any(row["connectorId"] == factory_id for row in others):
+        raise ApiError(422, "connector.multiple_instances_not_supported")
+    wanted = (metadata or {}).get("target") or factory.target, factory.platform
+    for row in others:
+        if row["type"] == "Social" and (target_of(row), _CATALOGUE[row["connectorId"]].platform) == wanted:
+            raise ApiError(422, "connector.multiple_target_with_same_platform")
+
+
+def _check_token_storage(factory: _Factory, body: Row) -> None:
+    if body.get("enableTokenStorage") and not factory.keeps_tokens:
+        raise ApiError(422, "connector.token_storage_not_supported")
+
+
+def _kept(body: Row) -> Row:
+    """What is kept of a body: nothing empty within its objects."""
+    return {name: _cleaned(value) for name, value in body.items()}
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, dict):
+        inner = {name: _cleaned(one) for name, one in value.items()}
+        return {name: one for name, one in inner.items() if one not in _EMPTY}
+    if isinstance(value, list):
+        return [one for one in map(_cleaned, value) if one not in _EMPTY]
+    return value
+
+
+_EMPTY: tuple[Any, ...] = ("", None, {}, [])
 
 
 @routes.get("/{id}")
@@ -136,18 +249,37 @@ def get_connector(call: Call) -> Row:
 
 @routes.patch(
     "/{id}",
-    body=Obj({"config": Obj(optional=True), "metadata": Obj(optional=True), "syncProfile": Bool(optional=True)}),
+    body=Obj(
+        {
+            "config": Obj(optional=True),
+            "metadata": _METADATA,
+            "syncProfile": Bool(optional=True),
+            "enableTokenStorage": Bool(optional=True),
+        }
+    ),
 )
 def patch_connector(call: Call) -> Row:
-    row = read(call, "connectors", call["id"])
-    if "config" in call.body:
-        _check_config(row["connectorId"], call.body["config"])
-    return _view(change(call.tenant.tables["connectors"], row, call.body))
+    row, body = read(call, "connectors", call["id"]), call.body
+    factory, metadata = _CATALOGUE[row["connectorId"]], body.get("metadata")
+    if metadata is not None and not factory.standard:
+        raise ApiError(400, "connector.cannot_overwrite_metadata_for_non_standard_connector")
+    if metadata is not None and metadata.get("target") != target_of(row):
+        raise ApiError(400, "connector.can_not_modify_target")
+    if body.get("syncProfile") and factory.kind != "Social":
+        raise ApiError(422, "connector.invalid_type_for_syncing_profile")
+    _check_token_storage(factory, body)
+    if "config" in body:
+        _check_config(row["connectorId"], body["config"])
+    return _view(change(call.tenant.tables["connectors"], row, _kept(body)))
 
 
 @routes.delete("/{id}")
 def delete_connector(call: Call) -> Reply:
-    return delete_row(call, "connectors", call["id"])
+    reply = delete_row(call, "connectors", call["id"])
+    experience, left = call.tenant.documents["sign_in_experience"], targets(call.tenant)
+    kept = [one for one in experience["socialSignInConnectorTargets"] if one in left]
+    call.tenant.documents["sign_in_experience"] = experience | {"socialSignInConnectorTargets": kept}
+    return reply
 
 
 @factories.get()
@@ -160,36 +292,3 @@ def get_factory(call: Call) -> Row:
     if call["id"] not in _CATALOGUE:
         raise not_found()
     return {"id": call["id"]} | _factory(call["id"])
-
-
-# -- verification codes
-
-
-def _identifier_with(**more: Schema) -> Union:
-    """``{email}`` or ``{phone}``, with more keys beside it."""
-    return Union(Obj({"email": Text(pattern=EMAIL)} | more), Obj({"phone": Text(pattern=PHONE)} | more))
-
-
-def _identifier(body: Row) -> tuple[str, str]:
-    return ("Email", body["email"]) if "email" in body else ("Sms", body["phone"])
-
-
-@codes.post(body=_identifier_with())
-def send_code(call: Call) -> Reply:
-    kind, recipient = _identifier(call.body)
-    messages.refuse_flood(call.tenant, recipient)
-    # The code is there before it is sent, also when it cannot be sent.
-    code = call.tenant.codes[recipient] = f"{secrets.randbelow(10**6):06d}"
-    messages.send(call.tenant, kind, recipient, "Generic", {"code": code})
-    return NO_CONTENT
-
-
-@codes.post("/verify", body=_identifier_with(verificationCode=Text(1)))
-def verify_code(call: Call) -> Reply:
-    _, recipient = _identifier(call.body)
-    if recipient not in call.tenant.codes:
-        raise ApiError(400, "verification_code.not_found")
-    if call.tenant.codes[recipient] != call.body["verificationCode"]:
-        raise ApiError(400, "verification_code.code_mismatch")
-    del call.tenant.codes[recipient]
-    return NO_CONTENT

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from logto_sandbox.api.common import read
+from logto_sandbox.api.connectors import target_of
 from logto_sandbox.api.users import update_user_row
 from logto_sandbox.errors import ApiError
 from logto_sandbox.http.routing import Call, Reply, Routes
 from logto_sandbox.http.schema import Obj, Text
 from logto_sandbox.store.relations import Row
+from logto_sandbox.store.rows import new_id
 
 routes = Routes("/api/users/{userId}")
 
@@ -19,6 +21,12 @@ def _held(call: Call) -> Row:
     return user
 
 
+def _refuse_taken(call: Call, user: Row, target: str, identity: str) -> None:
+    for other in call.tenant.tables["users"].values():
+        if other["identities"].get(target, {}).get("userId") == identity and other["id"] != user["id"]:
+            raise ApiError(422, "user.identity_already_in_use")
+
+
 @routes.get("/identities/{target}")
 def get_identity(call: Call) -> Row:
     return {"identity": _held(call)["identities"][call["target"]]}
@@ -27,21 +35,30 @@ def get_identity(call: Call) -> Row:
 @routes.put("/identities/{target}", body=Obj({"userId": Text(), "details": Obj(optional=True)}))
 def put_identity(call: Call) -> Reply:
     user, target = read(call, "users", call["userId"]), call["target"]
-    for other in call.tenant.tables["users"].values():
-        taken = other["identities"].get(target, {}).get("userId") == call.body["userId"]
-        if taken and other["id"] != user["id"]:
-            raise ApiError(422, "user.identity_already_in_use")
+    _refuse_taken(call, user, target, call.body["userId"])
     changed = update_user_row(call.tenant, user, {"identities": user["identities"] | {target: call.body}})
     return Reply(200 if target in user["identities"] else 201, changed["identities"])
 
 
 @routes.post("/identities", body=Obj({"connectorId": Text(), "connectorData": Obj()}))
 def link_identity(call: Call) -> Row:
-    """The sandbox has no social connectors, so this always ends in a refusal."""
-    if call.body["connectorId"] not in call.tenant.tables["connectors"]:
+    """Only Logto's mock connector asks no provider: the data that it is given are the person."""
+    connector = call.tenant.tables["connectors"].get(call.body["connectorId"])
+    if connector is None:
         raise ApiError(404, "entity.not_found")
-    read(call, "users", call["userId"])
-    raise ApiError(422, "session.invalid_connector_id")
+    user, data = read(call, "users", call["userId"]), call.body["connectorData"]
+    if connector["type"] != "Social":
+        raise ApiError(422, "session.invalid_connector_id")
+    if connector["connectorId"] != "mock-social-connector":
+        raise ApiError(400, "connector.general")
+    if not isinstance(data.get("code"), str):
+        raise ApiError(400, "connector.invalid_response")
+    person = {"id": data.get("userId") or f"mock-social-sub-{new_id(12)}"}
+    person |= {name: data[name] for name in ("email", "phone", "name", "avatar") if name in data} | {"rawData": data}
+    _refuse_taken(call, user, target := target_of(connector), person["id"])
+    identities = user["identities"] | {target: {"userId": person["id"], "details": person}}
+    identities_after: Row = update_user_row(call.tenant, user, {"identities": identities})["identities"]
+    return identities_after
 
 
 @routes.delete("/identities/{target}")

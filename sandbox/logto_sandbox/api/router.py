@@ -28,6 +28,7 @@ from logto_sandbox.api import (
     sso_connectors,
     user_relations,
     users,
+    verification_codes,
 )
 from logto_sandbox.http import openapi
 from logto_sandbox.http.routing import ANONYMOUS, Route, Router, label
@@ -54,7 +55,6 @@ ROUTES: list[Route] = [
         hooks.routes,
         connectors.routes,
         connectors.factories,
-        connectors.codes,
         sso_connectors.routes,
         sso_connectors.providers,
         one_time_tokens.routes,
@@ -63,6 +63,7 @@ ROUTES: list[Route] = [
         sign_in_experience.routes,
         my_account.routes,
         small.routes,
+        verification_codes.routes,
     )
     for route in family.all
 ]

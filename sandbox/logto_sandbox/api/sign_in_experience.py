@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from logto_sandbox.api.common import stored
+from logto_sandbox.api.connectors import targets
 from logto_sandbox.api.patterns import ZOD_EMAIL
 from logto_sandbox.errors import ApiError
 from logto_sandbox.http.routing import Call, Routes
@@ -99,7 +100,8 @@ def patch_sign_in_experience(call: Call) -> Row:
     if "passwordExpiration" in body:
         body["passwordExpiration"] = _expiration(call.tenant, document, body, kinds)
     if "socialSignInConnectorTargets" in body:
-        body["socialSignInConnectorTargets"] = []  # only targets of existing social connectors stay: there are none
+        known = targets(call.tenant)
+        body["socialSignInConnectorTargets"] = [one for one in body["socialSignInConnectorTargets"] if one in known]
     for name in (*_ADDRESSES, "supportEmail"):
         if body.get(name) == "":
             body[name] = None
