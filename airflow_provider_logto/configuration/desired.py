@@ -34,6 +34,7 @@ class Item:
     """One object as it should be.
 
     :param key: what it is known by.
+    :param name: what stands in the field of that name: of a scope and of a connector not the whole key.
     :param fields: fields that are given, secrets filled in.
     :param relations: relation -> keys of what it is to hold.
     :param parent: of a scope: the key of its resource.
@@ -41,9 +42,14 @@ class Item:
 
     kind: str
     key: str
+    name: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
     relations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     parent: str | None = None
+
+
+#: (kind, key) -> the object as it should be.
+Desired = Mapping[tuple[str, str], Item]
 
 
 def read_config(content: bytes, name: str) -> Any:
@@ -93,7 +99,7 @@ class _Reader:
         if kind == "sign_in_experience":
             if not isinstance(value, Mapping) or not value:
                 raise InvalidInput(where, "must be an object with the fields of PATCH /api/sign-in-exp")
-            yield Item(kind, kind, self._filled(where, value))
+            yield Item(kind, kind, fields=self._filled(where, value))
             return
         if not isinstance(value, Sequence) or isinstance(value, str):
             raise InvalidInput(where, f"must be a list, not {type(value).__name__}")
@@ -105,10 +111,10 @@ class _Reader:
         entry = {kind.key: entry} if isinstance(entry, str) else entry
         if not isinstance(entry, Mapping):
             raise InvalidInput(where, f"must be an object, not {type(entry).__name__}")
-        key = entry.get(kind.key)
-        if not isinstance(key, str) or not key.strip():
+        given = entry.get(kind.key)
+        if not isinstance(given, str) or not given.strip():
             raise InvalidInput(f"{where}.{kind.key}", "missing")
-        if name == "resource" and key in (MANAGEMENT_API, self.management_api):
+        if name == "resource" and given in (MANAGEMENT_API, self.management_api):
             raise InvalidInput(f"{where}.indicator", "the Management API cannot be changed; only refer to it")
         known = {kind.key, *kind.fields, *(kind.at_creation or {}), *(kind.relations or {})}
         known |= {"scopes"} if name == "resource" else set()
@@ -119,13 +125,16 @@ class _Reader:
             if entry.get(one) in (None, ""):
                 raise InvalidInput(f"{where}.{one}", "missing")
         fields = {one: entry[one] for one in (*kind.fields, *(kind.at_creation or {})) if one in entry}
+        for one in kind.merged & set(fields):
+            if not isinstance(fields[one], Mapping):
+                raise InvalidInput(f"{where}.{one}", f"must be an object, not {type(fields[one]).__name__}")
         for one in kind.secret & set(fields):
             _refuse_plain_secrets(f"{where}.{one}", fields[one])
         relations = self._relations(kind, where, entry)
-        yield Item(name, key, self._filled(where, fields), relations)
+        yield Item(name, kind.key_of(entry), given, self._filled(where, fields), relations)
         if name == "resource":
             for at, scope in enumerate(_list(f"{where}.scopes", entry.get("scopes") or ())):
-                yield self._scope(key, f"{where}.scopes[{at}]", scope)
+                yield self._scope(given, f"{where}.scopes[{at}]", scope)
 
     def _scope(self, indicator: str, where: str, entry: Any) -> Item:
         entry = {"name": entry} if isinstance(entry, str) else entry
@@ -142,7 +151,7 @@ class _Reader:
         if not entry["name"] or any(c.isspace() for c in entry["name"]):
             raise InvalidInput(where, f"{entry['name']!r} is no name of a scope: it holds no spaces")
         fields = {"description": entry["description"]} if entry.get("description") else {}
-        return Item("scope", scope_key(indicator, entry["name"]), fields, parent=indicator)
+        return Item("scope", scope_key(indicator, entry["name"]), entry["name"], fields, parent=indicator)
 
     def _relations(self, kind: Kind, where: str, entry: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
         found = {}
@@ -187,12 +196,10 @@ def is_plain(name: str, value: Any) -> bool:
     return name in HARMLESS or value is None or isinstance(value, bool | int | float)
 
 
-def _refuse_plain_secrets(where: str, value: Any) -> None:
+def _refuse_plain_secrets(where: str, value: Mapping[str, Any]) -> None:
     """
     :raises InvalidInput: for a text that may be secret and is not given by reference.
     """
-    if not isinstance(value, Mapping):
-        raise InvalidInput(where, f"must be an object, not {type(value).__name__}")
     for name, one in value.items():
         if is_plain(name, one) or (isinstance(one, Mapping) and set(one) == {SECRET}):
             continue

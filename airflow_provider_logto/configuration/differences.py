@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from airflow_provider_logto.configuration.desired import Item
+from airflow_provider_logto.configuration.desired import Desired, Item
 from airflow_provider_logto.configuration.kinds import KINDS, RELATIONS
 from airflow_provider_logto.configuration.observed import Observed
+from airflow_provider_logto.configuration.refusals import (
+    refuse_connectors,
+    refuse_contradictions,
+    refuse_last_connector,
+    refuse_locked_out,
+    refuse_unknown_targets,
+    replaced,
+)
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management.json_values import same_json
 from airflow_provider_logto.plans.changes import Change
 
-Desired = Mapping[tuple[str, str], Item]
 #: What stands in a plan for a value that may be secret.
 _CHANGED = "changed"
 
@@ -27,18 +34,27 @@ def changes_of(
     :raises Ambiguous: where a name that is listed belongs to several objects.
     :raises InvalidInput: for what cannot be: a change of type, a reference to nothing, what is never touched.
     """
+    refuse_connectors(desired, found)
+    refuse_unknown_targets(desired, found)
     for (kind, key), item in desired.items():
         found.refuse_doubled(kind, key)
         row = found.rows.get((kind, key))
         if row is None:
+            old = replaced(key, found) if kind == "connector" else None
             yield Change(
-                kind=kind, action="create", key=key, after=_shown(kind, item.fields), destructive=_sensitive(item)
+                kind=kind,
+                action="create",
+                key=key,
+                after=_shown(kind, item.fields),
+                reason="" if old is None else f"replaces {KINDS[kind].key_of(old)}, the one of type {old['type']}",
+                destructive=_sensitive(item) or old is not None,
             )
         else:
             yield from _update(item, row, found)
         yield from _relations(item, desired, found, management_api)
     gone = list(_pruned(desired, found, owned, prune))
-    _refuse_last_connector(desired, found, {change.id for change in gone if change.kind == "connector"})
+    refuse_contradictions(desired, found, ((change.kind, change.key) for change in gone))
+    refuse_last_connector(desired, found, {change.id for change in gone if change.kind == "connector"})
     yield from gone
 
 
@@ -63,9 +79,26 @@ def patch_of(item: Item, row: Mapping[str, Any]) -> dict[str, Any]:
             continue
         current = row.get(name)
         wanted = {**current, **value} if name in about.merged and isinstance(current, Mapping) else value
-        if not same_json(current, wanted):
+        same = same_json if about.keeps_empty else _same_but_for_empty
+        if not same(current, wanted):
             patch[name] = wanted
     return patch
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        kept = {name: _without_empty(one) for name, one in value.items()}
+        return {name: one for name, one in kept.items() if one not in _EMPTY}
+    if isinstance(value, list):
+        return [one for one in map(_without_empty, value) if one not in _EMPTY]
+    return value
+
+
+_EMPTY: tuple[Any, ...] = (None, "", {}, [])
+
+
+def _same_but_for_empty(one: Any, other: Any) -> bool:
+    return same_json(_without_empty(one), _without_empty(other))
 
 
 def _update(item: Item, row: Mapping[str, Any], found: Observed) -> Iterator[Change]:
@@ -84,7 +117,7 @@ def _update(item: Item, row: Mapping[str, Any], found: Observed) -> Iterator[Cha
             f"config.{about.section}", f"{item.key!r} belongs to the Connection itself; it is never changed"
         )
     if item.kind == "sign_in_experience":
-        _refuse_locked_out({**row, **patch})
+        refuse_locked_out({**row, **patch})
     before = {name: row.get(name) for name in patch}
     yield Change(
         kind=item.kind,
@@ -93,7 +126,8 @@ def _update(item: Item, row: Mapping[str, Any], found: Observed) -> Iterator[Cha
         id=row["id"],
         before=_shown(item.kind, before),
         after=_shown(item.kind, patch),
-        destructive=_sensitive(item) or bool(row.get("isDefault")),
+        # Without storage, Logto deletes the tokens of the identity provider that it keeps.
+        destructive=_sensitive(item) or bool(row.get("isDefault")) or patch.get("enableTokenStorage") is False,
     )
 
 
@@ -135,38 +169,6 @@ def _sensitive(item: Item) -> bool:
 
 def _shown(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _CHANGED if name in KINDS[kind].secret else value for name, value in fields.items()}
-
-
-def _refuse_locked_out(experience: Mapping[str, Any]) -> None:
-    methods = (experience.get("signIn") or {}).get("methods") or ()
-    if not methods and not experience.get("socialSignInConnectorTargets"):
-        raise InvalidInput("config.sign_in_experience", "would leave no way to sign in")
-
-
-def _refuse_last_connector(desired: Desired, found: Observed, gone: Collection[str | None]) -> None:
-    """
-    :param gone: ids of connectors that would be deleted.
-    :raises InvalidInput: where nobody could sign in without them.
-    """
-    if not gone:
-        return
-    name = ("sign_in_experience", "sign_in_experience")
-    experience = {**found.rows[name], **(desired[name].fields if name in desired else {})}
-    connectors = [row for (kind, _), row in found.rows.items() if kind == "connector"]
-    left = [row for row in connectors if row["id"] not in gone]
-    if _can_sign_in(experience, connectors) and not _can_sign_in(experience, left):
-        raise InvalidInput("prune", "would delete the connector of the last way to sign in; allow another way first")
-
-
-def _can_sign_in(experience: Mapping[str, Any], connectors: Collection[Mapping[str, Any]]) -> bool:
-    """Whether a password, a code that a connector sends, or a social connector lets anybody in."""
-    types = {row.get("type") for row in connectors}
-    sends = {"email": "Email" in types, "phone": "Sms" in types}
-    targets = {row.get("target") for row in connectors if row.get("type") == "Social"}
-    return any(
-        method.get("password") or (method.get("verificationCode") and sends.get(method.get("identifier"), False))
-        for method in (experience.get("signIn") or {}).get("methods") or ()
-    ) or not targets.isdisjoint(experience.get("socialSignInConnectorTargets") or ())
 
 
 def phase_of(kind: str) -> int:

@@ -14,6 +14,8 @@ from airflow_provider_logto.exceptions import InvalidInput
 SECTIONS = tuple(kind.section for name, kind in KINDS.items() if name != "scope")
 #: Fields of the sign-in experience that a plain ``PATCH`` cannot carry to another tenant.
 _OF_THE_TENANT = frozenset({"id", "tenantId", "customUiAssets"})
+#: What a flag is where nothing is given; False for all others.
+_DEFAULTS = {"enabled": True}
 #: Kinds of application that have an API of their own.
 _MADE_ELSEWHERE = frozenset({"SAML", "Protected"})
 
@@ -80,10 +82,10 @@ def _entry(
     kind: str, key: str, row: Mapping[str, Any], found: Observed, names: Mapping[str, str], api: str
 ) -> dict[str, Any]:
     about = KINDS[kind]
-    entry: dict[str, Any] = {about.key: key}
+    entry: dict[str, Any] = {about.key: row[about.key]}
     for name in (*(about.at_creation or {}), *about.fields):
         value = row.get(name)
-        if value in (None, {}, False):
+        if value in (None, {}) or value is _DEFAULTS.get(name, False):
             continue
         entry[name] = _without_secrets(f"{key}.{name}", name, value) if name in about.secret else value
     if kind == "resource" and row.get("scopes"):

@@ -29,6 +29,8 @@ class Kind:
     :param secret: fields whose values appear in no plan.
     :param relations: field -> (relation, kind of what is referred to).
     :param phase: order of creation; deletions go the other way.
+    :param by_target: whether several may have one key, and are told apart by the target in their metadata.
+    :param keeps_empty: whether Logto keeps what is empty within JSON fields.
     """
 
     section: str
@@ -41,6 +43,13 @@ class Kind:
     secret: frozenset[str] = frozenset()
     relations: Mapping[str, tuple[str, str]] | None = None
     phase: int = 0
+    by_target: bool = False
+    keeps_empty: bool = True
+
+    def key_of(self, row: Mapping[str, Any]) -> str:
+        """What an object of this kind is known by."""
+        target = (row.get("metadata") or {}).get("target") if self.by_target else None
+        return f"{row[self.key]} {target}" if target else str(row[self.key])
 
 
 KINDS: Mapping[str, Kind] = {
@@ -85,10 +94,13 @@ KINDS: Mapping[str, Kind] = {
         "/connectors",
         key="connectorId",
         required=("config",),
-        fields=("config", "metadata", "syncProfile"),
+        fields=("config", "metadata", "syncProfile", "enableTokenStorage"),
         merged=frozenset({"config", "metadata"}),
         secret=frozenset({"config"}),
         phase=5,
+        # A standard connector (OIDC, OAuth 2.0, SAML) may be there once for each identity provider.
+        by_target=True,
+        keeps_empty=False,
     ),
     "webhook": Kind(
         "webhooks",

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.configuration.kinds import KINDS, RELATIONS, scope_key
-from airflow_provider_logto.exceptions import Ambiguous
+from airflow_provider_logto.exceptions import Ambiguous, InvalidInput, NotFound
 
 Row = Mapping[str, Any]
 
@@ -21,6 +21,7 @@ class Observed:
     :param rows: (kind, key) -> the object.
     :param held: (relation, key of the holder) -> ids of what it holds.
     :param doubled: (kind, key) -> ids of several objects that have one key.
+    :param factories: key of a connector that does not exist -> what it would be made of.
     :param untouchable: ids that are never changed: the Connection's own application, its roles, the Management API.
     """
 
@@ -28,6 +29,7 @@ class Observed:
     held: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     untouchable: set[str] = field(default_factory=set)
     doubled: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    factories: dict[str, Row] = field(default_factory=dict)
 
     def id_of(self, kind: str, key: str) -> str | None:
         """Its id; None where it does not exist."""
@@ -87,11 +89,26 @@ async def observe_held(client: LogtoClient, found: Observed, related: Mapping[tu
             found.held[relation, key] = await _held(client, kind, relation, row)
 
 
+async def observe_factories(client: LogtoClient, found: Observed, connectors: Mapping[str, str]) -> None:
+    """Read what connectors would be made of that do not exist yet.
+
+    :param connectors: key -> factory.
+    :raises InvalidInput: for an unknown factory.
+    """
+    for key, factory in connectors.items():
+        if ("connector", key) not in found.rows:
+            try:
+                found.factories[key] = await client.request("GET", path_of("/connector-factories/{}", factory))
+            except NotFound:
+                hint = f"this Logto has no connector {factory!r}; GET /api/connector-factories lists all"
+                raise InvalidInput("config.connectors", hint) from None
+
+
 async def _read_list(client: LogtoClient, kind: str, found: Observed) -> None:
     about = KINDS[kind]
     query = {"includeScopes": "true"} if kind == "resource" else None
     async for row in client.iterate(about.path, query):
-        key = row[about.key]
+        key = about.key_of(row)
         found.add(kind, key, row)
         for scope in (row.get("scopes") or ()) if kind == "resource" else ():
             found.add("scope", scope_key(key, scope["name"]), scope)

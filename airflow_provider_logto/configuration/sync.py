@@ -15,7 +15,7 @@ from airflow_provider_logto.configuration.desired import Item, desired_items
 from airflow_provider_logto.configuration.differences import changes_of
 from airflow_provider_logto.configuration.kinds import KINDS
 from airflow_provider_logto.configuration.ledger import Ledger
-from airflow_provider_logto.configuration.observed import observe
+from airflow_provider_logto.configuration.observed import observe, observe_factories
 from airflow_provider_logto.configuration.writer import ConfigurationWriter
 from airflow_provider_logto.exceptions import (
     BrakeHeld,
@@ -127,6 +127,8 @@ async def apply_configuration(client: LogtoClient, job: ConfigurationJob, option
         ledger = Ledger(client, job.configuration)
         await ledger.load()
         found = await observe(client, _kinds(desired, job.prune), _related(desired), management_api)
+        connectors = {key: item.name for (kind, key), item in desired.items() if kind == "connector"}
+        await observe_factories(client, found, connectors)
         changes = list(changes_of(desired, found, ledger.ids, job.prune, management_api))
         # Keyed, since the configuration holds secrets.
         source = client.fingerprint(encoded([[*name, item.fields, item.relations] for name, item in desired.items()]))
@@ -153,6 +155,8 @@ def _kinds(desired: Mapping[tuple[str, str], Item], prune: Collection[str]) -> s
     kinds |= {name for name, about in KINDS.items() if about.section in prune}
     # Which connectors people sign in with.
     kinds |= {"sign_in_experience"} if "connectors" in prune else set()
+    experience = desired.get(("sign_in_experience", "sign_in_experience"))
+    kinds |= {"connector"} if experience and experience.fields.get("socialSignInConnectorTargets") else set()
     return kinds | ({"resource"} if "scope" in kinds else set())
 
 

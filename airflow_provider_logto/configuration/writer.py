@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.configuration.desired import Item
-from airflow_provider_logto.configuration.differences import Desired, patch_of, phase_of
+from airflow_provider_logto.configuration.desired import Desired, Item
+from airflow_provider_logto.configuration.differences import patch_of, phase_of
 from airflow_provider_logto.configuration.kinds import KINDS, LAST, RELATIONS
 from airflow_provider_logto.configuration.ledger import Ledger
 from airflow_provider_logto.configuration.observed import Observed
@@ -57,9 +57,8 @@ class ConfigurationWriter:
     async def _create(self, change: Change) -> str:
         item, about = self._desired[change.kind, change.key], KINDS[change.kind]
         path = about.path if item.parent is None else path_of(about.path, self._id("resource", item.parent))
-        name = change.key if item.parent is None else change.key.removeprefix(f"{item.parent} ")
         filled = {field: default for field, default in (about.at_creation or {}).items() if default is not None}
-        body = {about.key: name, **filled, **item.fields}
+        body = {about.key: item.name, **filled, **item.fields}
         proven = False
         for last in (False,) * (_TRIES - 1) + (True,):
             try:
@@ -68,7 +67,7 @@ class ConfigurationWriter:
                 break
             except (OutcomeUnknown, Conflict, ServerFailed):
                 # A lost answer, or somebody was faster: what is there now is not made again.
-                found = await self._look(path, about.key, name)
+                found = await self._look(path, item)
                 if found is not None:
                     row = found
                     break
@@ -83,9 +82,10 @@ class ConfigurationWriter:
             await self._client.request("PATCH", f"{path}/{path_of('{}', row['id'])}", body=patch)
         return str(row["id"])
 
-    async def _look(self, path: str, key: str, name: str) -> Mapping[str, Any] | None:
+    async def _look(self, path: str, item: Item) -> Mapping[str, Any] | None:
+        key = item.key if item.parent is None else item.name
         async for row in self._client.iterate(path):
-            if row[key] == name:
+            if KINDS[item.kind].key_of(row) == key:
                 found: Mapping[str, Any] = row
                 return found
         return None

@@ -121,6 +121,33 @@ def test_prune_deletes_only_what_this_configuration_created(sandbox: Sandbox, tm
     assert {"by hand", "employee", "batch"} <= names("/roles")
 
 
+@pytest.mark.parametrize(
+    ("listed", "prune", "message"),
+    [
+        (["applications"], "roles", "'Orders batch' refers to role 'batch', which prune would delete"),
+        (["organization_roles"], "organization_scopes", "'payer' refers to organization_scope 'bill'"),
+        (["roles"], "resources", "'clerk' refers to scope .*read:orders', which prune would delete with resource"),
+        (["roles"], "scopes", "'clerk' refers to scope .*read:orders', which prune would delete"),
+    ],
+)
+def test_what_is_listed_must_not_refer_to_what_is_pruned(
+    sandbox: Sandbox, tmp_path: Path, listed: list[str], prune: str, message: str
+) -> None:
+    apply(tmp_path)
+    sandbox.reset_stats()
+    less = {section: CONFIG[section] for section in listed}
+    with pytest.raises(AirflowFailException, match=message):
+        apply(tmp_path, less, prune=[prune], brakes={"destructive": 10})
+    assert sandbox.stats()["writes"] == 0
+    # Without that reference it goes, and nothing else does.
+    free = {section: [_alone(row) for row in rows] for section, rows in less.items()}
+    assert apply(tmp_path, free, prune=[prune], brakes={"destructive": 10})["applied"]
+
+
+def _alone(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in ("roles", "scopes", "resource_scopes")}
+
+
 def test_what_may_be_somebody_elses_is_never_pruned(sandbox: Sandbox, tmp_path: Path) -> None:
     config = {"roles": [{"name": "clerk", "description": "-"}]}
     sandbox.add_fault(kind="lost_answer", method="POST", path="/api/roles")

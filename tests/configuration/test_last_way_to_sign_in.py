@@ -32,7 +32,7 @@ def deleted(methods: list[Any], targets: list[str], listed: tuple[str, ...] = ()
     found.rows[NAME, NAME] = {"id": "default", "signIn": {"methods": methods}, "socialSignInConnectorTargets": targets}
     desired = {("connector", name): Item("connector", name) for name in listed}
     if experience:
-        desired[NAME, NAME] = Item(NAME, NAME, experience)
+        desired[NAME, NAME] = Item(NAME, NAME, fields=experience)
     owned = {"connector": [str(row["id"]) for row in CONNECTORS.values()]}
     return {
         change.key

@@ -135,7 +135,7 @@ def _factory(factory_id: str) -> Row:
 
 def _view(row: Row) -> Row:
     shown = {key: value for key, value in row.items() if key not in ("tenantId", "type")}
-    return _factory(row["connectorId"]) | row["metadata"] | shown | {"extraInfo": {}}
+    return {**_factory(row["connectorId"]), **row["metadata"], **shown, "extraInfo": {}}
 
 
 def targets(tenant: Tenant) -> set[str]:
