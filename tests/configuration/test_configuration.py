@@ -279,18 +279,21 @@ def test_wrong_configurations_are_refused_before_the_first_write(
 def test_an_unchanged_configuration_costs_a_request_a_list_and_an_object_without_list(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    roles = [
-        {"name": f"role{at}", "description": "-", "scopes": {"https://orders.example.com": ["read:orders"]}}
-        for at in range(20)
-    ]
-    config = {"resources": CONFIG["resources"], "roles": roles}
+    indicator = "https://orders.example.com"
+    config = {
+        "resources": [{"indicator": indicator, "name": "Orders", "scopes": [f"do:{at}" for at in range(49)]}],
+        "organization_scopes": [f"bill:{at}" for at in range(50)],
+        "roles": [
+            {"name": f"role{at}", "description": "-", "scopes": {indicator: [f"do:{at % 49}"]}} for at in range(100)
+        ],
+    }
     apply(tmp_path, config)
     sandbox.reset_stats()
     assert apply(tmp_path, config)["applied"]
     stats = sandbox.stats()
-    # The ledger, the Connection's own roles, two lists, and the scopes of each role.
+    # The ledger, the Connection's own roles, four pages of three lists, and the scopes of each role.
     assert stats["writes"] == 0
-    assert stats["requests"] - stats["tokens"] == 2 + 2 + 20
+    assert stats["requests"] - stats["tokens"] == 2 + 4 + 100
 
 
 LEDGER = "/api/applications/{applicationId}/custom-data"

@@ -36,7 +36,7 @@ def oidc(target: str, **fields: Any) -> dict[str, Any]:
 
 
 def mail(factory: str = "mock-email-service") -> dict[str, Any]:
-    templates = [{"usageType": "Generic", "subject": "Code", "content": "{{code}}"}]
+    templates = [{"usageType": "Generic", "type": "text/plain", "subject": "Code", "content": "{{code}}"}]
     config = {"apiKey": {"$secret": "mail"}, "fromEmail": "a@x.example", "templates": templates}
     return {"connectorId": factory, "config": config}
 

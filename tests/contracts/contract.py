@@ -19,6 +19,8 @@ SECRET_KEYS = frozenset(_SECRETS.split())
 # Wordings and pictures are not promised; users got cimdClientId between 1.42.0 and the release after it.
 _FREE = "message details error_uri cimdClientId providerLogo providerLogoDark"
 FREE_KEYS = frozenset(_FREE.split())
+# Of a connector: texts, pictures and forms, which belong to Logto's packages.
+_OF_PACKAGES = frozenset({"name", "description", "readme", "logo", "logoDark", "formItems", "configTemplate", "usage"})
 KEPT_HEADERS = ("total-number", "total-number-is-capped", "www-authenticate", "cache-control")
 
 
@@ -63,6 +65,11 @@ class Player:
             response = self._send(step)
             self._keep(step, response)
             yield self._comparable(step, response)
+
+    def lacks(self, factory: str) -> bool:
+        """Whether this Logto was built without a kind of connector."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        return self.http.get(f"/api/connector-factories/{factory}", headers=headers).status_code == 404
 
     def _send(self, step: Step) -> httpx.Response:
         method, path = self._filled(step.call).split(" ", 1)
@@ -117,8 +124,9 @@ class Player:
 
     def _shown(self, value: Any, unordered: bool = False, key: str = "") -> Any:
         if isinstance(value, dict):
+            free_keys = FREE_KEYS | _OF_PACKAGES if "isDemo" in value else FREE_KEYS
             return {
-                self._named(name): self._shown(item, key=name) for name, item in value.items() if name not in FREE_KEYS
+                self._named(name): self._shown(item, key=name) for name, item in value.items() if name not in free_keys
             }
         if isinstance(value, list):
             shown = [self._shown(item, key=key) for item in value]

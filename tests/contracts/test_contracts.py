@@ -28,6 +28,8 @@ def player() -> Iterator[Player]:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_answers_as_recorded(name: str, player: Player) -> None:
+    if name == "connectors" and player.lacks("oidc"):
+        pytest.skip("this Logto was built without its OIDC connector")
     recorded = json.loads((RECORDINGS / f"{name}.json").read_text("utf-8"))
     found = list(player.play(SCENARIOS[name]))
     assert [answer["call"] for answer in recorded] == [step.call for step in SCENARIOS[name]]

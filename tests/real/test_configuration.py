@@ -23,6 +23,7 @@ def word(corner: Corner, tenant: Tenant) -> Iterator[str]:
         ("/applications", "name"),
         ("/resources", "indicator"),
         ("/hooks", "name"),
+        ("/connectors", "target"),
         ("/organization-scopes", "name"),
     ):
         for row in list(corner.hook.iterate(path)):
@@ -105,3 +106,60 @@ def test_apply_check_prune_export(corner: Corner, word: str, tmp_path: Path) -> 
         apply(less, prune=["roles"])
     pruned = apply(less, prune=["roles"], brakes={"destructive": 1})
     assert pruned["counts"]["made.role.delete"] == 1
+
+
+def connector_of(word: str, target: str) -> dict[str, Any]:
+    config = {
+        "authorizationEndpoint": "https://x.example/auth",
+        "tokenEndpoint": "https://x.example/token",
+        "clientId": target,
+        "clientSecret": {"$secret": "oidc"},
+        "scope": "openid",
+        "idTokenVerificationConfig": {"jwksUri": {"$secret": "oidc"}},
+        "customConfig": {},
+    }
+    metadata = {"target": f"{word}-{target}", "name": {"en": target}, "logo": "https://x.example/logo.svg"}
+    return {"connectorId": "oidc", "config": config, "metadata": metadata}
+
+
+def test_two_connectors_of_one_factory(corner: Corner, word: str, tmp_path: Path) -> None:
+    if "oidc" not in {row["id"] for row in corner.hook.iterate("/connector-factories")}:
+        pytest.skip("this Logto was built without its OIDC connector")
+
+    def apply(connectors: list[Any], mode: Any = "apply", **more: Any) -> dict[str, Any]:
+        operator = ApplyConfigurationOperator(
+            task_id="apply",
+            configuration=word,
+            config={"connectors": connectors},
+            folder=f"file://{tmp_path}/plans",
+            mode=mode,
+            **{"secrets": {"oidc": "s3cret"}, **more},
+        )
+        return execute(operator)
+
+    acme, globex = connector_of(word, "acme"), connector_of(word, "globex")
+    assert apply([acme, globex])["counts"]["made.connector.create"] == 2
+    assert apply([acme, globex], "check")["counts"] == {}
+
+    export = ExportConfigurationOperator(
+        task_id="export", destination=f"file://{tmp_path}/tenant.yaml", sections=["connectors"]
+    )
+    execute(export)
+    written = yaml.safe_load((tmp_path / "tenant.yaml").read_text("utf-8"))["connectors"]
+    mine = [row for row in written if word in str(row.get("metadata"))]
+    assert len(mine) == 2
+    secrets = {
+        f"oidc {word}-{target}.config.{name}": "s3cret"
+        for target in ("acme", "globex")
+        for name in ("clientSecret", "idTokenVerificationConfig.jwksUri")
+    }
+    assert apply(mine, "check", secrets=secrets)["counts"] == {}
+
+    acme["config"]["clientId"] = "another"
+    assert apply([acme, globex])["counts"]["made.connector.update"] == 1
+    assert apply([acme, globex], "check")["counts"] == {}
+    left = apply([acme], prune=["connectors"], brakes={"destructive": 1})
+    assert left["counts"]["made.connector.delete"] == 1
+    targets = {row["target"] for row in corner.hook.iterate("/connectors")}
+    assert f"{word}-acme" in targets
+    assert f"{word}-globex" not in targets

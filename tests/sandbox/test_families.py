@@ -181,7 +181,7 @@ def test_messages_are_translated_and_codes_are_not(api: httpx.Client) -> None:
 
 
 def test_mail_is_kept_and_throttled(logto_sandbox: Sandbox, api: httpx.Client) -> None:
-    templates = [{"usageType": "Generic", "content": "{{code}}"}]
+    templates = [{"usageType": "Generic", "type": "text/plain", "subject": "Code", "content": "{{code}}"}]
     config = {"apiKey": "k", "fromEmail": "a@example.com", "templates": templates}
     api.post("/api/connectors", json={"connectorId": "mock-email-service", "config": config}).raise_for_status()
     sent = [api.post("/api/verification-codes", json={"email": "a@example.com"}).status_code for _ in range(11)]

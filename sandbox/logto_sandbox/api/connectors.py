@@ -35,6 +35,9 @@ routes = Routes("/api/connectors")
 factories = Routes("/api/connector-factories")
 
 _TEMPLATES = Array(Obj({"usageType": Text(), "subject": Text(optional=True), "content": Text()}))
+_MAILS = Array(
+    Obj({"usageType": Text(), "type": Enum("text/plain", "text/html"), "subject": Text(), "content": Text()})
+)
 _SMTP_AUTH = Union(
     Union(
         Obj({"type": Enum("login", optional=True), "user": Text(), "pass": Text()}),
@@ -73,13 +76,17 @@ _CATALOGUE: dict[str, _Factory] = {
         "Email",
         "mock-mail",
         "Mock Mail Service",
-        {"apiKey": Text(), "fromEmail": Text(), "templates": _TEMPLATES},
+        {"apiKey": Text(), "fromEmail": Text(), "templates": _MAILS},
     ),
     "mock-email-service-alternative": _Factory(
         "Email",
         "mock-mail-alternative",
         "Mock Mail Service",
-        {"apiKey": Text(), "fromEmail": Text(), "templates": _TEMPLATES},
+        {
+            "apiKey": Text(optional=True),
+            "fromEmail": Text(optional=True),
+            "templates": Array(_MAILS.item, optional=True),
+        },
     ),
     "mock-short-message-service": _Factory(
         "Sms",
@@ -217,7 +224,8 @@ def _check_social(factory_id: str, metadata: Row | None, others: Iterable[Row]) 
     wanted = (metadata or {}).get("target") or factory.target, factory.platform
     for row in others:
         if row["type"] == "Social" and (target_of(row), _CATALOGUE[row["connectorId"]].platform) == wanted:
-            raise ApiError(422, "connector.multiple_target_with_same_platform")
+            about = {"connectorId": row["connectorId"], "connectorName": _view(row)["name"]}
+            raise ApiError(422, "connector.multiple_target_with_same_platform", data=about)
 
 
 def _check_token_storage(factory: _Factory, body: Row) -> None:

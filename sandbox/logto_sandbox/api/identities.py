@@ -52,7 +52,7 @@ def link_identity(call: Call) -> Row:
     if connector["connectorId"] != "mock-social-connector":
         raise ApiError(400, "connector.general")
     if not isinstance(data.get("code"), str):
-        raise ApiError(400, "connector.invalid_response")
+        raise ApiError(400, "connector.invalid_response", data={})
     person = {"id": data.get("userId") or f"mock-social-sub-{new_id(12)}"}
     person |= {name: data[name] for name in ("email", "phone", "name", "avatar") if name in data} | {"rawData": data}
     _refuse_taken(call, user, target := target_of(connector), person["id"])

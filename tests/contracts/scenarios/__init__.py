@@ -19,6 +19,7 @@ SCENARIOS = {
     "applications": people.APPLICATIONS,
     "resources": people.RESOURCES,
     "consents": consents.CONSENTS,
+    "connectors": connectors.CONNECTORS,
     "sso_connectors": connectors.SSO_CONNECTORS,
     "sign_in": connectors.SIGN_IN,
     "hooks": people.HOOKS,

@@ -1,4 +1,4 @@
-"""Enterprise SSO connectors, and the settings of the sign-in page."""
+"""Connectors, enterprise SSO connectors, and the settings of the sign-in page."""
 
 from __future__ import annotations
 
@@ -16,6 +16,71 @@ def connector(alias: str, provider: str, **fields: object) -> Step:
 def refused(provider: str, **fields: object) -> Step:
     return Step("POST /api/sso-connectors", {"providerName": provider, "connectorName": "<run>-x", **fields})
 
+
+_OIDC = {
+    "authorizationEndpoint": "https://x.example/auth",
+    "tokenEndpoint": "https://x.example/token",
+    "clientId": "a",
+    "clientSecret": "b",
+    "scope": "openid",
+    "idTokenVerificationConfig": {"jwksUri": "https://x.example/jwks"},
+}
+_MOCK = {"clientId": "a", "clientSecret": "b"}
+_TEMPLATE = {"usageType": "Generic", "type": "text/plain", "subject": "Code", "content": "{{code}}"}
+_MAIL = {"apiKey": "a", "fromEmail": "a@x.example", "templates": [_TEMPLATE]}
+
+
+def social(target: str | None, factory: str = "oidc", config: object = _OIDC, **more: object) -> Step:
+    metadata = {} if target is None else {"metadata": {"target": target, "name": {"en": "Mine"}}}
+    return Step("POST /api/connectors", {"connectorId": factory, "config": config, **metadata, **more})
+
+
+def kept(step: Step, alias: str) -> Step:
+    return Step(step.call, step.body, keep={alias: "id"})
+
+
+# Needs a Logto that was built with its OIDC and OAuth 2.0 connectors.
+CONNECTORS = [
+    kept(social("<run>-acme", enableTokenStorage=False), "acme"),
+    kept(social("<run>-globex", config={**_OIDC, "customConfig": {}, "clientId": "a"}, syncProfile=True), "globex"),
+    social("<run>-acme"),
+    social(None),
+    social("<run>-other", config={"clientId": "a"}),
+    social("<run>-other", factory="none"),
+    social("<run>-acme", factory="oauth2", config={**_OIDC, "userInfoEndpoint": "https://x.example/me"}),
+    kept(social(None, "mock-social-connector", _MOCK), "mock"),
+    social(None, "mock-social-connector", _MOCK),
+    social("<run>-mock", "mock-social-connector", _MOCK),
+    Step("GET /api/connectors?target=<run>-acme"),
+    Step("GET /api/connectors/<globex>"),
+    Step("GET /api/connectors/none"),
+    Step("PATCH /api/connectors/<acme>", {"metadata": {"target": "<run>-other"}}),
+    Step("PATCH /api/connectors/<acme>", {"metadata": {"name": {"en": "Acme"}}}),
+    Step("PATCH /api/connectors/<acme>", {"metadata": {"target": "<run>-acme", "logo": ""}}),
+    Step("PATCH /api/connectors/<acme>", {"config": {"clientId": "a"}}),
+    Step("PATCH /api/connectors/<acme>", {"config": {**_OIDC, "customConfig": {}}, "syncProfile": True}),
+    Step("PATCH /api/connectors/<mock>", {"metadata": {"target": "mock-social"}}),
+    Step("PATCH /api/connectors/none", {"syncProfile": True}),
+    Step("PATCH /api/sign-in-exp", {"socialSignInConnectorTargets": ["<run>-acme", "<run>-none", "mock-social"]}),
+    Step("POST /api/users", {"username": "<run>_ann"}, keep={"ann": "id"}),
+    Step("POST /api/users/<ann>/identities", {"connectorId": "<mock>", "connectorData": {"code": "x", "userId": "1"}}),
+    Step("POST /api/users/<ann>/identities", {"connectorId": "<mock>", "connectorData": {"userId": "1"}}),
+    Step("GET /api/users/<ann>/identities/mock-social"),
+    Step("DELETE /api/users/<ann>"),
+    social(None, "mock-email-service", {**_MAIL, "templates": [{"usageType": "Generic", "content": "{{code}}"}]}),
+    kept(social(None, "mock-email-service", _MAIL), "mail"),
+    kept(social(None, "mock-email-service-alternative", _MAIL), "alternative"),
+    Step("GET /api/connectors/<mail>"),
+    Step("PATCH /api/connectors/<alternative>", {"syncProfile": True}),
+    Step("PATCH /api/connectors/<alternative>", {"metadata": {"target": "x"}}),
+    Step("POST /api/users", {"username": "<run>_bob"}, keep={"bob": "id"}),
+    Step("POST /api/users/<bob>/identities", {"connectorId": "<alternative>", "connectorData": {}}),
+    Step("DELETE /api/users/<bob>"),
+    Step("GET /api/connector-factories/oidc"),
+    Step("GET /api/connector-factories/mock-social-connector"),
+    Step("GET /api/connector-factories/none"),
+    *gone("connectors/<acme>", "connectors/<globex>", "connectors/<mock>", "connectors/<alternative>"),
+]
 
 SSO_CONNECTORS = [
     connector("bare", "OIDC"),
