@@ -33,7 +33,7 @@ class Plan:
     :param changes: in the order of :func:`in_order`.
     :param source: digest of the desired rows.
     :param settings: what decides changes, as JSON.
-    :param as_of: the moment it is computed for (ISO 8601).
+    :param as_of: the moment it was computed for (ISO 8601); for readers, and for how long it stays.
     :param base: what percentages of brakes are taken of.
     :param info: more for readers: counts of rows, warnings; counts for nothing.
     """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from airflow_provider_logto.roster.people import Person
 from airflow_provider_logto.roster.state import Known, State, Value, comparable, identifiers_of
@@ -57,6 +58,7 @@ def match(people: Sequence[Person], state: State, keys: Iterable[str], roster: s
     ties = ((person, _strong(person, keys, state, marked)) for person in people)
     claimed = {user_id: person for person, tied in ties if len(tied) == 1 for user_id in tied}
     weak = [key for key in keys if key not in _STRONG]
+    external_ids = cache(lambda: {person.external_id.casefold() for person in people if person.external_id})
     for person in people:
         reason = _why_doubled(person, doubled) if doubled else None
         tied = _strong(person, keys, state, marked)
@@ -65,15 +67,18 @@ def match(people: Sequence[Person], state: State, keys: Iterable[str], roster: s
             for one in index.holders(name, value):
                 if one not in candidates and not _gives_up(claimed.get(one), name, value):
                     candidates.add(one)
-        similar = set() if candidates else _without_zeros(person, marked)
-        matches.touched |= candidates | similar
+        similar = set() if tied else _without_zeros(person, marked)
+        others = [state.users[one] for one in candidates - tied]
+        clear = reason is None and (len(tied) == 1 or len(candidates) == 1)
+        left = _who_left(person, others, external_ids) if clear else set()
+        matches.touched |= (candidates - left) | similar
         if reason is None and len(candidates) > 1:
             reason = f"its keys mean different people: {', '.join(sorted(candidates))}"
         if reason is None and candidates and not tied:
             reason = _why_somebody_else(person, state.users[next(iter(candidates))], weak)
         if reason is None and "id" in keys and person.id and person.id not in candidates:
             reason = f"there is no user with the id {person.id}"
-        if reason is None and similar:
+        if reason is None and similar and not candidates:
             reason = "its external id is a known one without the leading zeros; format the column as text"
         if reason is not None:
             matches.conflicts.append(Notice(person.key, "conflict", reason, person.row))
@@ -92,6 +97,14 @@ def _why_somebody_else(person: Person, user: Known, keys: Iterable[str]) -> str 
         other = current is not None and current != "" and comparable(name, current) != value
         return f"{user.id} was found by another key, but has another {name}" if other else None
     return None
+
+
+def _who_left(person: Person, others: Sequence[Known], external_ids: Callable[[], Collection[str]]) -> set[str]:
+    """Whose address a row has without meaning them: theirs is another external id, and no row has that any more."""
+    if not person.external_id:
+        return set()
+    keys = {user.id: user.mark.external_id for user in others if user.mark.external_id}
+    return {user_id for user_id, key in keys.items() if key.casefold() not in external_ids()}
 
 
 def _marked(state: State, roster: str) -> Mapping[str, tuple[str, ...]]:

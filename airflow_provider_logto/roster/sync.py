@@ -62,6 +62,7 @@ class Options:
     :param keep_days: days that plans and journals stay after they were applied.
     :param place: where runs are kept apart.
     :param stopped: True when the task is told to stop.
+    :param now: the moment that dates are compared with; None: the present.
     """
 
     store: Store
@@ -104,7 +105,8 @@ async def sync_roster(
         log.warning("The source says something about %s, but manage does not name it: left alone", kind)
     async with only_run(options.place, f"roster/{job.roster}", tenant):
         stored = _stored(job, people, options, tenant)
-        as_of = datetime.fromisoformat(stored.as_of) if stored else options.now or datetime.now(UTC)
+        # Dates are compared with this moment for a stored plan too: what they do not allow any more is not done.
+        as_of = options.now or datetime.now(UTC)
         found = await observe(client, job, people, options.protection, as_of)
         plan = _plan(job, people, found, tenant, as_of)
         run = _Run(client, job, people, options, found)

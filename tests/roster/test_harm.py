@@ -186,6 +186,76 @@ def test_a_family_phone_makes_nobody_somebody_else(roster: Roster) -> None:
     assert roster.users()["ann"]["primaryEmail"] == "new@example.com"
 
 
+@pytest.mark.parametrize("on_missing", ["suspend", "offboard"])
+def test_who_got_a_leavers_address_does_not_keep_the_leaver_in(roster: Roster, on_missing: str) -> None:
+    settings: dict[str, Any] = {"on_missing": on_missing, "brakes": LOOSE}
+    newcomer = {"external_id": "E9", "primary_email": "Ann@example.com", "name": "Anna"}
+    roster.apply([ANN, BOB], **settings)
+    result = roster.apply([BOB, newcomer], **settings)
+    assert result["held"] == [2]
+    ann = roster.users()["ann"]
+    assert (ann["isSuspended"], ann["name"], Mark.of(ann).external_id) == (True, "Ann", "E1")
+    assert roster.sync([BOB, newcomer], "check", **settings)["held"] == [2]
+    # Bob's row wants Ann's address: a conflict as well, and Ann has left all the same.
+    suspend(roster, "ann", False)
+    assert roster.apply([{**BOB, "primary_email": "ann@example.com"}], **settings)["held"] == [1]
+    assert roster.users()["ann"]["isSuspended"]
+    assert not roster.users()["bob"]["isSuspended"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{**ANN, "external_id": "e1"}, BOB],
+        [{**ANN, "external_id": ""}, BOB],
+        [{**ANN, "external_id": "E9", "id": "ANN"}, BOB],
+        # Her row is there, with another address; somebody new has hers already.
+        [{**ANN, "primary_email": ""}, BOB, {"external_id": "E9", "primary_email": "ann@example.com"}],
+        [{**ANN, "external_id": "E2"}, BOB],
+    ],
+)
+def test_whom_a_row_may_still_mean_is_not_missing(roster: Roster, rows: list[dict[str, Any]]) -> None:
+    roster.apply([ANN, BOB], **SUSPEND)
+    ann = roster.users()["ann"]["id"]
+    rows = [{**row, "id": ann if row.get("id") else ""} for row in rows]
+    roster.apply(rows, **SUSPEND)
+    assert not roster.users()["ann"]["isSuspended"]
+
+
+def test_an_external_id_that_lost_its_zeros_suspends_nobody(roster: Roster) -> None:
+    roster.apply([{**ANN, "external_id": "007"}], **SUSPEND)
+    assert roster.apply([{**ANN, "external_id": "7"}], **SUSPEND)["held"] == [1]
+    assert not roster.users()["ann"]["isSuspended"]
+
+
+def at(day: int) -> dict[str, Any]:
+    return {"now": datetime(2030, 6, day, 12, tzinfo=UTC)}
+
+
+def test_a_stored_plan_brings_nobody_in_whose_last_day_is_over_by_now(roster: Roster) -> None:
+    roster.apply([BOB], options=at(1), **SUSPEND)
+    roster.apply([ANN], options=at(2), **SUSPEND)
+    assert roster.users()["bob"]["isSuspended"]
+    rows = [ANN, {**BOB, "end_date": "2030-06-10"}, {"external_id": "E3", "username": "cid", "end_date": "2030-06-10"}]
+    plan = roster.plan(rows, options=at(10), **SUSPEND)
+    assert {"user.create", "user.reactivate"} <= set(plan["counts"])
+    result = roster.apply(rows, options={"plan": plan["plan_id"], **at(11)}, **SUSPEND)
+    assert result["counts"]["changes.skipped"] == 2
+    assert roster.users()["bob"]["isSuspended"]
+    assert "cid" not in roster.users()
+
+
+def test_what_became_due_after_a_plan_was_made_is_left_to_the_next(roster: Roster) -> None:
+    roster.apply([ANN, BOB], options=at(1), **SUSPEND)
+    rows = [{**ANN, "name": "Anne", "end_date": "2030-06-10"}, {**BOB, "name": "Rob"}]
+    plan = roster.plan(rows, options=at(10), **SUSPEND)
+    roster.apply(rows, options={"plan": plan["plan_id"], **at(11)}, **SUSPEND)
+    users = roster.users()
+    assert (users["ann"]["name"], users["ann"]["isSuspended"], users["bob"]["name"]) == ("Ann", False, "Rob")
+    roster.apply(rows, options=at(11), **SUSPEND)
+    assert roster.users()["ann"]["isSuspended"]
+
+
 @pytest.mark.parametrize("as_of", ["soon", "", 5, None])
 def test_a_plan_whose_header_was_edited_is_refused(roster: Roster, as_of: Any) -> None:
     import json
