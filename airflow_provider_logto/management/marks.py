@@ -82,6 +82,16 @@ class Mark:
         """The same mark with some fields changed; None removes one."""
         return replace(self, **changes)
 
+    def back(self, now: datetime) -> Self:
+        """The mark of somebody who is brought back: without the dates of how they left.
+
+        A last day is over once it is today in UTC, so that no time zone's nightly run ends access again at once.
+        """
+        end = date_of(self.end_date)
+        ahead = end is not None and end > now.astimezone(UTC).date()
+        dates = {"suspended_at": None, "offboarded_at": None, "gone_at": None, "ending_at": None}
+        return self.with_(**dates, end_date=self.end_date if ahead else None)
+
     def suspended_days(self, now: datetime) -> float | None:
         """Days since this roster suspended the person; None where it did not, or the time cannot be read."""
         moment = moment_of(self.suspended_at)

@@ -72,7 +72,7 @@ async def suspend_user(
         await _write_date(client, found, stamp(datetime.now(UTC)))
         return {"id": found["id"], "outcome": "suspended"}
     mark = Mark.of(found)
-    ended = mark.with_(suspended_at=None, offboarded_at=None, gone_at=None, ending_at=None)
+    ended = mark.back(datetime.now(UTC))
     if ended != mark:
         await write_mark(client, found["id"], ended)
     await _write_date(client, found, None)

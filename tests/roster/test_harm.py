@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,6 +11,8 @@ import pytest
 
 from airflow_provider_logto.exceptions import BrakeHeld, ChangesFailed, ConfigurationError, PlanRefused
 from airflow_provider_logto.management.marks import KEY, Mark, stamp
+from airflow_provider_logto.management.offboarding.offboard import offboard_user
+from airflow_provider_logto.management.offboarding.restore import restore_user
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.management.removal import suspend_user
 from airflow_provider_logto.roster import writer
@@ -254,6 +257,27 @@ def test_what_became_due_after_a_plan_was_made_is_left_to_the_next(roster: Roste
     assert (users["ann"]["name"], users["ann"]["isSuspended"], users["bob"]["name"]) == ("Ann", False, "Rob")
     roster.apply(rows, options=at(11), **SUSPEND)
     assert roster.users()["ann"]["isSuspended"]
+
+
+@pytest.mark.parametrize("last_day", [YESTERDAY, datetime.now(UTC).date().isoformat(), "2999-01-01"])
+@pytest.mark.parametrize("undo", ["restore", "suspend_user"])
+def test_who_was_offboarded_by_mistake_and_is_restored_stays_in(roster: Roster, undo: str, last_day: str) -> None:
+    roster.apply([ANN], **SUSPEND)
+    user = roster.users()["ann"]
+    data = Mark.of(user).with_(end_date=last_day).custom_data()
+    patch(roster, f"/users/{user['id']}/custom-data", {"customData": data})
+    report = roster._run(offboard_user, {"username": "ann"}, roster.store, run="r1")
+    if undo == "restore":
+        roster._run(restore_user, Path(report["snapshot"].removeprefix("file://")).read_bytes())
+    else:
+        suspend(roster, "ann", False)
+    # The last day of a leave that is still to come stays.
+    expected = Mark("hr", "E1", end_date=last_day if last_day == "2999-01-01" else None)
+    assert Mark.of(roster.users()["ann"]) == expected
+    # Wherever the day is a later one already.
+    settings: dict[str, Any] = {**SUSPEND, "manage": ("profile", "suspension"), "timezone": "Pacific/Kiritimati"}
+    roster.sync([ANN], "check", **settings)
+    assert not roster.users()["ann"]["isSuspended"]
 
 
 @pytest.mark.parametrize("as_of", ["soon", "", 5, None])

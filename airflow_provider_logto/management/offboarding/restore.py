@@ -6,12 +6,13 @@ and sessions are gone. The report names what is missing.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Conflict, InvalidInput, LogtoApiError, NotFound
 from airflow_provider_logto.management.credentials import list_identities, put_identity
-from airflow_provider_logto.management.marks import Mark, write_mark
+from airflow_provider_logto.management.marks import KEY, Mark, write_mark
 from airflow_provider_logto.management.offboarding.snapshot import Snapshot, checked_snapshot
 
 
@@ -39,9 +40,10 @@ async def restore_user(client: LogtoClient, snapshot: Any) -> dict[str, Any]:
         "organizations": await _organizations(client, path, kept, missing),
         "identities": await _identities(client, kept, missing),
     }
-    # Dates only: what a roster or an event wrote meanwhile stays.
-    before, mark = Mark.read({"airflowRoster": kept["mark"]}) or Mark(), Mark.of(user)
-    restored = mark.with_(offboarded_at=before.offboarded_at, suspended_at=before.suspended_at, gone_at=before.gone_at)
+    # Dates only: what a roster or an event wrote meanwhile stays, but for a last day that is over.
+    before, mark = Mark.read({KEY: kept["mark"]}) or Mark(), Mark.of(user)
+    back = mark if kept["was_suspended"] else mark.back(datetime.now(UTC))
+    restored = back.with_(offboarded_at=before.offboarded_at, suspended_at=before.suspended_at, gone_at=before.gone_at)
     if restored != mark:
         await write_mark(client, kept["user"], restored)
     unsuspended = user["isSuspended"] and not kept["was_suspended"]
