@@ -32,7 +32,8 @@ class ApplyConfigurationOperator(LogtoOperator):
         Management API's scope, of default roles and of sign-in.
     :param plan: id or address of the stored plan to apply (templated).
     :param approve_plan: id of the plan whose brakes are released (templated).
-    :param keep_days: days that plans and journals stay after they were applied.
+    :param keep_days: days that plans and journals stay after they were applied; those that never were stay as long, at
+        least a week, and are refused afterwards.
     :param logto_conn_id: the Connection of type ``logto``.
     :returns: ``{"plan": address, "plan_id", "journal": address, "counts", "held": names, "failed": names, "applied"}``.
     :raises InvalidInput: naming the place in the configuration, before any write.

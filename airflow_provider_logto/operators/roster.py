@@ -55,7 +55,8 @@ class SyncRosterOperator(LogtoOperator):
     :param approve_plan: id of the plan whose brakes are released (templated).
     :param protect: people who must not be touched, besides those of the Connection: ids, e-mails, usernames, patterns
         with ``*``, ``{"role": name}`` (templated).
-    :param keep_days: days that plans and journals stay after they were applied.
+    :param keep_days: days that plans and journals stay after they were applied; those that never were stay as long, at
+        least a week, and are refused afterwards.
     :param file_format: ``csv``, ``jsonl`` or ``json``; by default the ending of the file's name says it.
     :param delimiter: between the cells of a CSV file.
     :param encoding: of the file; the default understands a byte order mark.
@@ -243,7 +244,7 @@ class ImportUsersOperator(LogtoOperator):
     :param encoding: of the file; the default understands a byte order mark.
     :param list_separator: between the entries of a list in one cell.
     :param journal_values: whether the journal holds the values before and after; never a password.
-    :param keep_days: days that the journal stays after the import came to its end.
+    :param keep_days: days that the journal stays.
     :param logto_conn_id: the Connection of type ``logto``.
     :returns: ``{"counts", "failed": row numbers, "journal": address}``.
     :raises InvalidInput: naming every wrong argument or row, before any request.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,11 @@ log = logging.getLogger(__name__)
 _APPLIED = ".applied.json"
 _PLAN = ".plan.jsonl"
 _BEGUN = "begun.json"
+#: Files of one plan: the plan, the marker, or a part of the journal, which begins with the moment of its try.
+_FILE = re.compile(r"([^/.]+)\.(?:plan\.jsonl|applied\.json|journal/.+)$")
+_PART = re.compile(r"\.journal/(\d{8}T\d{12})-")
+#: Days that a plan waits for its approval, at least.
+WAITING = 7.0
 
 
 def mark_applied(store: Store, name: str, counts: dict[str, int]) -> None:
@@ -49,23 +55,27 @@ def unmark_applied(store: Store, name: str) -> None:
 
 
 def remove_old(store: Store, owner: str, keep_days: float, now: datetime | None = None) -> int:
-    """Remove plans and journals that were applied long ago.
+    """Remove plans and journals whose time is over.
 
-    :param keep_days: days after their end.
+    :param keep_days: days after the plan was applied; where it never was, after it was made or last tried, and then at
+        least :data:`WAITING`.
     :returns: how many plans went.
     """
-    oldest = (now or datetime.now(UTC)) - timedelta(days=keep_days)
-    names = store.names(owner)
+    moment = now or datetime.now(UTC)
+    names: dict[str, list[str]] = {}
+    for name in store.names(owner):
+        if match := _FILE.match(name.removeprefix(f"{owner}/")):
+            names.setdefault(f"{owner}/{match[1]}", []).append(name)
     gone = 0
-    for marker in [name for name in names if name.endswith(_APPLIED)]:
-        if _applied_at(store, marker) > oldest:
+    for stem, files in names.items():
+        # The marker and the plan say how old the rest is, and go last: what is left of an interrupted removal is found.
+        files.sort(key=lambda name: name.endswith((_APPLIED, _PLAN)))
+        applied = f"{stem}{_APPLIED}" in files
+        last = _applied_at(store, f"{stem}{_APPLIED}") if applied else max(_tried_at(store, name) for name in files)
+        if last > moment - timedelta(days=keep_days if applied else max(keep_days, WAITING)):
             continue
-        stem = marker.removesuffix(_APPLIED)
-        for name in names:
-            # The marker goes last: what is left of an interrupted removal is found again.
-            if name == f"{stem}{_PLAN}" or name.startswith(f"{stem}.journal/"):
-                store.remove(name)
-        store.remove(marker)
+        for name in files:
+            store.remove(name)
         gone += 1
     return gone
 
@@ -105,8 +115,20 @@ def _without_values(line: bytes, ids: set[str]) -> bytes:
 
 
 def _applied_at(store: Store, name: str) -> datetime:
+    return _moment(store, name, lambda: json.loads(store.read(name) or b"")["applied_at"])
+
+
+def _tried_at(store: Store, name: str) -> datetime:
+    """When a plan was made, or a part of its journal was begun."""
+    if part := _PART.search(name):
+        return datetime.strptime(part[1], "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+    return _moment(store, name, lambda: json.loads(store.first_line(name))["as_of"])
+
+
+def _moment(store: Store, name: str, read: Callable[[], str]) -> datetime:
     try:
-        return datetime.fromisoformat(json.loads(store.read(name) or b"")["applied_at"])
+        moment = datetime.fromisoformat(read())
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, KeyError, TypeError):
         log.warning("%s cannot be read; its plan stays", store.uri(name))
         return datetime.now(UTC)

@@ -51,6 +51,12 @@ class Store(Folder):
             return None
         return content
 
+    def first_line(self, name: str) -> bytes:
+        """The first line of a file, without reading the rest where the file system can."""
+        with self._fs.open(self._at(name), "rb") as file:
+            line: bytes = file.readline()
+        return line
+
     def names(self, under: str) -> list[str]:
         """Every file below a folder of it, sorted, as names in this store."""
         root = self._at(under)

@@ -59,7 +59,7 @@ class Options:
     :param plan: id or address of the stored plan to apply.
     :param approve_plan: id of the plan whose brakes are released.
     :param journal_values: whether the journal holds values before and after.
-    :param keep_days: days that plans and journals stay after they were applied.
+    :param keep_days: days that plans and journals stay after they were applied, or made where they never were.
     :param place: where runs are kept apart.
     :param stopped: True when the task is told to stop.
     :param now: the moment that dates are compared with; None: the present.
@@ -104,13 +104,13 @@ async def sync_roster(
     for kind in left_alone(people, job.manage):
         log.warning("The source says something about %s, but manage does not name it: left alone", kind)
     async with only_run(options.place, f"roster/{job.roster}", tenant):
+        remove_old(options.store, f"roster/{job.roster}", options.keep_days, options.now)
         stored = _stored(job, people, options, tenant)
         # Dates are compared with this moment for a stored plan too: what they do not allow any more is not done.
         as_of = options.now or datetime.now(UTC)
         found = await observe(client, job, people, options.protection, as_of)
         plan = _plan(job, people, found, tenant, as_of)
         run = _Run(client, job, people, options, found)
-        remove_old(options.store, plan.owner, options.keep_days)
         return await run.carry_out(stored or plan, plan)
 
 

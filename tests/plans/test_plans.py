@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.plans.drift import agreed
 from airflow_provider_logto.plans.journal import Journal, Outcome, Run, read_journal
 from airflow_provider_logto.plans.plan import Plan, make_plan, read_plan, write_plan
-from airflow_provider_logto.plans.retention import forget, mark_applied, remove_old
+from airflow_provider_logto.plans.retention import begin_plan, forget, mark_applied, remove_old
 from airflow_provider_logto.plans.store import Store
 
 OWNER, TENANT = "roster/hr", "https://acme.logto.app"
@@ -147,20 +148,40 @@ def test_a_journal_on_an_object_store_is_written_in_pieces() -> None:
     assert lines[0]["after"] == {"name": "B"}
 
 
-def test_applied_plans_go_after_their_days_and_others_stay(store: Store) -> None:
-    applied, waiting = plan(change(1)), plan(change(2))
-    for one in (applied, waiting):
+@pytest.mark.parametrize("keep_days", [0, 90])
+def test_plans_go_after_their_days_whether_they_were_applied_or_not(store: Store, keep_days: float) -> None:
+    made = datetime.now(UTC)
+    applied, waiting, tried = (plan(change(at), as_of=made.isoformat()) for at in range(3))
+    for one in (applied, waiting, tried):
         write_plan(store, one)
+    for one in (applied, tried):
         journal = Journal(store, one.name)
         journal.add(change(), Outcome())
         journal.close()
+    begin_plan(store, OWNER, tried.id, Run("r1"))
     mark_applied(store, applied.name, {"success": 1})
-    now = datetime.now(UTC)
-    assert remove_old(store, OWNER, 90, now + timedelta(days=89)) == 0
-    assert remove_old(store, OWNER, 90, now + timedelta(days=91)) == 1
-    names = store.names(OWNER)
-    assert names
-    assert all(name.startswith(waiting.name) for name in names)
+    (part,) = [name for name in store.names(OWNER) if name.startswith(f"{tried.name}.journal/")]
+    later = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y%m%dT%H%M%S%f")
+    store.write(re.sub(r"\d{8}T\d{12}", later, part), store.read(part) or b"")
+
+    def left(days: float) -> set[str]:
+        remove_old(store, OWNER, keep_days, made + timedelta(days=days))
+        return {name.rpartition("/")[2] for name in store.names(OWNER) if name.endswith(".plan.jsonl")}
+
+    files = [f"{one.name.rpartition('/')[2]}.plan.jsonl" for one in (applied, waiting, tried)]
+    days = max(keep_days, 7)
+    if keep_days:
+        assert left(days - 1) == set(files)
+    assert left(days + 1) == {files[2]}, "one that is tried again every night stays"
+    assert left(days + 3) == set()
+    assert store.names(OWNER) == [f"{OWNER}/begun.json"]
+
+
+def test_what_cannot_be_read_stays(store: Store) -> None:
+    made = plan(change(1))
+    write_plan(store, made)
+    store.write(f"{made.name}.plan.jsonl", b"\n")
+    assert remove_old(store, OWNER, 0) == 0
 
 
 def test_of_the_deleted_only_ids_and_keys_stay(store: Store) -> None:

@@ -259,6 +259,16 @@ def test_what_became_due_after_a_plan_was_made_is_left_to_the_next(roster: Roste
     assert roster.users()["ann"]["isSuspended"]
 
 
+def test_a_plan_that_waited_longer_than_keep_days_is_refused_and_gone(roster: Roster) -> None:
+    plan = roster.plan([ANN], options=at(1))
+    options = {"plan": plan["plan_id"], "approve_plan": plan["plan_id"], "keep_days": 10}
+    roster.plan([BOB], options={"keep_days": 10, **at(10)})
+    with pytest.raises(PlanRefused, match="there is no plan"):
+        roster.apply([ANN], options={**options, **at(12)})
+    assert roster.users() == {}
+    assert not [name for name in roster.store.names("roster/hr") if plan["plan_id"][7:20] in name]
+
+
 @pytest.mark.parametrize("last_day", [YESTERDAY, datetime.now(UTC).date().isoformat(), "2999-01-01"])
 @pytest.mark.parametrize("undo", ["restore", "suspend_user"])
 def test_who_was_offboarded_by_mistake_and_is_restored_stays_in(roster: Roster, undo: str, last_day: str) -> None:
