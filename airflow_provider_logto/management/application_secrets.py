@@ -20,9 +20,14 @@ from airflow_provider_logto.management.application_spec import Application
 from airflow_provider_logto.management.applications import resolve_application
 from airflow_provider_logto.management.audit_logs.walk import LateRows, LogFilter, LogPages, Window, walk
 from airflow_provider_logto.management.presence import delete
+from airflow_provider_logto.management.task_notes import TaskNotes
+from airflow_provider_logto.task_state import TaskState
 
 _MAX_NAME = 256
 _CREATE_TRIES = 3
+#: Seconds that clocks may disagree by after correction, and that a ``POST`` can take, its repetitions included.
+_NOTE_SLACK = 2.0
+_POSTING = 1000.0
 #: Requests for audit logs in flight.
 _READERS = 4
 #: Seconds that the server's clock may be ahead of what is known of it.
@@ -53,43 +58,69 @@ class _Payload(msgspec.Struct, rename="camel"):
 
 
 async def new_secret(
-    client: LogtoClient, application: Any, name: Any, expires_in: float | None = None, first_try: bool = True
+    client: LogtoClient, application: Any, name: Any, expires_in: float | None = None, state: TaskState | None = None
 ) -> NewSecret:
-    """Make a secret, or take up the one of that name that an earlier try of the task made.
+    """Make a secret, or take up the one that an earlier try of the task made, by its note.
 
     :param application: reference to the application.
     :param name: the secret's name, another one for each rotation.
     :param expires_in: seconds; None makes one that never expires.
-    :param first_try: whether this is the task's first try: then a secret of that name is somebody else's.
-    :raises AlreadyExists: where a secret of that name is not this task's.
+    :param state: keeps the note between tries; without it no secret counts as an earlier try's.
+    :raises AlreadyExists: where a secret of that name is not proven to be this task's.
     """
     wanted = checked_name(name)
     found = await resolve_application(client, application)
     path = path_of("/applications/{}/secrets", found["id"])
+    notes = TaskNotes(state, "secret")
     existing = await _secret(client, path, wanted)
-    if existing is not None and first_try:
-        raise AlreadyExists(
-            f"application {found['id']} has a secret {wanted!r} already",
-            hint="name each rotation's secret anew, e.g. airflow-{{ run_id }}",
-        )
     if existing is not None:
+        if not _is_noted(client, await notes.get(found["id"], wanted), existing):
+            raise _taken(found, wanted, notes.kept)
         return NewSecret(found, wanted, existing["value"], created=False)
+    now = await client.server_time()
+    await notes.set({"at": now}, found["id"], wanted)
     body: dict[str, Any] = {"name": wanted}
     if expires_in is not None:
-        body["expiresAt"] = int((await client.server_time() + expires_in) * 1000)
+        body["expiresAt"] = int((now + expires_in) * 1000)
+    value = await _made(client, path, body, _taken(found, wanted, kept=True))
+    await notes.set({"at": now, "value": client.fingerprint(value.encode())}, found["id"], wanted)
+    return NewSecret(found, wanted, value)
+
+
+async def _made(client: LogtoClient, path: str, body: dict[str, Any], taken: AlreadyExists) -> str:
+    """The value of a new secret. It did not exist a moment ago: after a lost answer, the one of that name is ours."""
+    lost = False
     for last in (False,) * (_CREATE_TRIES - 1) + (True,):
         try:
-            made = await client.request("POST", path, body=body)
-            return NewSecret(found, wanted, made["value"])
-        except (OutcomeUnknown, Conflict) as error:
-            # Refused since it exists can only be our own lost one: it did not exist a moment ago.
-            if isinstance(error, Conflict) and error.code != "application.secret_name_exists":
-                raise
-            if (kept := await _secret(client, path, wanted)) is not None:
-                return NewSecret(found, wanted, kept["value"])
+            return str((await client.request("POST", path, body=body))["value"])
+        except OutcomeUnknown:
+            lost = True
+            if (kept := await _secret(client, path, body["name"])) is not None:
+                return str(kept["value"])
             if last:
                 raise
+        except Conflict as error:
+            if error.code != "application.secret_name_exists":
+                raise
+            kept = await _secret(client, path, body["name"]) if lost else None
+            if kept is None:
+                raise taken from error
+            return str(kept["value"])
     raise AssertionError("the last try returns or raises")
+
+
+def _is_noted(client: LogtoClient, note: dict[str, Any], secret: dict[str, Any]) -> bool:
+    """Whether a note proves that an earlier try made a secret: by its value; where that try was killed before it had
+    one, by the time that its request can have taken, since there was none of that name before."""
+    if "value" in note:
+        return bool(note["value"] == client.fingerprint(secret["value"].encode()))
+    return "at" in note and note["at"] - _NOTE_SLACK <= secret["createdAt"] / 1000 <= note["at"] + _POSTING
+
+
+def _taken(application: Application, name: str, kept: bool) -> AlreadyExists:
+    retry = "" if kept else "; if an earlier try made it, delete it: before Airflow 3.3 nothing tells"
+    hint = f"name each rotation's secret anew, e.g. airflow-{{{{ run_id }}}}{retry}"
+    return AlreadyExists(f"application {application['id']} has a secret {name!r} already", hint=hint)
 
 
 async def retire_secrets(

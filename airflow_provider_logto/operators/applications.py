@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_logto.compat import mask_secret
+from airflow_provider_logto.compat import mask_secret, task_state
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.operators.base import LogtoOperator, changes_of
@@ -128,9 +128,10 @@ class RotateApplicationSecretOperator(LogtoOperator):
     """Make a new secret for an application, hand it to your secrets backend, and only then delete old ones.
 
     A kill between any two steps leaves a working secret: old secrets go only after ``hand_over`` has returned in the
-    same try, and a retry takes up the secret that an earlier try made. An old secret that fetched a token within
-    ``grace`` seconds, by the audit log, is kept; the next run deletes it. The secret is masked in the log and never
-    goes into XCom.
+    same try, and a retry takes up the secret that an earlier try made, by its note in the task state store. Before
+    Airflow 3.3, which brings that store, a retry fails where there is a secret of that name: delete it, and clear the
+    task. An old secret that fetched a token within ``grace`` seconds, by the audit log, is kept; the next run deletes
+    it. The secret is masked in the log and never goes into XCom.
 
     :param application: reference to the application: id, name, ``{"external_id": ...}`` or what
         ProvisionApplicationOperator returned (templated).
@@ -146,7 +147,7 @@ class RotateApplicationSecretOperator(LogtoOperator):
     :returns: ``{"application", "secret_name", "outcome": "created" | "handed_over_again", "deleted": [names], "kept":
         [{"name", "reason"}]}``.
     :raises InvalidInput: for a wrong argument, before any request; for an unknown application.
-    :raises AlreadyExists: where a secret of that name exists in the task's first try.
+    :raises AlreadyExists: where there is a secret of that name that no earlier try is proven to have made.
 
     .. seealso:: Logto Management API, ``POST /api/applications/{id}/secrets``.
     """
@@ -187,9 +188,8 @@ class RotateApplicationSecretOperator(LogtoOperator):
             raise InvalidInput("old_secrets", f"{name!r} is the new secret's name")
         expires_in = None if self.expires_in is None else _seconds("expires_in", self.expires_in)
         grace = _seconds("grace", self.grace)
-        first_try = getattr(context.get("ti"), "try_number", 1) <= 1
 
-        secret = self.hook.run(new_secret, self.application, name, expires_in, first_try)
+        secret = self.hook.run(new_secret, self.application, name, expires_in, task_state(context))
         mask_secret(secret.value)
         about = {"id": secret.application["id"], "name": secret.application["name"], "secret_name": name}
         self.log.info("Secret %r of application %s: handing it over", name, about["id"])

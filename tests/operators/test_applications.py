@@ -17,9 +17,17 @@ from logto_sandbox import Sandbox
 pytestmark = pytest.mark.usefixtures("sandbox_tenant")
 
 
-class TaskInstance:
-    def __init__(self, try_number: int) -> None:
-        self.try_number = try_number
+class Notes:
+    """The task state store of one task."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def get(self, key: str) -> Any:
+        return self.values.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        self.values[key] = value
 
 
 class Vault:
@@ -47,14 +55,14 @@ def application() -> dict[str, Any]:
     return found
 
 
-def rotate(application: Any, vault: Vault, try_number: int = 1, **arguments: Any) -> dict[str, Any]:
+def rotate(application: Any, vault: Vault, notes: Notes | None = None, **arguments: Any) -> dict[str, Any]:
     operator = RotateApplicationSecretOperator(
         task_id="rotate",
         application=application,
         hand_over=vault.store,
         **{"secret_name": "run 1", "old_secrets": ["Default secret"], **arguments},
     )
-    result: dict[str, Any] = operator.execute({"ti": TaskInstance(try_number)})
+    result: dict[str, Any] = operator.execute({"task_state_store": notes} if notes else {})
     return result
 
 
@@ -81,11 +89,12 @@ def test_a_rotation(sandbox: Sandbox, application: dict[str, Any], caplog: pytes
 
 @pytest.mark.parametrize("how", ["broken", "killed"])
 def test_old_secrets_stay_until_the_new_one_is_stored(sandbox: Sandbox, application: dict[str, Any], how: str) -> None:
+    notes = Notes()
     with pytest.raises((ConnectionError, KeyboardInterrupt)):
-        rotate(application, Vault(how))
+        rotate(application, Vault(how), notes)
     assert names(application) == {"Default secret", "run 1"}
     vault = Vault()
-    result = rotate(application, vault, try_number=2)
+    result = rotate(application, vault, notes)
     assert (result["outcome"], result["deleted"]) == ("handed_over_again", ["Default secret"])
     assert works(sandbox, application, vault.secrets[0])
 
@@ -104,10 +113,10 @@ def test_failures_at_each_step(
     sandbox: Sandbox, application: dict[str, Any], method: str, path: str, kind: str
 ) -> None:
     sandbox.add_fault(kind=kind, method=method, path=path, times=2, **({"status": 500} if kind == "error" else {}))
-    vault = Vault()
-    for try_number in (1, 2, 3):
+    vault, notes = Vault(), Notes()
+    for _ in range(3):
         try:
-            rotate(application, vault, try_number)
+            rotate(application, vault, notes)
             break
         except (OutcomeUnknown, AirflowFailException):
             assert "Default secret" in names(application) or works(sandbox, application, vault.secrets[-1])
@@ -132,6 +141,14 @@ def test_wrong_arguments_fail_before_the_first_request(sandbox: Sandbox, argumen
     with pytest.raises((InvalidInput, AirflowFailException), match=message):
         RotateApplicationSecretOperator(task_id="rotate", **given).execute({})
     assert sandbox.stats()["requests"] == 0
+
+
+def test_without_a_task_state_store_a_retry_says_what_to_do(application: dict[str, Any]) -> None:
+    with pytest.raises(ConnectionError):
+        rotate(application, Vault("broken"))
+    with pytest.raises((AlreadyExists, AirflowFailException), match="if an earlier try made it, delete it"):
+        rotate(application, Vault())
+    assert names(application) == {"Default secret", "run 1"}
 
 
 def test_a_name_that_is_taken_is_refused(application: dict[str, Any]) -> None:
