@@ -7,6 +7,7 @@ spreadsheet has damaged is named, not repaired.
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -208,15 +209,16 @@ def read_people(rows: Iterable[Row], columns: Columns, keys: Sequence[str], prob
     return people
 
 
-def left_alone(people: Iterable[Person], manage: Collection[str]) -> list[str]:
-    """Kinds that rows have values for and ``manage`` does not name, so that nothing comes of them."""
-    kinds = {kind: kind for kind in ("custom_data", "organization_roles", "organizations", "roles")}
-    kinds["suspension"] = "suspended"
-    open_kinds = {kind: field for kind, field in kinds.items() if kind not in manage}
-    found: set[str] = set()
+def ignored_columns(people: Iterable[Person], manage: Collection[str]) -> dict[str, int]:
+    """Columns that ``manage`` does not cover, so that nothing comes of them -> how many rows have something there."""
+    kinds = {"custom_data": "custom_data", **dict(zip(LISTS, LISTS, strict=True)), "suspension": "suspended"}
+    columns = [column for kind, column in kinds.items() if kind not in manage]
+    counted: Counter[str] = Counter()
     for person in people:
-        found.update(kind for kind, field in open_kinds.items() if getattr(person, field))
-    return sorted(found)
+        values = ((column, getattr(person, column)) for column in columns)
+        # An empty list says something: none.
+        counted.update(column for column, value in values if value or (column in LISTS and value is not None))
+    return dict(sorted(counted.items()))
 
 
 def digest_of_people(people: Iterable[Person]) -> str:

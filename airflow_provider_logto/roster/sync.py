@@ -30,7 +30,7 @@ from airflow_provider_logto.plans.store import Store
 from airflow_provider_logto.roster.job import RosterJob, count_missing_rows
 from airflow_provider_logto.roster.matching import Notice
 from airflow_provider_logto.roster.observe import Found, observe
-from airflow_provider_logto.roster.people import KEYS, Person, digest_of_people, left_alone
+from airflow_provider_logto.roster.people import KEYS, Person, digest_of_people, ignored_columns
 from airflow_provider_logto.roster.writer import RosterWriter
 
 log = logging.getLogger(__name__)
@@ -101,8 +101,6 @@ async def sync_roster(
     :raises LogtoError: before any write.
     """
     tenant = client.endpoint.base_url
-    for kind in left_alone(people, job.manage):
-        log.warning("The source says something about %s, but manage does not name it: left alone", kind)
     async with only_run(options.place, f"roster/{job.roster}", tenant):
         remove_old(options.store, f"roster/{job.roster}", options.keep_days, options.now)
         stored = _stored(job, people, options, tenant)
@@ -127,6 +125,7 @@ def _plan(job: RosterJob, people: Sequence[Person], found: Found, tenant: str, a
         info={
             "rows": len(people),
             **dict(sorted(statuses.items())),
+            **{f"ignored.{column}": rows for column, rows in ignored_columns(people, job.manage).items()},
             "left_alone": [_described(notice) for notice in found.notices[:_NAMED]],
         },
     )
@@ -199,6 +198,11 @@ class _Run:
         await Applier(dry(self._operations)).run(plan.changes)
         for line in (*plan.table(), *(f"HELD  {one}" for one in held)):
             log.info("%s", line)
+        for name, count in plan.info.items():
+            if name.startswith("ignored."):
+                log.warning(
+                    "%9d  rows have values of %s, IGNORED: manage does not cover it", count, name.partition(".")[2]
+                )
         if self._job.mode == "check" and plan.changes:
             raise FailedRun(result, OutOfSync(f"{len(plan.changes)} changes are due, see {address} ({plan.id})"))
         if self._job.mode != "apply":

@@ -269,6 +269,25 @@ def test_a_plan_that_waited_longer_than_keep_days_is_refused_and_gone(roster: Ro
     assert not [name for name in roster.store.names("roster/hr") if plan["plan_id"][7:20] in name]
 
 
+def test_columns_that_manage_does_not_cover_are_in_the_plans_table(
+    roster: Roster, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [{**ANN, "roles": ["no such role"], "custom_data.level": 3}, {**BOB, "roles": [], "suspended": False}]
+    plan = roster.plan(rows)
+    assert {name: n for name, n in plan["counts"].items() if "ignored" in name} == {
+        "ignored.custom_data": 1,
+        "ignored.roles": 2,
+    }
+    assert "2  rows have values of roles, IGNORED: manage does not cover it" in caplog.text
+    caplog.clear()
+    # Where nothing else is to be done, and in the try that applies.
+    roster.apply(rows, options={"plan": plan["plan_id"]})
+    assert "ignored.roles" in roster.plan(rows)["counts"]
+    assert caplog.text.count("rows have values of roles, IGNORED") == 2
+    covered = roster.plan([{**ANN, "custom_data.level": 3}], manage=("profile", "custom_data"))
+    assert not any("ignored" in name for name in covered["counts"])
+
+
 @pytest.mark.parametrize("last_day", [YESTERDAY, datetime.now(UTC).date().isoformat(), "2999-01-01"])
 @pytest.mark.parametrize("undo", ["restore", "suspend_user"])
 def test_who_was_offboarded_by_mistake_and_is_restored_stays_in(roster: Roster, undo: str, last_day: str) -> None:
