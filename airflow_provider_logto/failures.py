@@ -13,7 +13,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def fail_on_permanent_error(method: Method) -> Method:
-    """Decorate ``execute`` and its like: an error that a retry cannot fix ends the task at once.
+    """Decorate ``execute`` and its like, or the function of a task: what a retry cannot fix ends the task at once.
 
     It leaves as ``AirflowFailException``, which Airflow never retries; where the operator has a ``retry_policy``
     (Airflow 3.3), as it is, so that the policy can judge it. An operator that cannot find out whether a lost write took
@@ -21,11 +21,12 @@ def fail_on_permanent_error(method: Method) -> Method:
     """
 
     @wraps(method)
-    def decorated(operator: Any, *args: Any, **kwargs: Any) -> Any:
+    def decorated(*args: Any, **kwargs: Any) -> Any:
         try:
-            return method(operator, *args, **kwargs)
+            return method(*args, **kwargs)
         except LogtoError as error:
-            if not _ends_the_task(operator, error):
+            # A task's function is given the operator in its context.
+            if not _ends_the_task(args[0] if args else kwargs.get("task"), error):
                 raise
             raise compat.AirflowFailException(str(error)) from error
 

@@ -25,6 +25,7 @@ except ImportError:  # Airflow 2.11
     from airflow.models.param import Param
     from airflow.sensors.date_time import DateTimeSensorAsync
 
+from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.hooks.logto import LogtoHook
 from airflow_provider_logto.management.hr_events import HrEvent, judge_event, receive_event, record_event
 from airflow_provider_logto.operators.offboarding import OffboardUserOperator
@@ -33,7 +34,7 @@ from airflow_provider_logto.operators.users import CreateUserOperator, SuspendUs
 
 log = logging.getLogger(__name__)
 
-FIELDS = ("kind", "external_id", "email", "occurred_at", "effective_at")
+FIELDS = ("kind", "external_id", "email", "occurred_at", "effective_at", "adopt")
 PARAMS = {
     "kind": Param("hire", type="string", enum=["hire", "change", "leave", "rehire"], title="What happened"),
     "external_id": Param("", type="string", minLength=1, maxLength=128, title="External id", description="Key at HR."),
@@ -45,6 +46,7 @@ PARAMS = {
     "new_email": Param(None, type=["null", "string"], title="New e-mail", description="Only for a change."),
     "name": Param(None, type=["null", "string"], maxLength=128, title="Name"),
     "department": Param(None, type=["null", "string"], title="Department"),
+    "adopt": Param(False, type="boolean", title="Adopt", description="Take over an account that HR did not know yet."),
 }
 
 
@@ -54,6 +56,7 @@ def event_of(context: Any) -> HrEvent:
 
 
 @task.branch
+@fail_on_permanent_error
 def receive(**context: Any) -> str:
     """Wait for the day, apply at once, or leave it."""
     found = LogtoHook().run(receive_event, event_of(context))
@@ -62,6 +65,7 @@ def receive(**context: Any) -> str:
 
 
 @task.branch(trigger_rule="none_failed_min_one_success")
+@fail_on_permanent_error
 def judge(**context: Any) -> str:
     """Look again when the day has come: another event may have overtaken this one."""
     found = LogtoHook().run(judge_event, event_of(context))
@@ -78,6 +82,7 @@ def custom_data(**context: Any) -> dict[str, str]:
 
 
 @task(trigger_rule="none_failed_min_one_success")
+@fail_on_permanent_error
 def record(**context: Any) -> None:
     """Note on the person that the event was applied."""
     pulled = context["ti"].xcom_pull(task_ids=["hire", "change", "leave", "rehire"])
@@ -110,7 +115,12 @@ with DAG(
     user = {"id": "{{ ti.xcom_pull(task_ids='judge', key='user') }}"}
     name, more = "{{ params.name or '' }}", custom_data()
     hire = CreateUserOperator(
-        task_id="hire", primary_email="{{ params.email }}", name=name, custom_data=more, if_exists="update"
+        task_id="hire",
+        primary_email="{{ params.email }}",
+        external_id="{{ params.external_id }}",
+        name=name,
+        custom_data=more,
+        if_exists="update",
     )
     roles = AssignRolesOperator(task_id="assign_roles", users=[hire.output], roles=["employee"])
     change = UpdateUserOperator(

@@ -53,6 +53,18 @@ def test_a_permanent_error_ends_the_task(error: LogtoError) -> None:
     assert leaves_as(error, retry_policy=object()) is error
 
 
+def test_the_function_of_a_task_ends_it_too() -> None:
+    @fail_on_permanent_error
+    def look(**context: Any) -> None:
+        raise PERMANENT[0]
+
+    for context in ({}, {"task": SimpleNamespace()}):
+        with pytest.raises(AirflowFailException):
+            look(**context)
+    with pytest.raises(InvalidInput):
+        look(task=SimpleNamespace(retry_policy=object()))
+
+
 @pytest.mark.parametrize("error", [*PASSING, LOST, ValueError("foreign")], ids=lambda error: type(error).__name__)
 def test_what_a_retry_can_fix_is_left_to_airflow(error: Exception) -> None:
     assert leaves_as(error) is error

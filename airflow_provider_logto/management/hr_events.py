@@ -3,24 +3,29 @@
 Events arrive late, twice and out of order. The mark in customData keeps the time of the latest one that was applied;
 whatever would take effect before it is not applied. A leave for a later day writes that day to the mark on arrival, so
 that a nightly roster enforces it even if its own run is lost.
+
+The mark's external id says who a person is. An account that merely has the e-mail may be somebody else's: it is left
+alone until an event takes it over on purpose.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput, Refused
 from airflow_provider_logto.management import fields
-from airflow_provider_logto.management.marks import Mark, moment_of, stamp, write_mark
+from airflow_provider_logto.management.marks import Mark, moment_of, refuse_forgeable, stamp, write_mark
 from airflow_provider_logto.management.references import find_user
 from airflow_provider_logto.management.user_fields import User
 
 Kind = Literal["hire", "change", "leave", "rehire"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+#: That clocks may disagree by. An event of tomorrow would make all of today's older than the last one applied.
+_CLOCK_SLACK = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class HrEvent:
     :param email: the address that the person is known by in Logto.
     :param occurred_at: when HR recorded it.
     :param effective_at: when it takes effect; ``occurred_at`` where HR does not say.
+    :param adopt: take over an account that has the address and no external id in its mark.
     """
 
     kind: Kind
@@ -39,9 +45,12 @@ class HrEvent:
     email: str
     occurred_at: datetime
     effective_at: datetime
+    adopt: bool = False
 
     @classmethod
-    def checked(cls, kind: Any, external_id: Any, email: Any, occurred_at: Any, effective_at: Any = None) -> HrEvent:
+    def checked(
+        cls, kind: Any, external_id: Any, email: Any, occurred_at: Any, effective_at: Any = None, adopt: Any = False
+    ) -> HrEvent:
         """
         :raises InvalidInput: naming the field and what would be right.
         """
@@ -55,7 +64,9 @@ class HrEvent:
             raise InvalidInput("email", "missing: the address that the person is known by in Logto")
         occurred = _moment("occurred_at", occurred_at)
         effective = _moment("effective_at", effective_at) if effective_at not in (None, "") else occurred
-        return cls(kind, key, address, occurred, effective)
+        if not isinstance(adopt, bool):
+            raise InvalidInput("adopt", f"must be true or false; got {adopt!r}")
+        return cls(kind, key, address, occurred, effective, adopt)
 
     @property
     def moment(self) -> datetime:
@@ -73,14 +84,18 @@ async def receive_event(client: LogtoClient, event: HrEvent, now: datetime | Non
     Writes the last day of a leave that lies ahead to the person's mark.
 
     :returns: ``{"decision": "apply" | "wait" | "skip", "reason", "id"}``; ``reason`` says why it is skipped.
-    :raises InvalidInput: where it is about somebody unknown (anything but a hire).
-    :raises Refused: where it does not fit the person: another external id, a hire of somebody who left.
+    :raises InvalidInput: where it is about somebody unknown (anything but a hire), or was recorded in the future.
+    :raises Refused: where it does not fit the person: another external id, none and no ``adopt``, a hire of somebody
+        who left; and where end users may forge marks.
     """
+    now = now or datetime.now(UTC)
+    if event.occurred_at > now + _CLOCK_SLACK:
+        raise InvalidInput("occurred_at", f"{stamp(event.occurred_at)} lies in the future; is its time zone right?")
     user, reason = await _judge(client, event, woken=False)
     found = {"id": user["id"] if user else None, "reason": reason}
     if reason is not None:
         return {**found, "decision": "skip"}
-    if event.is_due(now or datetime.now(UTC)):
+    if event.is_due(now):
         return {**found, "decision": "apply"}
     if event.kind == "leave" and user is not None:
         await write_mark(client, user["id"], _owned(user, event).with_(end_date=event.effective_at.date().isoformat()))
@@ -90,12 +105,16 @@ async def receive_event(client: LogtoClient, event: HrEvent, now: datetime | Non
 async def judge_event(client: LogtoClient, event: HrEvent) -> dict[str, Any]:
     """What to do about an event whose time has come: meanwhile another one may have overtaken it.
 
+    Writes the external id to the mark of somebody whom it takes over.
+
     :returns: ``{"decision": "apply" | "skip", "reason", "id"}``.
     :raises InvalidInput: see :func:`receive_event`.
     :raises Refused: see :func:`receive_event`.
     """
     user, reason = await _judge(client, event, woken=True)
     decision = "apply" if reason is None else "skip"
+    if user is not None and reason is None and not Mark.of(user).external_id:
+        await write_mark(client, user["id"], _owned(user, event))
     return {"id": user["id"] if user else None, "decision": decision, "reason": reason}
 
 
@@ -120,6 +139,7 @@ async def record_event(client: LogtoClient, user_id: str, event: HrEvent) -> Non
 
 async def _judge(client: LogtoClient, event: HrEvent, woken: bool) -> tuple[User | None, str | None]:
     """The person meant, and why the event is not applied to them; None where it is."""
+    await refuse_forgeable(client)
     user = await find_user(client, {"email": event.email}, "email")
     if user is None:
         if event.kind == "hire":
@@ -130,6 +150,11 @@ async def _judge(client: LogtoClient, event: HrEvent, woken: bool) -> tuple[User
         raise Refused(
             f"{user['id']} has this address and the external id {mark.external_id}, not {event.external_id}: was the "
             "address given to somebody else? Correct one of the two"
+        )
+    if not mark.external_id and not event.adopt:
+        raise Refused(
+            f"{user['id']} has this address and no external id: nothing proves that it is {event.external_id}. If they "
+            "are, send the event once more with adopt: true, under another run id"
         )
     applied = moment_of(mark.occurred_at)
     if applied is not None and event.moment < applied:

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Self
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import NotFound
+from airflow_provider_logto.exceptions import NotFound, Refused
 from airflow_provider_logto.management.answers import checked
 
 #: Key of the mark in customData.
@@ -118,6 +118,17 @@ async def end_users_may_edit(client: LogtoClient) -> bool:
     # What cannot be read forbids nothing.
     about = checked("GET /api/account-center", center, {"enabled": bool, "fields": dict})
     return bool(about["enabled"]) and about["fields"].get("customData") == "Edit"
+
+
+async def refuse_forgeable(client: LogtoClient) -> None:
+    """
+    :raises Refused: where end users may edit customData, so that a mark proves nothing.
+    """
+    if await end_users_may_edit(client):
+        raise Refused(
+            "end users may edit customData in this tenant's account center, and could forge the mark that says who "
+            "somebody is; set the field customData to ReadOnly or Off there"
+        )
 
 
 def stamp(now: datetime) -> str:

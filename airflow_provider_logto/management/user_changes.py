@@ -50,8 +50,8 @@ class UserChanges:
         names = listed("clear_fields", clear) if clear else []
         for at, name in enumerate(names):
             _check_cleared(f"clear_fields[{at}]", name, spec)
-        if marks.KEY in (spec.custom_data or {}) or f"custom_data.{marks.KEY}" in names:
-            raise InvalidInput("custom_data", f"the key {marks.KEY} is this package's own; leave it out")
+        if f"custom_data.{marks.KEY}" in names:
+            raise InvalidInput("clear_fields", f"the key {marks.KEY} is this package's own; leave it out")
         return cls(spec, modes, frozenset(names))
 
     def wanted(self, field: str, user: User) -> Any:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields
 from airflow_provider_logto.management.json_values import json_object, same_json
+from airflow_provider_logto.management.marks import KEY
 
 #: A user as the API shows them.
 User = dict[str, Any]
@@ -122,6 +123,8 @@ class UserSpec:
                 f"missing: give at least one of {', '.join(field.argument for field in IDENTIFIERS)} "
                 "(email= is Airflow's own: where to send the task's alerts)",
             )
+        if KEY in (spec.custom_data or {}):
+            raise InvalidInput("custom_data", f"the key {KEY} is this package's own; leave it out")
         return spec
 
     def value(self, field: UserField) -> Any:

@@ -6,11 +6,13 @@ Source: Logto Management API, tag "Users".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Conflict, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management.answers import USER, checked
+from airflow_provider_logto.management.marks import Mark, refuse_forgeable
 from airflow_provider_logto.management.own_creation import OwnCreation
 from airflow_provider_logto.management.references import Reference, search_users
 from airflow_provider_logto.management.user_fields import FIELD, IDENTIFIERS, User, UserSpec, merged_profile
@@ -49,6 +51,7 @@ async def ensure_user(
     *,
     match_on: MatchOn | None = None,
     allow_identifier_change: bool = False,
+    external_id: str | None = None,
     own: OwnCreation = _NOTHING_KNOWN,
 ) -> dict[str, Any]:
     """Make sure that a person exists.
@@ -59,12 +62,16 @@ async def ensure_user(
     :param match_on: which identifier says who the person is; by default the first given of username, primary_email,
         primary_phone.
     :param allow_identifier_change: let an update overwrite another identifier that the person found has already.
+    :param external_id: the person's key at HR. It goes into the mark of whom this creates, by the same request;
+        somebody who exists is this person only if their mark has it.
     :param own: how this task knows a person that it created itself; they count as created, whatever ``if_exists`` says.
     :returns: ``{"id", "outcome": "created" | "updated" | "unchanged", "changed": [...], "username", "primaryEmail",
         "primaryPhone"}``.
     :raises InvalidInput: before any request.
     :raises Ambiguous: where another identifier belongs to somebody else.
-    :raises AlreadyExists: where the person exists and ``if_exists`` is ``fail``, or has another identifier already.
+    :raises AlreadyExists: where the person exists and ``if_exists`` is ``fail``, or has another identifier already, or
+        no mark with the external id.
+    :raises Refused: where the external id must be looked up, but end users may forge marks.
     """
     if if_exists not in IF_EXISTS:
         raise InvalidInput("if_exists", f"{if_exists!r} is unknown; use one of {', '.join(IF_EXISTS)}")
@@ -74,11 +81,14 @@ async def ensure_user(
     answer: _Answer = "in use"
     if user is None:
         note = await own.note(client, spec)
-        user, answer = await _create(client, spec, key, secret)
+        user, answer = await _create(client, _marked(spec, external_id), key, secret)
         if answer == "in use":
             await own.withdraw(note)
-    if answer == "created" or await own.proven(client, spec, user, secret, lost=answer == "lost"):
+    theirs = external_id is None or Mark.of(user).external_id == external_id
+    if answer == "created" or (theirs and await own.proven(client, spec, user, secret, lost=answer == "lost")):
         return _result(user, "created")
+    if external_id is not None:
+        await _refuse_without_mark(client, user, key, external_id)
     if if_exists == "fail":
         raise AlreadyExists(
             f"the user {user['id']} has this {key} already",
@@ -89,6 +99,24 @@ async def ensure_user(
     if if_exists == "skip" or not differing:
         return _result(user, "unchanged")
     return _result(await update_user(client, user, spec, differing), "updated", differing)
+
+
+def _marked(spec: UserSpec, external_id: str | None) -> UserSpec:
+    if external_id is None:
+        return spec
+    return replace(spec, custom_data={**(spec.custom_data or {}), **Mark(external_id=external_id).custom_data()})
+
+
+async def _refuse_without_mark(client: LogtoClient, user: User, key: str, external_id: str) -> None:
+    """Having the same e-mail proves nothing: somebody may have signed up with it in advance."""
+    await refuse_forgeable(client)
+    found = Mark.of(user).external_id
+    if found != external_id:
+        raise AlreadyExists(
+            f"the user {user['id']} has this {key}, but {f'the external id {found}' if found else 'no external id'} in "
+            f"the mark, not {external_id}: somebody else, or an account that nobody has taken over yet",
+            'correct the identifiers, or let a roster with adopt="matched" take the account over first',
+        )
 
 
 def _key(spec: UserSpec, match_on: Any) -> str:

@@ -43,12 +43,15 @@ class CreateUserOperator(LogtoOperator):
         (templated).
     :param allow_identifier_change: let ``update`` overwrite another identifier that the person found has already, and
         ``skip`` accept one.
+    :param external_id: the person's key at HR, kept in the mark that rosters and HR events read. Somebody who exists is
+        this person only if their mark has it, whatever ``if_exists`` says (templated).
     :param logto_conn_id: the Connection of type ``logto``.
     :returns: ``{"id", "outcome": "created" | "updated" | "unchanged", "changed": [fields], "username", "primaryEmail",
         "primaryPhone"}``; it serves as a reference to the user.
     :raises InvalidInput: for a field that cannot be right, before any request.
     :raises Ambiguous: where another identifier belongs to somebody else.
-    :raises AlreadyExists: where the person exists and ``if_exists`` is ``fail``, or has another identifier already.
+    :raises AlreadyExists: where the person exists and ``if_exists`` is ``fail``, or has another identifier already, or
+        no mark with the external id.
 
     .. seealso:: Logto Management API, ``POST /api/users``.
     """
@@ -67,6 +70,7 @@ class CreateUserOperator(LogtoOperator):
         "if_exists",
         "match_on",
         "default_region",
+        "external_id",
         "logto_conn_id",
     )
     operator_extra_links = (UserLink(),)
@@ -89,6 +93,7 @@ class CreateUserOperator(LogtoOperator):
         match_on: Literal["username", "primary_email", "primary_phone"] | None = None,
         allow_identifier_change: bool = False,
         default_region: str | None = None,
+        external_id: str | None = None,
         logto_conn_id: str = "logto_default",
         **kwargs: Any,
     ) -> None:
@@ -107,9 +112,11 @@ class CreateUserOperator(LogtoOperator):
         self.match_on = match_on
         self.allow_identifier_change = allow_identifier_change
         self.default_region = default_region
+        self.external_id = external_id
 
     @fail_on_permanent_error
     def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_logto.management import fields
         from airflow_provider_logto.management.passwords import checked_password
         from airflow_provider_logto.management.users import OwnCreation, UserSpec, ensure_user
 
@@ -136,6 +143,7 @@ class CreateUserOperator(LogtoOperator):
             self.if_exists,
             match_on=self.match_on,
             allow_identifier_change=self.allow_identifier_change,
+            external_id=fields.text("external_id", self.external_id),
             own=OwnCreation(task_state(context), began),
         )
         self.log_summary(f"User {result['id']}", changes_of(result))

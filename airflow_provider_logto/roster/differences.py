@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from airflow_provider_logto.management.marks import Mark, date_of
+from airflow_provider_logto.management.marks import Mark, date_of, moment_of
 from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.roster.field_changes import creation, field_changes
 from airflow_provider_logto.roster.job import SUSPENDING, RosterJob
@@ -17,6 +17,8 @@ from airflow_provider_logto.roster.matching import Matches, Notice
 from airflow_provider_logto.roster.people import Person
 from airflow_provider_logto.roster.state import Directory, Known, State
 
+#: How long an HR event may be newer than a source that is made once a day.
+_NEWS = timedelta(days=1)
 _NO_MARK = 'has no mark of a roster; adopt="matched" takes over people whom a row matches'
 
 
@@ -105,7 +107,9 @@ class Differences:
             return f"{user.id} belongs to another roster"
         if mark.external_id and person.external_id and mark.external_id != person.external_id:
             return f"{user.id} is marked with another external id: a recycled address, or a wrong row"
-        if not mark.roster and self.job.adopt == "none":
+        # An HR event has written the external id.
+        known = mark.external_id and mark.external_id == person.external_id
+        if not mark.roster and not known and self.job.adopt == "none":
             return f"{user.id} {_NO_MARK}"
         return None
 
@@ -235,7 +239,20 @@ class Differences:
             if self.job.on_missing not in ("ignore", "report"):
                 self.notices.append(Notice(key, "held", self.protected[user.id], None, user.id))
             return
-        yield from self._leaver(user, key, None, "is missing from the source", ended=False)
+        last_day = date_of(user.mark.end_date)
+        ended = last_day is not None and last_day < self._today
+        if not ended and self._is_told_of(user):
+            if self.job.on_missing not in ("ignore", "report"):
+                self.notices.append(Notice(key, "held", "an HR event may be newer than the source", None, user.id))
+            return
+        reason = "the last day of access is over" if ended else "is missing from the source"
+        yield from self._leaver(user, key, None, reason, ended)
+
+    def _is_told_of(self, user: Known) -> bool:
+        """Whether an HR event lately said that somebody is here: tonight's file may have been made before it."""
+        event = moment_of(user.mark.occurred_at)
+        ended = user.suspended or user.mark.offboarded_at or user.mark.ending_at
+        return event is not None and not ended and self.as_of - event < _NEWS
 
     def _leaver(self, user: Known, key: str, row: int | None, reason: str, ended: bool) -> Iterator[Change]:
         """The ladder: nobody is deleted who was not suspended by this roster long enough ago."""

@@ -76,7 +76,7 @@ def test_an_employment_from_hire_to_rehire(standalone: Standalone, snapshots: No
     assert user["customData"]["airflowRoster"]["offboardedAt"]
     assert len(list((standalone.home / "snapshots").rglob("*.json"))) == 1
 
-    _, back = deliver(standalone, "5", "rehire", 1, effective_at=(datetime.now(UTC)).isoformat())
+    _, back = deliver(standalone, "5", "rehire", occurred_at=datetime.now(UTC).isoformat())
     assert standalone.finished(back) == "success"
     (user,) = people(standalone)
     assert not user["isSuspended"]

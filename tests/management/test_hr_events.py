@@ -49,6 +49,7 @@ def mark(sandbox: Sandbox) -> Mark:
         ({"occurred_at": None}, "occurred_at"),
         ({"occurred_at": "yesterday"}, "occurred_at"),
         ({"effective_at": "2026-01-31"}, "effective_at"),
+        ({"adopt": "true"}, "adopt"),
     ],
 )
 def test_wrong_events_are_refused_by_field(changed: Any, field: str) -> None:
@@ -68,10 +69,58 @@ def test_somebody_unknown_can_only_be_hired(run: Run, sandbox: Sandbox, kind: st
 
 def test_an_address_that_has_a_new_owner_is_nobodys_event(run: Run, sandbox: Sandbox) -> None:
     seed(sandbox, Mark(external_id="e2"))
-    for kind in ("hire", "change", "leave", "rehire"):
+    for kind in KINDS:
         with pytest.raises(Refused, match="external id e2, not e1"):
             run(receive_event, event(kind))
     assert sandbox.stats()["writes"] == 0
+
+
+KINDS = ("hire", "change", "leave", "rehire")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mark_", [Mark(), Mark("hr"), Mark(occurred_at=stamp(NOW))])
+def test_who_merely_has_the_address_is_left_alone(run: Run, sandbox: Sandbox, kind: str, mark_: Mark) -> None:
+    seed(sandbox, mark_)
+    for function in (receive_event, judge_event):
+        with pytest.raises(Refused, match=r"no external id: nothing proves that it is e1.*adopt: true"):
+            run(function, event(kind))
+    assert sandbox.stats()["writes"] == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_event_takes_an_account_over_on_purpose(run: Run, sandbox: Sandbox, kind: str) -> None:
+    seed(sandbox, Mark("hr"))
+    taking = event(kind, adopt=True)
+    assert run(receive_event, taking)["decision"] == "apply"
+    assert sandbox.stats()["writes"] == 0
+    assert run(judge_event, taking)["decision"] == "apply"
+    assert mark(sandbox) == Mark("hr", "e1")
+    # Tried again, and by the events that follow, they are known.
+    sandbox.reset_stats()
+    assert run(judge_event, taking)["decision"] == "apply"
+    assert run(judge_event, event("change"))["decision"] == "apply"
+    assert sandbox.stats()["writes"] == 0
+    with pytest.raises(Refused, match="external id e1, not e2"):
+        run(judge_event, event(kind, external_id="e2", adopt=True))
+
+
+def test_a_mark_that_its_owner_may_write_proves_nothing(run: Run, sandbox: Sandbox) -> None:
+    seed(sandbox)
+    fields = {"enabled": True, "fields": {"customData": "Edit"}}
+    run(lambda client: client.request("PATCH", "/account-center", body=fields))
+    for kind in KINDS:
+        with pytest.raises(Refused, match="account center"):
+            run(receive_event, event(kind, adopt=True))
+
+
+def test_an_event_of_tomorrow_is_refused(run: Run, sandbox: Sandbox) -> None:
+    """Applied, it would make every event of today an older one."""
+    seed(sandbox)
+    with pytest.raises(InvalidInput, match=r"^occurred_at.*in the future.*time zone"):
+        run(receive_event, event("change", days=0.3), NOW)
+    # Clocks may differ by minutes.
+    assert run(receive_event, event("change", days=0.002), NOW)["decision"] == "wait"
 
 
 def test_an_older_event_is_skipped_and_says_so(run: Run, sandbox: Sandbox) -> None:

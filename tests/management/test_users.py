@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, InvalidInput, OutcomeUnknown
+from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, InvalidInput, OutcomeUnknown, Refused
+from airflow_provider_logto.management.marks import Mark
 from airflow_provider_logto.management.references import Reference, find_users, resolve_users
-from airflow_provider_logto.management.users import UserSpec, ensure_user
+from airflow_provider_logto.management.users import OwnCreation, UserSpec, ensure_user
 from logto_sandbox import Sandbox
 from tests.clients import Run
 
@@ -136,3 +137,83 @@ def test_an_ambiguous_reference_names_the_candidates(run: Run, sandbox: Sandbox)
     sandbox.seed({"users": [{"username": first}]})
     with pytest.raises(Ambiguous, match=first):
         run(resolve_users, [first])
+
+
+def test_the_external_id_is_in_the_mark_from_the_beginning(run: Run, sandbox: Sandbox) -> None:
+    assert run(ensure_user, SPEC, external_id="4711")["outcome"] == "created"
+    assert sandbox.stats()["writes"] == 1
+    (user,) = sandbox.state()["users"]
+    assert user["customData"] == {"n": 1, "airflowRoster": {"externalId": "4711"}}
+    assert run(ensure_user, SPEC, if_exists="update", external_id="4711")["outcome"] == "unchanged"
+    assert sandbox.stats()["writes"] == 1
+
+
+def test_an_update_leaves_the_rest_of_the_mark(run: Run, sandbox: Sandbox) -> None:
+    mark = Mark("hr", "4711", occurred_at="2026-01-01T00:00:00Z")
+    data = {"n": 0, **mark.custom_data()}
+    sandbox.seed({"users": [{"username": "mika", "primaryEmail": "mika@example.com", "customData": data}]})
+    result = run(ensure_user, SPEC, if_exists="update", external_id="4711")
+    assert (result["outcome"], result["changed"]) == ("updated", ["name", "custom_data"])
+    (user,) = sandbox.state()["users"]
+    assert (user["name"], user["customData"]) == ("Mika", {"n": 1, **mark.custom_data()})
+
+
+@pytest.mark.parametrize("if_exists", ["fail", "skip", "update"])
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [
+        ({}, "no external id"),
+        ({"airflowRoster": {"externalId": "42"}}, "external id 42"),
+        ({"airflowRoster": 7}, "no "),
+    ],
+)
+def test_who_has_the_e_mail_and_not_the_mark_is_a_conflict(
+    run: Run, sandbox: Sandbox, if_exists: Any, mark: Any, said: str
+) -> None:
+    data = {"n": 1, **mark}
+    user = {"username": "mika", "primaryEmail": "mika@example.com", "name": "Mika", "customData": data}
+    sandbox.seed({"users": [user]})
+    with pytest.raises(AlreadyExists, match=f"{said}.*, not 4711.*adopt"):
+        run(ensure_user, SPEC, if_exists=if_exists, external_id="4711")
+    assert sandbox.stats()["writes"] == 0
+
+
+def test_a_mark_that_its_owner_may_write_proves_nothing(run: Run, sandbox: Sandbox) -> None:
+    run(ensure_user, SPEC, external_id="4711")
+    fields = {"enabled": True, "fields": {"customData": "Edit"}}
+    run(lambda client: client.request("PATCH", "/account-center", body=fields))
+    with pytest.raises(Refused, match="account center"):
+        run(ensure_user, SPEC, if_exists="update", external_id="4711")
+
+
+@pytest.mark.parametrize("kind", ["lost_answer", "error"])
+def test_an_account_with_the_mark_is_known_by_the_next_try(run: Run, sandbox: Sandbox, kind: str) -> None:
+    sandbox.add_fault(kind=kind, method="POST", path="/api/users", times=1)
+    assert run(ensure_user, SPEC, if_exists="update", external_id="4711")["outcome"] == "created"
+    # Nothing but the mark is left of the first try.
+    again = run(ensure_user, SPEC, if_exists="update", external_id="4711", own=OwnCreation())
+    assert again["outcome"] == "unchanged"
+    assert len(sandbox.state()["users"]) == 1
+
+
+def test_a_stranger_who_comes_between_search_and_request_is_a_conflict(run: Run, sandbox: Sandbox) -> None:
+    async def race(client: Any) -> Any:
+        request = client.request
+
+        async def after_somebody_else(method: str, path: str, *args: Any, **kwargs: Any) -> Any:
+            if method == "POST":
+                client.request = request
+                data = {"username": "mika", "primaryEmail": "mika@example.com", "name": "Mika"}
+                sandbox.seed({"users": [{**data, "customData": {"n": 1}}]})
+            return await request(method, path, *args, **kwargs)
+
+        client.request = after_somebody_else
+        return await ensure_user(client, SPEC, if_exists="update", external_id="4711")
+
+    with pytest.raises(AlreadyExists, match="no external id"):
+        run(race)
+
+
+def test_the_key_of_the_mark_is_not_for_custom_data() -> None:
+    with pytest.raises(InvalidInput, match=r"^custom_data.*airflowRoster"):
+        UserSpec.checked(username="mika", custom_data=Mark(external_id="4711").custom_data())

@@ -104,6 +104,21 @@ def test_a_whole_employment(send: Send, corner: Corner) -> None:
     assert not user["isSuspended"]
 
 
+def test_an_account_with_the_same_address_is_taken_over_only_on_purpose(send: Send, corner: Corner) -> None:
+    stranger = corner.hook.request("POST", "/users", body={"primaryEmail": corner.email("mika"), "name": "Me"})
+    assert send("hire", 0, name="Mika Ito")["run"] == "failed"
+    user = mika(corner)
+    assert user is not None
+    assert (user["name"], user["customData"]) == ("Me", {})
+    assert "employee" not in roles(corner, user)
+
+    assert send("hire", 0, name="Mika Ito", adopt=True)["run"] == "success"
+    user = mika(corner)
+    assert user is not None
+    assert (user["id"], user["name"], Mark.of(user).external_id) == (stranger["id"], "Mika Ito", "e1")
+    assert "employee" in roles(corner, user)
+
+
 def test_a_leave_for_somebody_unknown_fails(send: Send, corner: Corner) -> None:
     states = send("leave", 0)
     assert states["run"] == "failed"

@@ -396,3 +396,44 @@ def test_a_mark_that_an_end_user_forged_gets_them_nothing(roster: Roster) -> Non
     roster.sandbox.seed({"accountCenter": {"enabled": False}})
     roster.sync([{**ANN, "name": "Other"}, BOB], "apply", brakes=LOOSE, on_missing="suspend")
     assert roster.users() == before
+
+
+def test_a_file_that_is_older_than_an_hr_event_suspends_nobody_hired_or_rehired_since(roster: Roster) -> None:
+    roster.apply([ANN, BOB])
+    bob = roster.users()["bob"]["id"]
+
+    def told(days: float, **dates: Any) -> None:
+        event = stamp(datetime.now(UTC) - timedelta(days=days))
+        patch(
+            roster,
+            f"/users/{bob}/custom-data",
+            {"customData": Mark("hr", "E2", occurred_at=event, **dates).custom_data()},
+        )
+
+    told(0.1)
+    roster.apply([ANN], **SUSPEND)
+    assert not roster.users()["bob"]["isSuspended"]
+    # A last day that has come counts all the same.
+    told(0.1, end_date=YESTERDAY)
+    roster.apply([ANN], brakes=LOOSE)
+    assert roster.users()["bob"]["isSuspended"]
+    patch(roster, f"/users/{bob}/is-suspended", {"isSuspended": False})
+    # A day later the file knows better.
+    told(1.1)
+    roster.apply([ANN], **SUSPEND)
+    assert roster.users()["bob"]["isSuspended"]
+
+
+def test_whom_an_hr_event_marked_is_taken_over_by_the_row_with_this_external_id(roster: Roster) -> None:
+    roster.sandbox.seed(
+        {
+            "users": [
+                {"username": "ann", "name": "Ann", "customData": Mark(external_id="E1").custom_data()},
+                {"username": "bob", "customData": Mark(external_id="E3").custom_data()},
+            ]
+        }
+    )
+    result = roster.apply([ANN, BOB])
+    assert Mark.of(roster.users()["ann"]) == Mark("hr", "E1")
+    assert Mark.of(roster.users()["bob"]) == Mark(external_id="E3")
+    assert result["counts"]["conflict"] == 1
