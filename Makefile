@@ -16,7 +16,7 @@ WORKERS ?= 2
 PORT ?= 8080
 DAGS ?= dags_examples
 
-.PHONY: help demo test airflow lint types tests tests-airflow-2 test-slow test-e2e matrix docs screenshots mutants benchmark fleet format clean
+.PHONY: help demo test airflow lint types tests tests-airflow-2 test-slow test-standalone test-e2e matrix docs screenshots mutants benchmark fleet format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -26,7 +26,7 @@ help: ## this list
 demo: $(READY) ## onboard the people of a roster into a local Logto with Airflow, and show what came of it
 	@exec $(BIN)/python scripts/demo.py
 
-test: lint types tests $(if $(CI),tests-airflow-2) ## lint, types and tests: what a change must pass; with CI set, on Airflow 2.11 too
+test: lint types tests $(if $(CI),tests-airflow-2 test-standalone) ## lint, types and tests: what a change must pass; with CI set, also on Airflow 2.11 and end to end
 
 airflow: $(READY) ## Airflow with its UI, a local Logto and the example DAGs (PORT=8080 DAGS=folder); Ctrl-C ends it all
 	@exec $(BIN)/python scripts/standalone.py --port $(PORT) --dags "$(DAGS)"
@@ -53,7 +53,11 @@ tests-airflow-2: $(READY_AIRFLOW_2) ## the tests that meet Airflow, on the oldes
 test-slow: $(READY) ## long and random runs
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m slow
 
-test-e2e: $(READY) ## `make airflow` as a test: real scheduler, workers, triggerer and REST API
+test-standalone: $(READY) ## `make airflow` as a test: real scheduler, workers, triggerer and REST API
+	@echo "== end to end"
+	@$(BIN)/pytest -m e2e tests/e2e/test_standalone.py
+
+test-e2e: $(READY) ## every end-to-end test; both wheels in an empty environment
 	@$(BIN)/pytest -m e2e
 
 matrix: $(READY) ## the suite on every Airflow that is promised (ROWS="2.11.2 py3.13": only these); needs uv
