@@ -217,7 +217,7 @@ def test_hosts_share_pace_429_and_budget(server: RedisServer, prefix: str) -> No
         began = time.monotonic()
         await asyncio.gather(*(pacer.wait() for pacer in [here, there] * 50))
         took, step = time.monotonic() - began, schedule.interval(1000, 1.0)
-        assert (100 - schedule.BURST) * step * 0.95 <= took < 3
+        assert (100 - schedule.BURST) * step * 0.95 <= took < 15
         await here.throttled(30)
         assert 25 < await there.wait(1.0) <= 30
         spent = 0
