@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import atexit
 import copy
 import functools
 import importlib.abc
@@ -41,8 +42,13 @@ GOAL = 0.95
 #: A mutant whose tests take this many times as long as without it, and this many seconds more, hangs: it is noticed.
 PATIENCE = (10.0, 30.0)
 
-#: What the tests import and no test configures: loaded once, before the forks. (Airflow reads its variables on import.)
-HEAVY = ("pytest", "hypothesis", "httpx", "starlette.applications", "uvicorn", "tenacity", "sqlalchemy.orm", "pydantic")
+#: What the tests import: loaded once, before the forks.
+HEAVY = (
+    *("pytest", "hypothesis", "anyio.pytest_plugin", "jwt", "cryptography.x509", "httpx", "tenacity"),
+    *("starlette.applications", "uvicorn.protocols.http.auto", "sqlalchemy.orm", "pydantic"),
+    *("airflow.sdk.bases.operator", "airflow.sdk.execution_time.task_runner", "airflow.sdk.io"),
+    *("airflow.models.connection", "airflow.providers.standard.triggers.temporal", "airflow.triggers.base"),
+)
 
 #: Module -> the tests that are to notice.
 MODULES: dict[str, tuple[str, ...]] = {
@@ -351,6 +357,17 @@ def noticed(module: str, source: str, tests: Sequence[str], patience: float = ma
     return status != 0
 
 
+def _load_heavy() -> None:
+    """Load what the tests import, but nothing of what is mutated."""
+    # Airflow reads it on import, and writes its configuration there.
+    os.environ["AIRFLOW_HOME"] = home = tempfile.mkdtemp(prefix="mutants-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    for heavy in HEAVY:
+        importlib.import_module(heavy)
+    if early := [name for name in MODULES if f"airflow_provider_logto.{name}" in sys.modules]:
+        raise RuntimeError(f"loaded before the mutant: {early}")
+
+
 def main() -> int:
     """Print each mutant that nothing noticed, and the score of each module."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
@@ -361,8 +378,7 @@ def main() -> int:
     arguments = parser.parse_args()
     os.chdir(PROJECT)
     sys.path[:0] = [str(PROJECT), str(PROJECT / "sandbox")]
-    for heavy in HEAVY:
-        importlib.import_module(heavy)
+    _load_heavy()
     equivalent = {line.partition(" || ")[0] for line in EQUIVALENT.read_text(encoding="utf-8").splitlines()}
     caught = total = 0
     for module in arguments.modules:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_logto.client.pagination import Page, iterate
 from airflow_provider_logto.client.replies import Reply
-from airflow_provider_logto.exceptions import IncompleteList, InvalidInput, UnreadableAnswer
+from airflow_provider_logto.exceptions import IncompleteList, InvalidInput, ServerFailed, UnreadableAnswer
 from logto_sandbox import Sandbox
 from tests.clients import Run
 
@@ -99,6 +99,16 @@ def test_rows_that_come_during_the_walk(count: int, speed: int) -> None:
     found = table.walk()
     assert len(found) == len(set(found))
     assert set(found) == {row["id"] for row in table.rows}
+
+
+def test_a_list_that_doubles_during_the_walk_is_read_to_its_end() -> None:
+    """Oldest first: rows that come lie behind the end that was counted first."""
+
+    def grow(rows: Rows) -> None:
+        if len(rows) == 101:
+            rows.extend({"id": f"new{n}"} for n in range(200))
+
+    assert len(Table(101, change=grow).walk()) == 301
 
 
 @settings(max_examples=60)
@@ -232,6 +242,12 @@ def test_links_and_lost_pages(run: Run, sandbox: Sandbox, people: set[str], faul
     assert len(found) == len(people)
     assert set(found) == people
     assert sandbox.stats()["routes"]["GET /api/users"] <= 4
+
+
+def test_a_page_that_keeps_failing_ends_the_walk(run: Run, sandbox: Sandbox, people: set[str]) -> None:
+    sandbox.add_fault(kind="error", status=503, path="/api/users", query="page=2", times=None)
+    with pytest.raises(ServerFailed):
+        run(lambda client: client.collect("/users"))
 
 
 @pytest.mark.parametrize("kind", ["rows_inserted", "rows_deleted"])

@@ -411,6 +411,35 @@ def test_while_one_renews_the_others_go_on() -> None:
     asyncio.run(run())
 
 
+def test_who_needs_a_token_waits_for_the_one_that_is_being_fetched() -> None:
+    """Longer than one look at the cache, and without a fetch of its own."""
+
+    async def run() -> None:
+        mint, cache = Mint(), ProcessTokenCache()
+        async with cache.lock("key"):
+            waiting = asyncio.create_task(mint.source(cache).current())
+            await asyncio.sleep(0.7)
+            assert not waiting.done()
+            await cache.put("key", Token("theirs", mint.now, mint.now + 3600))
+        assert (await waiting).value == "theirs"
+        assert mint.made == 0
+
+    asyncio.run(run())
+
+
+def test_a_token_in_hand_serves_although_the_cache_has_lost_it() -> None:
+    async def run() -> None:
+        mint, cache = Mint(), ProcessTokenCache()
+        source = mint.source(cache)
+        token = await source.current()
+        await cache.drop("key", token)
+        mint.failure = RateLimited("POST /oidc/token", 429)
+        mint.now += 3200
+        assert await source.current() == token
+
+    asyncio.run(run())
+
+
 def test_a_short_lived_token_is_used_too() -> None:
     async def run() -> None:
         mint, cache = Mint(), ProcessTokenCache()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_logto.client.retrying import RetryOptions
 from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, InvalidInput, ServerFailed
 from airflow_provider_logto.management.users import OwnCreation, UserSpec, ensure_user
 from airflow_provider_logto.operators.users import CreateUserOperator
@@ -339,7 +341,7 @@ def test_a_row_that_cannot_be_read_back_is_pointed_at(corner: Corner, monkeypatc
     """A name of 65 emoji, written past the operators: every list that holds it is a 500."""
     people = corner.people(7)
     path = f"/users/{people[3]['id']}"
-    monkeypatch.setattr("airflow_provider_logto.client.retrying.RetryOptions.attempts", 1, raising=False)
+    monkeypatch.setattr("airflow_provider_logto.hooks.logto.RetryOptions", functools.partial(RetryOptions, attempts=1))
     try:
         with pytest.raises(ServerFailed):
             corner.hook.request("PATCH", path, body={"name": "🎉" * 65})
