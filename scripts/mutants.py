@@ -258,6 +258,7 @@ def _deleted(node: Any) -> str:
 def _ignored(tree: ast.Module) -> frozenset[int]:
     """Nodes that change nothing or only words: docstrings, decorators, annotations, logging, messages of errors."""
     found: set[int] = set()
+    read = {_name(node.args[0]) for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node) == "get_args"}
     for node in ast.walk(tree):
         parts: list[ast.AST] = []
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
@@ -278,11 +279,18 @@ def _ignored(tree: ast.Module) -> frozenset[int]:
             parts.append(node)
         if isinstance(node, ast.If) and _name(node.test) == "TYPE_CHECKING":
             parts.append(node)
+        # Mypy notices a value there that is not used, or not there.
+        if isinstance(node, ast.Assign) and _is_literal(node.value) and _name(node.targets[0]) not in read:
+            parts.append(node)
         # Ruff (F822) notices a name there that does not exist.
         if isinstance(node, ast.Assign) and any(_name(target) == "__all__" for target in node.targets):
             parts.append(node)
         found.update(id(one) for part in parts for one in ast.walk(part))
     return frozenset(found)
+
+
+def _is_literal(node: ast.AST) -> bool:
+    return isinstance(node, ast.Subscript) and _name(node.value) == "Literal"
 
 
 def _name(node: ast.AST) -> str:
