@@ -84,6 +84,11 @@ def test_the_rate_comes_back_when_the_neighbour_goes() -> None:
     assert schedule.factor(plan, plan.cut_at + 90) == 1.0
 
 
+def test_a_share_of_the_limit_takes_longer_steps() -> None:
+    assert schedule.interval(200, 0.5) == pytest.approx(2 * schedule.interval(200, 1.0))
+    assert schedule.interval(100, 1.0) == pytest.approx(2 * schedule.interval(200, 1.0))
+
+
 def test_many_429s_of_one_moment_are_one_cut() -> None:
     plan = schedule.cut(Schedule(), 100.0, None)
     assert [schedule.cut(plan, 100.0 + n / 100, None) for n in range(20)] == [plan] * 20
