@@ -71,7 +71,12 @@ MODULES: dict[str, tuple[str, ...]] = {
     "management.own_creation": ("tests/management/test_users.py", "tests/messy/test_people.py"),
     "management.json_values": ("tests/management/test_fields.py",),
     "management.passwords": ("tests/management/test_fields.py",),
-    "management.user_fields": ("tests/management/test_user_fields.py", "tests/messy/test_people.py"),
+    "management.user_fields": (
+        "tests/management/test_user_fields.py",
+        "tests/management/test_fields.py",
+        "tests/management/test_users.py",
+        "tests/messy/test_people.py",
+    ),
     "management.references": (
         "tests/management/test_references.py",
         "tests/management/test_users.py",

@@ -135,7 +135,7 @@ async def resolve_members(client: LogtoClient, members: list[MemberSpec], on_mis
 
 
 async def plan_members(
-    client: LogtoClient, organization_id: str, wanted: Members, prune: bool, new: bool = False
+    client: LogtoClient, organization_id: str, wanted: Members, prune: bool, new: bool
 ) -> MemberChanges:
     """What has to be done so that the members are as they should be; reads only.
 

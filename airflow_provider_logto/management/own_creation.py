@@ -119,12 +119,11 @@ class OwnCreation:
 def _as_sent(spec: UserSpec, user: User, has_password: bool) -> bool:
     """Whether the person looks as right after the ``POST``.
 
-    Name and e-mail are stored exactly as they were searched for: so the person was not there before. There is a
-    password only if one was sent, and no identity, which the ``POST`` cannot give.
+    The e-mail is stored exactly as it was searched for: so the person was not there before. There is a password only
+    if one was sent, and no identity, which the ``POST`` cannot give.
     """
     return (
-        (spec.username is None or user.get("username") == spec.username)
-        and (spec.primary_email is None or user.get("primaryEmail") == spec.primary_email)
+        (spec.primary_email is None or user.get("primaryEmail") == spec.primary_email)
         and user.get("hasPassword", has_password) is has_password
         and not user.get("identities")
     )

@@ -78,7 +78,7 @@ async def ensure_user(
     key = _key(spec, match_on)
     secret = password or {}
     user = await _find(client, spec, key, case_sensitive=True)
-    answer: _Answer = "in use"
+    answer: _Answer | None = None
     if user is None:
         note = await own.note(client, spec)
         user, answer = await _create(client, _marked(spec, external_id), key, secret)
@@ -153,7 +153,7 @@ async def _find(client: LogtoClient, spec: UserSpec, key: str, *, case_sensitive
 async def _create(client: LogtoClient, spec: UserSpec, key: str, password: Mapping[str, str]) -> tuple[User, _Answer]:
     """Create the user -> (the one created, or else the one who turned up, what the server said)."""
     answer: _Answer = "in use"
-    for tries in range(1, _CREATE_TRIES + 1):
+    for _ in range(_CREATE_TRIES):
         try:
             user = await client.request("POST", "/users", body={**spec.body(), **password})
             return checked("POST /api/users", user, USER), "created"
@@ -168,7 +168,7 @@ async def _create(client: LogtoClient, spec: UserSpec, key: str, password: Mappi
         if (user := await _find(client, spec, key, case_sensitive=False)) is not None:
             return user, answer
         # In use, but not to be found: a username in another case.
-        if tries == _CREATE_TRIES or isinstance(failure, Conflict):
+        if isinstance(failure, Conflict):
             break
     raise failure
 

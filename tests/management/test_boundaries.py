@@ -132,17 +132,36 @@ def test_whoever_is_faster_with_an_identifier_is_found(run: Run, sandbox: Sandbo
     assert [user["name"] for user in sandbox.state()["users"]] == ["Another"]
 
 
-def test_a_conflict_about_something_else_is_the_servers_own(run: Run, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(
+    ("method", "code", "searches"),
+    [
+        ("POST", "user.invalid_phone", 1),
+        # In use and not to be found, before and after.
+        ("POST", "user.username_already_in_use", 2),
+        ("PATCH", "user.invalid_phone", 1),
+    ],
+)
+def test_a_conflict_about_something_else_is_the_servers_own(
+    run: Run, sandbox: Sandbox, method: str, code: str, searches: int
+) -> None:
+    spec = UserSpec.checked(username="mika", name="Mika")
+    if method == "PATCH":
+        sandbox.seed({"users": [{"username": "mika"}]})
+    refusals = []
+
     async def refused(client: Any) -> Any:
-        async def no(method: str, path: str, *args: Any, **kwargs: Any) -> Any:
-            raise Conflict("POST /api/users", 422, "user.invalid_phone")
+        async def no(asked: str, path: str, *args: Any, **kwargs: Any) -> Any:
+            assert asked == method
+            refusals.append(Conflict(f"{method} /api/users", 422, code))
+            raise refusals[-1]
 
         client.request = no
-        return await ensure_user(client, UserSpec.checked(primary_phone="+61412345678"))
+        return await ensure_user(client, spec, if_exists="update")
 
-    with pytest.raises(Conflict, match=r"user\.invalid_phone"):
+    with pytest.raises(Conflict) as caught:
         run(refused)
-    assert sandbox.stats()["routes"]["GET /api/users"] == 1
+    assert refusals == [caught.value]
+    assert sandbox.stats()["routes"]["GET /api/users"] == searches
 
 
 @pytest.mark.parametrize(

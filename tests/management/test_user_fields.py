@@ -6,11 +6,11 @@ import ast
 import dataclasses
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from airflow_provider_logto.management.user_fields import FIELDS, UserSpec
+from airflow_provider_logto.management.user_fields import FIELDS, Kind, UserSpec, merged_profile
 from airflow_provider_logto.operators import users as operators
 
 ARGUMENTS = [field.argument for field in FIELDS]
@@ -57,3 +57,20 @@ def test_nothing_differs_from_what_was_sent() -> None:
     )
     assert spec.differences(spec.body()) == []
     assert spec.differences({}) == ARGUMENTS
+    assert {field.kind for field in FIELDS} == set(get_args(Kind))
+
+
+ADDRESS = {"locality": "Kyoto", "country": "JP"}
+
+
+@pytest.mark.parametrize(
+    ("current", "wanted", "merged"),
+    [
+        ({"address": ADDRESS}, {"address": {"locality": "Nara"}}, {"address": {"locality": "Nara", "country": "JP"}}),
+        ({"address": ADDRESS, "locale": "ja"}, {"locale": "en"}, {"address": ADDRESS, "locale": "en"}),
+        ({"address": None}, {"address": ADDRESS}, {"address": ADDRESS}),
+        ({}, {"address": ADDRESS}, {"address": ADDRESS}),
+    ],
+)
+def test_an_address_is_merged_part_by_part(current: Any, wanted: Any, merged: Any) -> None:
+    assert merged_profile(current, wanted) == merged

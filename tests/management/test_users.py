@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
 
-from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, InvalidInput, OutcomeUnknown, Refused
+from airflow_provider_logto.exceptions import (
+    AlreadyExists,
+    Ambiguous,
+    Conflict,
+    InvalidInput,
+    OutcomeUnknown,
+    Refused,
+    UnreadableAnswer,
+)
 from airflow_provider_logto.management.marks import Mark
 from airflow_provider_logto.management.references import Reference, find_users, resolve_users
 from airflow_provider_logto.management.users import OwnCreation, UserSpec, ensure_user
@@ -20,6 +29,8 @@ SPEC = UserSpec.checked(username="mika", primary_email="mika@example.com", name=
 def test_a_new_user_costs_two_requests(run: Run, sandbox: Sandbox) -> None:
     assert run(ensure_user, SPEC)["outcome"] == "created"
     assert sandbox.stats()["routes"] == {"POST /oidc/token": 1, "GET /api/users": 1, "POST /api/users": 1}
+    (search,) = [request["query"] for request in sandbox.requests() if request["method"] == "GET"]
+    assert "isCaseSensitive=true" in search  # which uses the server's indexes
 
 
 @pytest.mark.parametrize("kind", ["lost_answer", "reset", "truncated"])
@@ -42,6 +53,7 @@ def test_it_gives_up_in_the_end_and_says_what_it_does_not_know(run: Run, sandbox
     with pytest.raises(OutcomeUnknown, match="may or may not"):
         run(ensure_user, SPEC)
     assert sandbox.state()["users"] == []
+    assert sandbox.stats()["routes"]["POST /api/users"] == 3
 
 
 def test_a_stranger_found_after_a_lost_answer_is_not_taken_for_ones_own(run: Run, sandbox: Sandbox) -> None:
@@ -76,6 +88,28 @@ def test_a_second_run_sends_no_write(run: Run, sandbox: Sandbox, if_exists: Any)
     writes = sandbox.stats()["writes"]
     assert run(ensure_user, SPEC, if_exists=if_exists)["outcome"] == "unchanged"
     assert sandbox.stats()["writes"] == writes
+
+
+def test_identifiers_of_several_people_are_all_named(run: Run, sandbox: Sandbox) -> None:
+    sandbox.seed({"users": [{"username": "a"}, {"primaryEmail": "b@example.com"}, {"primaryPhone": "61412345678"}]})
+    a, b, c = (user["id"] for user in sandbox.state()["users"])
+    spec = UserSpec.checked(username="a", primary_email="b@example.com", primary_phone="+61412345678")
+    said = f"username is that of the user {a}, but primary_email of the user {b}, primary_phone of the user {c};"
+    with pytest.raises(Ambiguous, match=said):
+        run(ensure_user, spec)
+
+
+@pytest.mark.parametrize("user", [None, {"id": 5}])
+def test_a_created_user_without_an_id_is_an_error(run: Run, user: Any) -> None:
+    async def odd(client: Any) -> Any:
+        async def answer(*args: Any, **kwargs: Any) -> Any:
+            return user
+
+        client.request = answer
+        return await ensure_user(client, SPEC)
+
+    with pytest.raises(UnreadableAnswer, match="POST /api/users "):
+        run(odd)
 
 
 def test_an_unknown_policy_is_refused_before_any_request(run: Run, sandbox: Sandbox) -> None:
@@ -217,3 +251,105 @@ def test_a_stranger_who_comes_between_search_and_request_is_a_conflict(run: Run,
 def test_the_key_of_the_mark_is_not_for_custom_data() -> None:
     with pytest.raises(InvalidInput, match=r"^custom_data.*airflowRoster"):
         UserSpec.checked(username="mika", custom_data=Mark(external_id="4711").custom_data())
+
+
+# -- what a task knows of its own creation
+
+
+class Store:
+    """A task state store; one that is broken takes and gives nothing."""
+
+    def __init__(self, broken: bool = False) -> None:
+        self.values: dict[str, Any] = {}
+        self.broken = broken
+
+    def get(self, key: str) -> Any:
+        if self.broken:
+            raise OSError
+        return self.values.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        if self.broken:
+            raise OSError
+        self.values[key] = value
+
+
+KEY = "logto_users_to_create"
+
+
+def test_the_latest_twenty_notes_are_kept(run: Run) -> None:
+    store = Store()
+
+    async def note(client: Any) -> list[Any]:
+        return [await OwnCreation(store).note(client, SPEC) for _ in range(23)]
+
+    made = run(note)
+    assert store.values == {KEY: made[-20:]}
+    assert made[0].keys() == {"at", "spec"}
+
+
+def test_a_store_that_fails_fails_no_task(run: Run, sandbox: Sandbox) -> None:
+    assert run(ensure_user, SPEC, own=OwnCreation(Store(broken=True)))["outcome"] == "created"
+    with pytest.raises(AlreadyExists):
+        run(ensure_user, SPEC, own=OwnCreation(Store(broken=True)))
+
+
+@pytest.mark.parametrize(
+    ("noted_before", "ours"), [(-2.25, False), (-2.0, True), (0.0, True), (1000.0, True), (1000.25, False)]
+)
+def test_a_note_proves_what_its_own_request_can_have_made(run: Run, noted_before: float, ours: bool) -> None:
+    """Clocks differ by 2 s; three tries take 1000."""
+    spec = UserSpec.checked(username="mika", custom_data={"a": 1, "b": 2})
+    same = UserSpec.checked(username="mika", custom_data={"b": 2, "a": 1})
+    store = Store()
+
+    async def judge(client: Any) -> bool:
+        note = await OwnCreation(store).note(client, spec)
+        user = {**spec.body(), "id": "u1", "createdAt": 1_800_000_000_000}
+        store.values[KEY] = [{**note, "at": 1_800_000_000.0 - noted_before}]
+        return await OwnCreation(store).proven(client, same, user, {}, lost=False)
+
+    assert run(judge) is ours
+
+
+@pytest.mark.parametrize(("before_the_run", "ours"), [(2.5, False), (1.5, True), (-60.0, True)])
+def test_a_password_proves_what_was_made_since_the_run_began(run: Run, before_the_run: float, ours: bool) -> None:
+    """By the server's clock, which is an hour ahead here."""
+    secret = {"password": "a-long-Passw0rd"}
+
+    async def judge(client: Any) -> bool:
+        made = await client.request("POST", "/users", body={"username": "mika", **secret})
+        began = time.time()
+
+        async def server_time() -> float:
+            return time.time() + 3600
+
+        client.server_time = server_time
+        user = {**made, "createdAt": (began + 3600 - before_the_run) * 1000}
+        own = OwnCreation(run_began=began)
+        return await own.proven(client, UserSpec.checked(username="mika"), user, secret, lost=False)
+
+    assert run(judge) is ours
+
+
+@pytest.mark.parametrize(("email", "ours"), [("mika@example.com", True), ("Mika@example.com", False)])
+def test_an_email_in_another_case_was_there_before(run: Run, email: str, ours: bool) -> None:
+    spec = UserSpec.checked(primary_email="mika@example.com")
+    user = {"id": "u1", "primaryEmail": email}
+    assert run(OwnCreation().proven, spec, user, {}, lost=True) is ours
+
+
+def test_a_password_that_cannot_be_verified_proves_nothing(run: Run) -> None:
+    """Another refusal than "wrong password" is the server's own, such as too many attempts."""
+
+    async def judge(client: Any) -> bool:
+        async def blocked(*args: Any, **kwargs: Any) -> Any:
+            raise Conflict("POST /api/users/u1/password/verify", 422, "session.verification_blocked_too_many_attempts")
+
+        client.request = blocked
+        user = {"id": "u1", "username": "mika", "createdAt": time.time() * 1000}
+        spec, own = UserSpec.checked(username="mika"), OwnCreation(run_began=0.0)
+        return await own.proven(client, spec, user, {"password": "x"}, lost=False)
+
+    with pytest.raises(Conflict, match="too_many_attempts"):
+        run(judge)
