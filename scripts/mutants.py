@@ -61,7 +61,11 @@ MODULES: dict[str, tuple[str, ...]] = {
     "client.sharing.pacing": ("tests/client/test_pacing.py", "tests/client/test_shared_state.py"),
     "client.sharing.schedule": ("tests/client/test_schedule.py", "tests/client/test_pacing.py"),
     "client.auth.tokens": ("tests/client/test_tokens.py",),
-    "client.auth.token_endpoint": ("tests/client/test_tokens.py", "tests/hostile"),
+    "client.auth.token_endpoint": (
+        "tests/client/test_tokens.py",
+        "tests/hostile/test_answers.py",
+        "tests/hostile/test_words.py",
+    ),
     "client.arguments": ("tests/client/test_arguments.py",),
     "client.endpoint": ("tests/client/test_endpoint.py",),
     "management.audit_logs.walk": ("tests/management/test_audit_logs.py", "tests/management/test_audit_log_endless.py"),
@@ -101,6 +105,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "tests/management/test_roles.py",
         "tests/management/test_boundaries.py",
         "tests/real/test_roles.py",
+        "tests/messy/test_references.py",
     ),
     "management.organizations": (
         "tests/management/test_organizations.py",

@@ -106,9 +106,7 @@ def _check_removals(limit: Any) -> None:
         raise InvalidInput("max_member_removals", f"must be a number, 0 or more; got {limit!r}")
 
 
-async def find_organization(
-    client: LogtoClient, spec: OrganizationSpec, adopt_existing: bool = False
-) -> Organization | None:
+async def find_organization(client: LogtoClient, spec: OrganizationSpec, adopt_existing: bool) -> Organization | None:
     """The organization that a specification means, or None where it certainly does not exist.
 
     :raises AlreadyExists, Ambiguous, IncompleteList: see :func:`ensure_organization`.
@@ -157,7 +155,7 @@ async def _create(client: LogtoClient, spec: OrganizationSpec) -> tuple[Organiza
             answer = await client.request("POST", "/organizations", body=spec.body())
         except OutcomeUnknown as error:
             lost = error
-            if (found := await find_organization(client, spec)) is not None:
+            if (found := await find_organization(client, spec, adopt_existing=False)) is not None:
                 return found, True
         else:
             return await _only_one(client, spec, checked("POST /api/organizations", answer, ORGANIZATION))

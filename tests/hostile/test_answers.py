@@ -10,6 +10,8 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator
+from email.utils import formatdate
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,10 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_logto.client import answers
+from airflow_provider_logto.client.auth import token_endpoint
+from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache, Token
 from airflow_provider_logto.client.retrying import RetryOptions
 from airflow_provider_logto.client.sharing import fallback
 from airflow_provider_logto.exceptions import (
     AnswerCutShort,
+    ConnectionFailed,
     InvalidInput,
     LogtoError,
     OutcomeUnknown,
@@ -28,7 +33,7 @@ from airflow_provider_logto.exceptions import (
     UnreadableAnswer,
 )
 
-from .conftest import Ask
+from .conftest import SECRET, Ask
 from .server import HostileServer, http, token
 
 MEGABYTE = 1024 * 1024
@@ -178,6 +183,40 @@ def test_an_odd_lifetime_of_a_token(ask: Ask, hostile: HostileServer, life: str)
     except LogtoError:
         return
     assert life in ("1" + "0" * 400, "Infinity", "1e400")  # longer than any token lives: used, for a day at most
+
+
+@pytest.mark.parametrize(("ahead", "skew"), [(None, 0.0), (7200, 7200.5), (-7200, -7199.5)])
+@pytest.mark.parametrize(("life", "kept"), [("1", 1), ("86400", 86400), ("86401", 86400)])
+def test_a_token_lives_by_the_servers_clock_and_a_day_at_most(
+    ask: Ask,
+    hostile: HostileServer,
+    monkeypatch: pytest.MonkeyPatch,
+    ahead: int | None,
+    skew: float,
+    life: str,
+    kept: int,
+) -> None:
+    now = 1_900_000_000.0
+    monkeypatch.setattr(token_endpoint, "time", SimpleNamespace(time=lambda: now))
+    dated = () if ahead is None else (f"Date: {formatdate(now + ahead, usegmt=True)}",)
+    body = b'{"access_token":"t","expires_in":%s,"scope":"all"}' % life.encode()
+    hostile.token_answer = lambda request: [http("200 OK", body, *dated)]
+    cache, announced = ProcessTokenCache(), []
+
+    async def note(secret: str) -> None:
+        announced.append(secret)
+
+    ask(token_cache=cache, on_secret=note)
+    assert list(cache._tokens.values()) == [Token("t", now + skew, now + skew + kept, skew)]
+    assert SECRET in announced
+
+
+def test_without_a_token_nothing_was_sent(ask: Ask, hostile: HostileServer) -> None:
+    hostile.token_answer = lambda request: []
+    with pytest.raises(ConnectionFailed, match=r"^POST /oidc/token ") as caught:  # and not OutcomeUnknown
+        ask(lambda client: client.request("POST", "/users", body={}))
+    assert not caught.value.sent
+    assert hostile.requests == []
 
 
 @pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "x", "\u00b2"])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from airflow_provider_logto.exceptions import Ambiguous, IncompleteList, InvalidInput
+from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, IncompleteList, InvalidInput, UnreadableAnswer
+from airflow_provider_logto.management import organizations
 from airflow_provider_logto.management.members import checked_members
 from airflow_provider_logto.management.organization_details import Details
 from airflow_provider_logto.management.organization_spec import OrganizationSpec
@@ -16,6 +19,37 @@ from logto_sandbox import Sandbox
 from tests.clients import Run
 
 SPEC = OrganizationSpec.checked("Acme", external_id="c-1")
+
+
+class Pauses(list[float]):
+    """How long ``ensure_organization`` wanted to wait, which it does not; ``then`` is called instead."""
+
+    then: Callable[[float], Any] = staticmethod(lambda seconds: None)
+
+    async def sleep(self, seconds: float) -> None:
+        self.append(seconds)
+        await asyncio.to_thread(self.then, seconds)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
+    noted = Pauses()
+    monkeypatch.setattr(organizations, "asyncio", SimpleNamespace(sleep=noted.sleep))
+    return noted
+
+
+def deleting(sandbox: Sandbox, run: Run, at: int) -> Callable[[float], Any]:
+    """Deletes one of the organizations, by its place in the order in which they were made."""
+
+    def delete(seconds: float) -> None:
+        organization_id = made_in_order(sandbox)[at]
+        run(lambda client: client.request("DELETE", f"/organizations/{organization_id}"))
+
+    return delete
+
+
+def made_in_order(sandbox: Sandbox) -> list[str]:
+    return [one["id"] for one in sorted(sandbox.state()["organizations"], key=lambda one: one["createdAt"])]
 
 
 @pytest.mark.parametrize("spec", [SPEC, OrganizationSpec.checked("Acme")])
@@ -198,3 +232,147 @@ def test_who_joins_by_sso(run: Run, sandbox: Sandbox) -> None:
     assert held["connectorName"] == "Entra"
     with pytest.raises(InvalidInput, match=r"jit_sso_connectors\[1\]: there is no SSO connector 'Ping'"):
         ensure(False, "Okta", "Ping")
+
+
+BODY: dict[str, Any] = {"name": "Acme", "customData": {"externalId": "c-1"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "external_id", "hint"),
+    [
+        ("Acme", "c-1", "have the external id 'c-1' ({ids}); delete all but one"),
+        ("Bare", None, "have the name 'Bare' ({ids}); give an external_id, or rename all but one"),
+        ("Bare", "c-2", "have the name 'Bare' ({ids}); rename all but one, or give one of them the external id"),
+    ],
+)
+def test_several_that_stay_are_an_error_after_three_more_looks(
+    run: Run, sandbox: Sandbox, pauses: Pauses, name: str, external_id: str | None, hint: str
+) -> None:
+    bodies = [BODY, BODY] if name == "Acme" else [{"name": name}, {"name": name}]
+    ids = ", ".join(sorted(run(posted, *bodies)))
+    with pytest.raises(Ambiguous) as caught:
+        run(ensure_organization, OrganizationSpec.checked(name, external_id=external_id), adopt_existing=True)
+    assert str(caught.value) == f"2 organizations {hint.format(ids=ids)}"
+    assert pauses == [0.3, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("look", [0.3, 1.0, 2.0])
+def test_several_of_which_one_stays_are_that_one(run: Run, sandbox: Sandbox, pauses: Pauses, look: float) -> None:
+    """Whoever made the other deletes it before one of the looks."""
+    first, _ = run(posted, BODY, BODY)
+    delete = deleting(sandbox, run, at=1)
+    pauses.then = lambda seconds: delete(seconds) if seconds == look else None
+    assert run(ensure_organization, SPEC) == {"id": first, "outcome": "unchanged"}
+
+
+async def posted(client: Any, *bodies: dict[str, Any]) -> list[str]:
+    made = []
+    for body in bodies:
+        made.append((await client.request("POST", "/organizations", body=body))["id"])
+        await asyncio.sleep(0.002)  # times have milliseconds
+    return made
+
+
+async def created_beside(client: Any, before: bool) -> Any:
+    """``ensure_organization``, while another task makes its own right before or right after."""
+    request = client.request
+
+    async def twice(method: str, path: str, query: Any = None, body: Any = None) -> Any:
+        if (method, path) != ("POST", "/organizations"):
+            return await request(method, path, query, body)
+        answers = []
+        for _ in range(2):
+            answers.append(await request(method, path, body=body))
+            await asyncio.sleep(0.002)
+        return answers[1 if before else 0]
+
+    client.request = twice
+    return await ensure_organization(client, SPEC)
+
+
+def test_the_later_one_of_two_is_deleted_by_its_maker(run: Run, sandbox: Sandbox, pauses: Pauses) -> None:
+    result = run(created_beside, before=True)
+    assert result["outcome"] == "unchanged"
+    assert made_in_order(sandbox) == [result["id"]]
+    assert pauses == [0.0, 0.3]
+
+
+@pytest.mark.parametrize("look", [0.3, 1.0, 2.0, None])
+def test_the_earlier_one_of_two_waits_for_the_other_to_go(
+    run: Run, sandbox: Sandbox, pauses: Pauses, look: float | None
+) -> None:
+    delete = deleting(sandbox, run, at=1)
+    pauses.then = lambda seconds: delete(seconds) if seconds == look else None
+    if look is None:
+        with pytest.raises(Ambiguous) as caught:
+            run(created_beside, before=False)
+        ids = ", ".join(sorted(made_in_order(sandbox)))
+        assert str(caught.value) == f"2 organizations 'Acme' were made at once ({ids}); delete all but one"
+        assert pauses == [0.0, 0.3, 1.0, 2.0]
+    else:
+        result = run(created_beside, before=False)
+        assert (result["outcome"], made_in_order(sandbox)) == ("created", [result["id"]])
+
+
+def test_one_that_somebody_deletes_at_once_is_an_error(run: Run, sandbox: Sandbox, pauses: Pauses) -> None:
+    delete = deleting(sandbox, run, at=0)
+    pauses.then = lambda seconds: delete(seconds) if seconds == 0 else None
+    with pytest.raises(Ambiguous, match="was created but is not to be found"):
+        run(ensure_organization, SPEC)
+
+
+def test_after_a_lost_answer_nothing_is_adopted(run: Run, sandbox: Sandbox) -> None:
+    """Somebody made a namesake between our look and our request."""
+    sandbox.add_fault(kind="error", status=500, method="POST", path="/api/organizations", times=1)
+
+    async def race(client: Any) -> Any:
+        request = client.request
+
+        async def second(method: str, path: str, query: Any = None, body: Any = None) -> Any:
+            if method == "POST" and path == "/organizations":
+                sandbox.seed({"organizations": [{"name": "Acme"}]})
+            return await request(method, path, query, body)
+
+        client.request = second
+        return await ensure_organization(client, SPEC)
+
+    with pytest.raises(AlreadyExists, match="adopt_existing"):
+        run(race)
+    assert [one["customData"] for one in sandbox.state()["organizations"]] == [{}]
+
+
+def test_an_organization_among_many_takes_two_short_looks(run: Run, sandbox: Sandbox) -> None:
+    sandbox.seed({"organizations": [{"name": f"o{at}"} for at in range(250)]})
+    sandbox.reset_stats()
+    run(ensure_organization, OrganizationSpec.checked("Acme"))
+    assert sandbox.stats()["routes"]["GET /api/organizations"] == 2
+
+
+def test_a_created_organization_without_an_id_is_an_error(run: Run) -> None:
+    async def odd(client: Any) -> Any:
+        async def answer(*args: Any, **kwargs: Any) -> Any:
+            return {"id": 5}
+
+        client.request = answer
+        return await ensure_organization(client, SPEC)
+
+    with pytest.raises(UnreadableAnswer, match="POST /api/organizations "):
+        run(odd)
+
+
+def test_each_detail_that_is_new_is_an_update(run: Run, sandbox: Sandbox) -> None:
+    sandbox.seed(
+        {
+            "ssoConnectors": [{"providerName": "OIDC", "connectorName": "Okta", "domains": []}],
+            "applications": [{"name": "worker", "type": "MachineToMachine"}],
+        }
+    )
+    run(ensure_organization, SPEC)
+    for details in (
+        {"applications": ["worker"]},
+        {"jit_email_domains": ["x.example"]},
+        {"jit_roles": ["admin"]},
+        {"jit_sso_connectors": ["Okta"]},
+    ):
+        outcomes = [run(ensure_organization, SPEC, details=Details.checked(**details))["outcome"] for _ in range(2)]
+        assert outcomes == ["updated", "unchanged"], details

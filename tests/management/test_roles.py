@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_logto.exceptions import ServerFailed
-from airflow_provider_logto.management.roles import assign_roles
+from airflow_provider_logto.exceptions import InvalidInput, ServerFailed
+from airflow_provider_logto.management import search
+from airflow_provider_logto.management.roles import assign_roles, resolve_roles
 from logto_sandbox import Sandbox
 from tests.clients import Run
 
@@ -77,6 +78,45 @@ def test_a_replacement_that_fails_half_way_leaves_more_roles_not_fewer(
     assert [run(names, person) for person in people[:3]] == [{"engineer"}] * 3
 
 
-def test_nobody_is_no_work(run: Run, sandbox: Sandbox) -> None:
-    assert run(assign_roles, [], ["employee"]) == {"added": {}, "removed": {}, "unchanged": {}}
-    assert sandbox.stats()["writes"] == 0
+@pytest.mark.parametrize("mode", ["add", "replace", "remove"])
+def test_nobody_is_no_work(run: Run, sandbox: Sandbox, mode: Any) -> None:
+    assert run(assign_roles, [], ["employee"], mode) == {"added": {}, "removed": {}, "unchanged": {}}
+    assert sandbox.stats()["routes"] == {"POST /oidc/token": 1, "GET /api/roles": 1}
+
+
+def test_many_roles_take_one_search_that_compares_case(run: Run, sandbox: Sandbox) -> None:
+    names = [f"role-{at:02}-{'x' * 40}" for at in range(40)]
+    sandbox.seed({"roles": [{"name": name, "description": "for a test"} for name in names]})
+    sandbox.reset_stats()
+    assert list(run(resolve_roles, names).values()) == names
+    (search,) = [request["query"] for request in sandbox.requests() if request["path"] == "/api/roles"]
+    assert "isCaseSensitive=true" in search
+
+
+def test_a_replacement_looks_only_into_user_roles_that_somebody_holds(run: Run, sandbox: Sandbox) -> None:
+    people = ["a", "b", "c"]
+    sandbox.seed({"users": [{"username": name} for name in people]})
+    run(assign_roles, people, ["employee"])
+    sandbox.reset_stats()
+    assert list(run(assign_roles, people, ["engineer"], mode="replace")["removed"]) == ["employee"]
+    assert sandbox.stats()["routes"]["GET /api/roles/{id}/users"] == 2
+    assert any("type=User" in request["query"] for request in sandbox.requests() if request["path"] == "/api/roles")
+
+
+@pytest.mark.parametrize(("people", "by_user"), [(3, 3), (5, 0)])
+def test_a_search_for_holders_takes_so_many_people(
+    run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, people: int, by_user: int
+) -> None:
+    """Two people in a search here: for three people and two roles that is four searches."""
+    names = [f"p{at}" for at in range(people)]
+    sandbox.seed({"users": [{"username": name} for name in names]})
+    monkeypatch.setattr(search, "MAX_ITEMS", 2 if by_user else 5)
+    sandbox.reset_stats()
+    run(assign_roles, names, ["employee", "engineer"])
+    assert sandbox.stats()["routes"].get("GET /api/users/{id}/roles", 0) == by_user
+
+
+@pytest.mark.parametrize("wrong", [5, None])
+def test_what_is_no_list_of_roles_is_refused(run: Run, wrong: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"^roles: must be a list"):
+        run(assign_roles, ["a"], wrong)

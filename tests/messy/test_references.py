@@ -105,7 +105,7 @@ def test_whoever_is_protected_loses_no_role(corner: Corner, mode: str) -> None:
     employee, engineer = corner.roles["employee"], corner.roles["engineer"]
     assign(users=[first["id"], second["id"]], roles=[employee])
     roles = [employee] if mode == "remove" else [engineer]
-    with pytest.raises(InvalidInput, match=f"{first['id']} is protected"):
+    with pytest.raises(InvalidInput, match=f"^users: {first['id']} is protected"):
         assign(users=[first["id"], second["id"]], roles=roles, mode=mode, protect=[first["username"]])
     assert [role["name"] for role in corner.hook.iterate(f"/users/{second['id']}/roles")] == [employee]
     assign(users=[first["id"]], roles=[engineer], protect=[first["username"]])  # takes nothing away
