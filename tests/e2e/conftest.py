@@ -43,13 +43,13 @@ class Standalone:
 
     def api(self, method: str, path: str, **more: Any) -> Any:
         """Airflow's REST API -> JSON."""
-        answer = httpx.request(method, f"{self.airflow}/api/v2{path}", timeout=30, trust_env=False, **more)
+        answer = httpx.request(method, f"{self.airflow}/api/v2{path}", timeout=120, trust_env=False, **more)
         answer.raise_for_status()
         return answer.json()
 
     def sandbox(self, method: str, path: str, **more: Any) -> Any:
         """The sandbox's control plane -> JSON."""
-        answer = httpx.request(method, f"{self.logto}/sandbox/{path}", timeout=30, trust_env=False, **more)
+        answer = httpx.request(method, f"{self.logto}/sandbox/{path}", timeout=120, trust_env=False, **more)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
