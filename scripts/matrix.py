@@ -36,6 +36,8 @@ AIRFLOWS = {
     "3.3.2": ("2026-10-15", "3.13"),
 }
 LOWEST_PYTHON = "3.11"
+#: A day on which the lowest Airflow was current: 2.11.0 does not work with universal-pathlib 0.3, which came later.
+LOWEST_DAY = "2025-06-20"
 #: Tried with what the index has today as well.
 UNDATED = ("2.11.2", "3.1.8", "3.3.2")
 
@@ -84,7 +86,7 @@ def rows() -> list[Row]:
         for python in dict.fromkeys((LOWEST_PYTHON, highest))
     ]
     today = [Row(airflow, LOWEST_PYTHON, None) for airflow in UNDATED]
-    return [*dated, *today, Row(None, LOWEST_PYTHON, AIRFLOWS["2.11.2"][0])]
+    return [*dated, *today, Row(None, LOWEST_PYTHON, LOWEST_DAY)]
 
 
 def find_python(version: str) -> str | None:
