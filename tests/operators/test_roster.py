@@ -153,15 +153,3 @@ def test_wrong_arguments_of_an_import_are_named(
 def test_they_map_over_files(operator: Any) -> None:
     more = {"roster": "hr"} if operator is SyncRosterOperator else {}
     operator.partial(task_id="x", folder="file:///x", **more).expand(source=["a.csv", "b.csv"])
-
-
-def test_columns_that_manage_does_not_name_are_said_in_the_log(sync: Any, caplog: pytest.LogCaptureFixture) -> None:
-    row = {"external_id": "E1", "username": "ann", "roles": ["nobody-made-it"], "suspended": False, "organizations": []}
-    sync([row | {"custom_data.department": "Sales"}])
-    assert "about roles, but manage does not name it" in caplog.text
-    assert "about custom_data, but" in caplog.text
-    assert "about suspension" not in caplog.text  # nothing is wanted that is not so
-    assert "about organizations" not in caplog.text
-    caplog.clear()
-    sync([{"external_id": "E1", "username": "ann", "custom_data.a": "b"}], manage=["profile", "custom_data"])
-    assert "manage does not name" not in caplog.text
