@@ -58,8 +58,9 @@ def row_line(row: Row) -> bytes:
 
 
 def _flat(record: Record) -> Record:
-    # The payload as a JSON text: its shape differs from key to key.
-    return {**record, "payload": _encode_payload(record["payload"])}
+    # The payload as a JSON text: its shape differs from key to key. What it holds is nobody's promise.
+    odd = {name: _encode_payload(value) for name in LIFTED if not isinstance(value := record[name], str | None)}
+    return {**record, **odd, "payload": _encode_payload(record["payload"])}
 
 
 class _JsonLinesWriter:

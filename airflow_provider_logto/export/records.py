@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from airflow_provider_logto.management.audit_logs.rows import Row
+from airflow_provider_logto.management.audit_logs.rows import MAX_DEPTH, Row
 
 #: What an exported row repeats of its payload.
 LIFTED = ("result", "userId", "applicationId", "ip", "userAgent")
@@ -55,13 +55,13 @@ def record(row: Row, hidden: frozenset[str] = frozenset()) -> dict[str, Any]:
     """
     payload = json.loads(bytes(row.payload)) or {}
     if hidden:
-        payload = _redact(payload, "", hidden)
+        payload = _redact(payload, "", hidden, 0)
     return {
         "id": row.id,
         "createdAt": row.created_at,
         "createdAtIso": iso(row.created_at),
         "key": row.key,
-        **{name: payload.get(name) for name in LIFTED},
+        **{name: payload.get(name) if isinstance(payload, Mapping) else None for name in LIFTED},
         "payload": payload,
     }
 
@@ -71,14 +71,16 @@ def hidden_fields(names: tuple[str, ...]) -> frozenset[str]:
     return frozenset().union(*(REDACTIONS[name] for name in names))
 
 
-def _redact(value: Any, parent: str, hidden: frozenset[str]) -> Any:
+def _redact(value: Any, parent: str, hidden: frozenset[str], depth: int) -> Any:
     if isinstance(value, Mapping):
         return {
             name: REDACTED
             if inner is not None and (name in hidden or f"{parent}.{name}" in hidden)
-            else _redact(inner, name, hidden)
+            else _redact(inner, name, hidden, depth + 1)
             for name, inner in value.items()
         }
     if isinstance(value, list):
-        return [_redact(inner, parent, hidden) for inner in value]
+        return [_redact(inner, parent, hidden, depth + 1) for inner in value]
+    if depth >= MAX_DEPTH and isinstance(value, str):
+        return REDACTED  # may hold the JSON of what lies deeper
     return value
