@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,15 @@ from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.replies import Reply
 from airflow_provider_logto.exceptions import IncompleteList
 from airflow_provider_logto.management.audit_logs.retention import gap_until
-from airflow_provider_logto.management.audit_logs.walk import LateRows, LogFilter, LogPages, Position, Window, walk
+from airflow_provider_logto.management.audit_logs.walk import (
+    LateRows,
+    LogFilter,
+    LogPages,
+    Position,
+    Window,
+    seconds_until_readable,
+    walk,
+)
 from logto_sandbox import Sandbox
 from tests.management.audit_log_tools import HOUR, START, collect, log_requests, make_client, positions, run_on, truth
 
@@ -93,6 +102,14 @@ def test_empty_years_cost_three_requests(sandbox: Sandbox) -> None:
     """The second asks a little wider, since exclusive bounds might hide something; the third counts at the end."""
     assert run_on(sandbox, lambda client: collect(client, Window(START - 50_000 * HOUR, START))) == []
     assert log_requests(sandbox) == 3
+
+
+def test_an_interval_is_readable_when_the_servers_clock_has_passed_it() -> None:
+    async def server_time() -> float:
+        return 1_000.0
+
+    client: Any = SimpleNamespace(server_time=server_time)
+    assert asyncio.run(seconds_until_readable(client, 995_500, 60.0)) == 55.5
 
 
 def test_never_deep_and_never_a_full_count(sandbox: Sandbox) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -83,6 +85,38 @@ def test_leaving_early_leaves_nothing_running() -> None:
         return len(asyncio.all_tasks())
 
     assert asyncio.run(go()) == 1
+
+
+def test_leaving_early_waits_for_nobody() -> None:
+    async def work(thing: int) -> int:
+        await asyncio.sleep(30 * thing)
+        return thing
+
+    async def go() -> float:
+        async with aclosing(in_order(numbers(50), work, workers=4, room=9, size=one)) as pairs:
+            assert await anext(pairs) == (0, 0)
+            left = time.monotonic()
+        return time.monotonic() - left
+
+    assert asyncio.run(go()) < 5
+
+
+def test_what_was_handed_on_is_not_held() -> None:
+    alive: weakref.WeakSet[Result] = weakref.WeakSet()
+
+    async def work(thing: int) -> Result:
+        alive.add(result := Result())
+        return result
+
+    async def go() -> None:
+        async for _ in in_order(numbers(50), work, workers=4, room=4, size=one):
+            assert len(alive) <= 10
+
+    asyncio.run(go())
+
+
+class Result:
+    """Something that takes room."""
 
 
 def test_for_each_keeps_the_order_and_ends_what_it_began() -> None:

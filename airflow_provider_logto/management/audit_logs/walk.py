@@ -140,7 +140,7 @@ class _Ledger:
         self._kept = (Window(window.low, after.created_at), after.rows) if after else None
 
     def note(self, part: Window, rows: int, known: int) -> None:
-        if self._kept and known:
+        if self._kept:
             self._kept = (self._kept[0], self._kept[1] - known)
         if self._parts and self._parts[-1][1] + rows <= RECOUNT_ROWS:
             last, count = self._parts.pop()
