@@ -96,6 +96,7 @@ def test_leaving_early_waits_for_nobody() -> None:
         async with aclosing(in_order(numbers(50), work, workers=4, room=9, size=one)) as pairs:
             assert await anext(pairs) == (0, 0)
             left = time.monotonic()
+        assert len(asyncio.all_tasks()) == 1
         return time.monotonic() - left
 
     assert asyncio.run(go()) < 5
