@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -40,6 +41,24 @@ def test_tenants_have_schedules_of_their_own_and_connections_of_one_share_it() -
         assert await other.wait(0) == 0.0
 
     asyncio.run(go())
+
+
+def test_places_are_given_out_fifty_seconds_ahead() -> None:
+    asked: list[float] = []
+
+    async def take(patience: float) -> tuple[float, float]:
+        asked.append(patience)
+        return 0.0, 0.0
+
+    async def epoch() -> float:
+        return 0.0
+
+    async def go() -> None:
+        await pacing.wait_for_place(take, epoch, math.inf)
+        await pacing.wait_for_place(take, epoch, 0.0)
+
+    asyncio.run(go())
+    assert asked == [50.0, 0.0]
 
 
 def test_no_limit_no_pace() -> None:

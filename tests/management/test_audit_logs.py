@@ -12,7 +12,9 @@ import pytest
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.replies import Reply
 from airflow_provider_logto.exceptions import IncompleteList
+from airflow_provider_logto.management.audit_logs.pages import Bounds
 from airflow_provider_logto.management.audit_logs.retention import gap_until
+from airflow_provider_logto.management.audit_logs.rows import Row
 from airflow_provider_logto.management.audit_logs.walk import (
     LateRows,
     LogFilter,
@@ -102,6 +104,24 @@ def test_empty_years_cost_three_requests(sandbox: Sandbox) -> None:
     """The second asks a little wider, since exclusive bounds might hide something; the third counts at the end."""
     assert run_on(sandbox, lambda client: collect(client, Window(START - 50_000 * HOUR, START))) == []
     assert log_requests(sandbox) == 3
+
+
+def test_a_server_that_ignores_bounds_is_known_by_its_first_answer() -> None:
+    """Rows of the window and others: no second question is needed."""
+    asked: list[Any] = []
+
+    async def send(method: str, path: str, query: Any, **more: Any) -> Reply:
+        asked.append(query)
+        return Reply(200, [Row("b", INNER.high), Row("a", INNER.low)], {"total-number": "2"})
+
+    async def go() -> Bounds:
+        client: Any = SimpleNamespace(send=send)
+        pages = LogPages(client)
+        await pages._try(INNER, {})
+        return pages.bounds
+
+    assert asyncio.run(go()) is Bounds.IGNORED
+    assert len(asked) == 1
 
 
 def test_an_interval_is_readable_when_the_servers_clock_has_passed_it() -> None:
