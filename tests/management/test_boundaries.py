@@ -263,6 +263,7 @@ def test_a_domain_whose_answer_was_lost_is_looked_for(run: Run, sandbox: Sandbox
     if times is None:
         with pytest.raises(OutcomeUnknown):
             run(ensure_organization, spec, details=details)
+        assert sandbox.stats()["routes"]["POST /api/organizations/{id}/jit/email-domains"] == 3
     else:
         assert run(ensure_organization, spec, details=details)["jit_email_domains"]["added"] == 2
 
@@ -272,6 +273,40 @@ def test_a_domain_whose_answer_was_lost_is_looked_for(run: Run, sandbox: Sandbox
         return sorted(row["emailDomain"] for row in rows)
 
     assert run(domains) == ([] if times is None else ["a.example", "b.example"])
+
+
+@pytest.mark.parametrize(
+    ("domain", "code", "added"),
+    [
+        ("a.example", "entity.unique_integrity_violation", True),  # somebody was faster with the same one
+        ("b.example", "entity.unique_integrity_violation", False),
+        ("a.example", "request.invalid_input", False),
+    ],
+)
+def test_a_domain_that_is_refused_may_be_there(run: Run, sandbox: Sandbox, domain: str, code: str, added: bool) -> None:
+    path = "jit/email-domains"
+
+    async def refused(client: Any) -> Any:
+        request = client.request
+
+        async def faster(method: str, where: str, query: Any = None, body: Any = None) -> Any:
+            if not (method == "POST" and where.endswith(path)):
+                return await request(method, where, query, body)
+            if not refusals:
+                await request("POST", where, body={"emailDomain": domain})
+            refusals.append(Conflict(f"POST /api{where}", 422, code))
+            raise refusals[-1]
+
+        refusals: list[Conflict] = []
+        client.request = faster
+        details = Details.checked(jit_email_domains=["a.example"])
+        return await ensure_organization(client, OrganizationSpec.checked("Acme"), details=details)
+
+    if added:
+        assert run(refused)["jit_email_domains"]["added"] == 1
+    else:
+        with pytest.raises(Conflict, match=code):
+            run(refused)
 
 
 def test_an_organization_role_named_like_anothers_id_is_ambiguous(run: Run, sandbox: Sandbox) -> None:
