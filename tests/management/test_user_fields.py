@@ -57,6 +57,8 @@ def test_nothing_differs_from_what_was_sent() -> None:
     )
     assert spec.differences(spec.body()) == []
     assert spec.differences({}) == ARGUMENTS
+    names = ["username", "primaryEmail", "primaryPhone", "name", "avatar", "customData", "profile"]
+    assert list(spec.body()) == names
     assert {field.kind for field in FIELDS} == set(get_args(Kind))
 
 
