@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from airflow_provider_logto.client.auth.token_cache import PROCESS_TOKENS
 from logto_sandbox import Sandbox
@@ -26,6 +27,10 @@ EXAMPLES = PROJECT / "dags_examples"
 DEMO_SEED = PROJECT / "scripts" / "demo_seed.json"
 
 RunDag = Callable[..., Any]
+
+# A busy machine makes no test fail.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # Airflow reads these when it is first imported; whatever the caller's shell says about Airflow must not reach it.
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-provider-logto-"))

@@ -256,7 +256,7 @@ BODY = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STATUS, st.lists(HEADER, max_size=4), BODY, st.sampled_from(["GET", "POST", "DELETE"]))
 def test_anything_at_all(
     ask: Ask, hostile: HostileServer, status: int, headers: list[tuple[str, str]], body: bytes, method: str

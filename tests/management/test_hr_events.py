@@ -201,7 +201,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=EVENTS, data=st.data())
 def test_in_whatever_order_they_arrive_the_latest_decides(
     run: Run, sandbox: Sandbox, events: list[tuple[str, int]], data: st.DataObject

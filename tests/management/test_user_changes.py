@@ -183,7 +183,7 @@ def test_a_deep_merge_holds_what_was_given_and_keeps_the_rest(current: dict[str,
         assert merged[key] == current[key]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     current=OBJECTS,
     wanted=OBJECTS,

@@ -346,7 +346,6 @@ def _run(sandbox: Sandbox, examples: int) -> None:
         settings=settings(
             max_examples=examples,
             stateful_step_count=12,
-            deadline=None,
             suppress_health_check=checks,
             # A failing sequence is short enough to be read; shrinking it takes minutes.
             phases=[Phase.reuse, Phase.generate],

@@ -279,9 +279,7 @@ class Agreement(RuleBasedStateMachine):
 def _agree(http: httpx.Client, **options: Any) -> None:
     machine = type("Agreement", (Agreement,), {"http": http})
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-    run_state_machine_as_test(
-        machine, settings=settings(deadline=None, suppress_health_check=checks, database=None, **options)
-    )
+    run_state_machine_as_test(machine, settings=settings(suppress_health_check=checks, database=None, **options))
 
 
 @pytest.mark.skipif(bool(REAL), reason="LOGTO_TEST_ENDPOINT names a real server")
