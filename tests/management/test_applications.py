@@ -14,6 +14,7 @@ from airflow_provider_logto.management.application_spec import ApplicationSpec
 from airflow_provider_logto.management.applications import ensure_application, resolve_application
 from logto_sandbox import Sandbox
 from tests.clients import Run
+from tests.task_states import Notes
 
 WEB = {"name": "Portal", "application_type": "Traditional", "external_id": "portal"}
 MACHINE = {"name": "Importer", "application_type": "MachineToMachine"}
@@ -235,19 +236,6 @@ def test_a_secret_that_somebody_else_gave_the_same_name_is_not_handed_over(
     monkeypatch.setattr(application_secrets, "_secret", faster)
     with pytest.raises(AlreadyExists):
         run(new_secret, importer["id"], "run 2", state=notes)
-
-
-class Notes:
-    """The task state store of one task."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    def get(self, key: str) -> Any:
-        return self.values.get(key)
-
-    def set(self, key: str, value: Any) -> None:
-        self.values[key] = value
 
 
 def killed_at(notes: Notes, number: int) -> Any:

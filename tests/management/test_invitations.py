@@ -19,29 +19,17 @@ from airflow_provider_logto.management.invitations import check_invitation, invi
 from airflow_provider_logto.management.inviting import invite_members, revoke_invitations
 from logto_sandbox import Sandbox
 from tests.clients import Run
+from tests.task_states import Notes
 
 LINK = {"link": "https://app.example.com/join?id={invitation_id}"}
 PATH = "/api/organization-invitations"
-
-
-class Store:
-    """Airflow's task state store, as far as it is used here."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    def get(self, key: str) -> Any:
-        return self.values.get(key)
-
-    def set(self, key: str, value: Any) -> None:
-        self.values[key] = value
 
 
 class KilledError(BaseException):
     """Ends a try as a kill does: nothing catches it."""
 
 
-class KillingStore(Store):
+class KillingNotes(Notes):
     """Is killed right before the n-th note, or right after it."""
 
     def __init__(self, at: int, after: bool) -> None:
@@ -150,7 +138,7 @@ def test_a_lost_answer_makes_no_second_invitation_and_no_second_message(
 
 
 def test_a_lost_answer_of_a_message_is_not_sent_again(run: Run, sandbox: Sandbox, acme: str) -> None:
-    store = Store()
+    store = Notes()
     sandbox.add_fault(kind="lost_answer", method="POST", path=f"{PATH}/{{id}}/message")
     spec = InviteSpec.checked("a@x.example", message=LINK)
     for _ in range(2):
@@ -160,7 +148,7 @@ def test_a_lost_answer_of_a_message_is_not_sent_again(run: Run, sandbox: Sandbox
 
 
 def test_a_refused_message_is_sent_by_the_next_try(run: Run, sandbox: Sandbox, acme: str) -> None:
-    store = Store()
+    store = Notes()
     sandbox.add_fault(kind="error", status=400, path=f"{PATH}/{{id}}/message")
     spec = InviteSpec.checked("a@x.example", message=LINK)
     (row,) = run(invite_members, acme, spec, store)
@@ -174,7 +162,7 @@ def test_a_refused_message_is_sent_by_the_next_try(run: Run, sandbox: Sandbox, a
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_kill_between_any_two_steps(run: Run, sandbox: Sandbox, acme: str, at: int, after: bool) -> None:
-    store = KillingStore(at, after)
+    store = KillingNotes(at, after)
     spec = InviteSpec.checked("a@x.example", message=LINK)
     with pytest.raises(KilledError):
         run(invite_members, acme, spec, store)
@@ -194,7 +182,7 @@ def test_resending_happens_when_asked_and_never_by_a_retry(run: Run, sandbox: Sa
     assert (row["outcome"], row["message"], len(messages(sandbox))) == ("pending", "unknown", 0)
     (row,) = run(invite_members, acme, resend, None, first_try=True)
     assert (row["outcome"], row["message"], len(messages(sandbox))) == ("pending", "sent", 1)
-    store = Store()
+    store = Notes()
     for first_try in (True, False, False):
         (row,) = run(invite_members, acme, resend, store, first_try)
         assert (row["outcome"], row["message"], len(messages(sandbox))) == ("pending", "sent", 2)
@@ -221,7 +209,7 @@ def test_two_tasks_at_once_make_one(run: Run, sandbox: Sandbox, acme: str) -> No
 
     async def both(client: Any) -> list[Any]:
         spec = InviteSpec.checked("a@x.example", message=LINK)
-        return await asyncio.gather(*(invite_members(client, acme, spec, Store()) for _ in range(2)))
+        return await asyncio.gather(*(invite_members(client, acme, spec, Notes()) for _ in range(2)))
 
     rows = [row for (row,) in run(both)]
     assert sorted(row["outcome"] for row in rows) == ["invited", "pending"]

@@ -16,19 +16,7 @@ from airflow_provider_logto.management.users import OwnCreation, UserSpec, ensur
 from airflow_provider_logto.operators.users import CreateUserOperator
 from tests.conftest import Tenant, execute
 from tests.real.conftest import Corner
-
-
-class Notes:
-    """The task state store of one task, in memory."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    def get(self, key: str) -> Any:
-        return self.values.get(key)
-
-    def set(self, key: str, value: Any) -> None:
-        self.values[key] = value
+from tests.task_states import Notes
 
 
 def create(context: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:

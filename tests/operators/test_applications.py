@@ -13,21 +13,9 @@ from airflow_provider_logto.exceptions import AlreadyExists, InvalidInput, Outco
 from airflow_provider_logto.hooks.logto import LogtoHook
 from airflow_provider_logto.operators.applications import ProvisionApplicationOperator, RotateApplicationSecretOperator
 from logto_sandbox import Sandbox
+from tests.task_states import Notes
 
 pytestmark = pytest.mark.usefixtures("sandbox_tenant")
-
-
-class Notes:
-    """The task state store of one task."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    def get(self, key: str) -> Any:
-        return self.values.get(key)
-
-    def set(self, key: str, value: Any) -> None:
-        self.values[key] = value
 
 
 class Vault:
