@@ -3,6 +3,7 @@
     python benchmarks/roster.py                     10,000 people on a sandbox, 100,000 rows without a server
     python benchmarks/roster.py --people 1000 --only server
     python benchmarks/roster.py --only pace --pace 16        how much of a pace joiners and a night without changes use
+    python benchmarks/roster.py --only server --people 3000 --customers 1000000   beside others
     python benchmarks/roster.py --endpoint http://localhost:3001 --app-id ID --app-secret SECRET --people 500
 
 On a real tenant people are made, and deleted again at the end: use a throw-away one. A share of a pace says something
@@ -24,6 +25,8 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
@@ -94,10 +97,18 @@ def tenant(arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
     try:
         assert process.stdout is not None
         url = next(word for line in process.stdout for word in line.split() if word.startswith("http://127"))
+        seed_customers(url.rstrip("/,."), arguments.customers)
         yield {"endpoint": url.rstrip("/,."), "id": "sandbox-m2m", "secret": "sandbox-m2m-secret"}
     finally:
         process.terminate()
         process.wait(10)
+
+
+def seed_customers(url: str, count: int) -> None:
+    for start in range(0, count, 20_000):
+        numbers = range(start, min(count, start + 20_000))
+        users = [{"username": f"customer_{at}", "primaryEmail": f"customer.{at}@example.com"} for at in numbers]
+        httpx.post(f"{url}/sandbox/seed", json={"users": users}, timeout=600, trust_env=False).raise_for_status()
 
 
 def client(address: dict[str, str], pacer: Pacer | None = None) -> Counted:
@@ -231,6 +242,7 @@ def without_server(count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=10_000)
+    parser.add_argument("--customers", type=int, default=0, help="other people in the sandbox (default: none)")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--pace", type=float, default=50.0, help="requests a second (default: %(default)g)")
     parser.add_argument("--endpoint")
