@@ -39,7 +39,7 @@ def answer(standalone: Standalone, run: str, choice: str) -> dict[str, Any]:
     question: dict[str, Any] = wait_for(
         "its form", lambda: standalone.api("GET", f"{path}/-1/hitlDetails"), FINISH_WITHIN
     )
-    # Faster than any person: Airflow 3.3.2 fails a task whose answer comes before its scheduler has heard that it waits.
+    # Airflow 3.3.2 fails a task whose answer comes before its scheduler has heard that it waits; no person is as fast.
     time.sleep(3)
     standalone.api("PATCH", f"{path}/-1/hitlDetails", json={"chosen_options": [choice], "params_input": {}})
     return question
