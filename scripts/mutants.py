@@ -111,6 +111,11 @@ MODULES: dict[str, tuple[str, ...]] = {
         "tests/real/test_roles.py",
         "tests/messy/test_references.py",
     ),
+    "management.creating_once": (
+        "tests/management/test_organizations.py",
+        "tests/management/test_applications.py",
+        "tests/configuration/test_configuration.py",
+    ),
     "management.organizations": (
         "tests/management/test_organizations.py",
         "tests/management/test_boundaries.py",

@@ -6,19 +6,15 @@ so an application is known by an ``external_id`` kept in its ``customData``, or 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Conflict, InvalidInput, NotFound, OutcomeUnknown
 from airflow_provider_logto.management.application_spec import EXTERNAL_ID, Application, ApplicationSpec
+from airflow_provider_logto.management.creating_once import create_once, find_settled, ids_of, only
 from airflow_provider_logto.management.presence import delete, is_unknown_operation
 from airflow_provider_logto.management.where import search_query
-
-_CREATE_TRIES = 3
-#: Seconds before each look for duplicates: a row shows when its transaction ends.
-_SETTLING = (0.0, 0.3, 1.0, 2.0)
 
 
 async def ensure_application(
@@ -60,22 +56,28 @@ async def find_application(
 
     :raises AlreadyExists, Ambiguous: see :func:`ensure_application`.
     """
+    return await find_settled(lambda: _find(client, spec, adopt_existing))
+
+
+async def _find(client: LogtoClient, spec: ApplicationSpec, adopt_existing: bool) -> Application | None:
     namesakes = await _namesakes(client, spec.name)
     if spec.external_id is None:
-        return _only(namesakes, f"the name {spec.name!r}", "give an external_id, or rename all but one")
+        return only(namesakes, "application", f"the name {spec.name!r}", "give an external_id, or rename all but one")
     known = [one for one in namesakes if external_id_of(one) == spec.external_id]
     if not known:
         # It may have been renamed.
         known = [one async for one in client.iterate("/applications") if external_id_of(one) == spec.external_id]
     if known:
-        return _only(known, f"the external id {spec.external_id!r}", "delete all but one")
+        return only(known, "application", f"the external id {spec.external_id!r}", "delete all but one")
     unmarked = [one for one in namesakes if external_id_of(one) is None]
     if unmarked and not adopt_existing:
         raise AlreadyExists(
-            f"an application named {spec.name!r} exists without external id ({_ids(unmarked)})",
+            f"an application named {spec.name!r} exists without external id ({ids_of(unmarked)})",
             hint="adopt_existing=True makes it this one, or rename it",
         )
-    return _only(unmarked, f"the name {spec.name!r}", "rename all but one, or give one of them the external id")
+    return only(
+        unmarked, "application", f"the name {spec.name!r}", "rename all but one, or give one of them the external id"
+    )
 
 
 async def resolve_application(client: LogtoClient, reference: Any, field: str = "application") -> Application:
@@ -91,7 +93,7 @@ async def resolve_application(client: LogtoClient, reference: Any, field: str = 
         found = await _namesakes(client, value) if kind != "id" else []
         if kind != "name" and (by_id := await _by_id(client, value)) is not None:
             found = [by_id, *(one for one in found if one["id"] != by_id["id"])]
-    application = _only(found, f"the reference {value!r}", 'say {"id": ...}')
+    application = only(found, "application", f"the reference {value!r}", 'say {"id": ...}')
     if application is None:
         raise InvalidInput(field, f"there is no application {value!r}")
     return application
@@ -124,37 +126,18 @@ def external_id_of(application: Application) -> Any:
 
 
 async def _create(client: LogtoClient, spec: ApplicationSpec) -> tuple[Application, bool]:
-    """Create it, once -> (the application, whether it was made here)."""
-    for _ in range(_CREATE_TRIES):
-        try:
-            made = await client.request("POST", "/applications", body=spec.body())
-        except OutcomeUnknown as error:
-            lost = error
-            if (found := await find_application(client, spec)) is not None:
-                return found, True
-        else:
-            return await _only_one(client, spec, made)
-    raise lost
+    async def same() -> list[Application]:
+        return [one for one in await _namesakes(client, spec.name) if external_id_of(one) == spec.external_id]
 
-
-async def _only_one(client: LogtoClient, spec: ApplicationSpec, made: Application) -> tuple[Application, bool]:
-    """Tasks that look and create at the same moment make duplicates: whoever made a later one deletes it again.
-
-    :returns: the application that stays, and whether it is the one made here.
-    """
-    same: list[Application] = []
-    for seconds in _SETTLING:
-        await asyncio.sleep(seconds)
-        same = [one for one in await _namesakes(client, spec.name) if external_id_of(one) == spec.external_id]
-        same.sort(key=lambda one: (one["createdAt"], one["id"]))
-        if len(same) == 1:
-            return same[0], bool(same[0]["id"] == made["id"])
-        if made["id"] in [one["id"] for one in same[1:]]:
-            # Nobody can use it yet: its id has not left this task.
-            await delete(client, path_of("/applications/{}", made["id"]))
-    if not same:
-        raise Ambiguous(f"the application {spec.name!r} was created but is not to be found; somebody deleted it")
-    raise Ambiguous(f"{len(same)} applications {spec.name!r} were made at once ({_ids(same)}); delete all but one")
+    return await create_once(
+        "application",
+        spec.name,
+        post=lambda: client.request("POST", "/applications", body=spec.body()),
+        find=lambda: find_application(client, spec),
+        same=same,
+        # Nobody can use it yet: its id has not left this task.
+        discard=lambda made, _: delete(client, path_of("/applications/{}", made["id"])),
+    )
 
 
 async def _ensure_roles(
@@ -217,13 +200,3 @@ def _check_type(spec: ApplicationSpec, application: Application) -> None:
         raise InvalidInput(
             "application_type", f"{application['id']} is of type {application['type']}, which cannot be changed"
         )
-
-
-def _only(applications: list[Application], what: str, hint: str) -> Application | None:
-    if len(applications) > 1:
-        raise Ambiguous(f"{len(applications)} applications have {what} ({_ids(applications)}); {hint}")
-    return applications[0] if applications else None
-
-
-def _ids(applications: list[Application]) -> str:
-    return ", ".join(sorted(one["id"] for one in applications))

@@ -6,14 +6,14 @@ so an organization is known by an ``external_id`` kept in its ``customData``, or
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, InvalidInput, OutcomeUnknown
+from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, InvalidInput
 from airflow_provider_logto.management import search
 from airflow_provider_logto.management.answers import ORGANIZATION, checked, objects
+from airflow_provider_logto.management.creating_once import create_once, find_settled, ids_of, only
 from airflow_provider_logto.management.members import MemberSpec, apply_members, plan_members, resolve_members
 from airflow_provider_logto.management.organization_details import Details, ensure_details, resolve_details
 from airflow_provider_logto.management.organization_spec import Organization, OrganizationSpec, external_id_of
@@ -23,12 +23,8 @@ from airflow_provider_logto.management.references import OnMissing, Reference, f
 if TYPE_CHECKING:
     from airflow_provider_logto.management.protection import Protection
 
-_CREATE_TRIES = 3
 #: What a report counts besides members.
 _DETAILS = ("applications", "jit_email_domains", "jit_roles", "jit_sso_connectors")
-#: Seconds before each look for duplicates. A row shows when its transaction ends, so that another task may see ours
-#: late, and delete its own a moment later.
-_SETTLING = (0.0, 0.3, 1.0, 2.0)
 
 
 async def ensure_organization(
@@ -111,19 +107,13 @@ async def find_organization(client: LogtoClient, spec: OrganizationSpec, adopt_e
 
     :raises AlreadyExists, Ambiguous, IncompleteList: see :func:`ensure_organization`.
     """
-    for seconds in _SETTLING[1:]:
-        try:
-            return await _find(client, spec, adopt_existing)
-        except Ambiguous:
-            # Tasks that created at the same moment are about to delete their duplicates.
-            await asyncio.sleep(seconds)
-    return await _find(client, spec, adopt_existing)
+    return await find_settled(lambda: _find(client, spec, adopt_existing))
 
 
 async def _find(client: LogtoClient, spec: OrganizationSpec, adopt_existing: bool) -> Organization | None:
     namesakes = await _namesakes(client, spec.name)
     if spec.external_id is None:
-        return _only(namesakes, f"the name {spec.name!r}", "give an external_id, or rename all but one")
+        return only(namesakes, "organization", f"the name {spec.name!r}", "give an external_id, or rename all but one")
     known = [one for one in namesakes if external_id_of(one) == spec.external_id]
     if not known:
         # It may have been renamed. The walk fails rather than leave one out, so nothing is created by mistake.
@@ -132,14 +122,16 @@ async def _find(client: LogtoClient, spec: OrganizationSpec, adopt_existing: boo
         if not known and spec.former_external_id:
             known = [one for one in everybody if external_id_of(one) == spec.former_external_id]
     if known:
-        return _only(known, f"the external id {spec.external_id!r}", "delete all but one")
+        return only(known, "organization", f"the external id {spec.external_id!r}", "delete all but one")
     unmarked = [one for one in namesakes if external_id_of(one) is None]
     if unmarked and not adopt_existing:
         raise AlreadyExists(
-            f"an organization named {spec.name!r} exists without external id ({_ids(unmarked)})",
+            f"an organization named {spec.name!r} exists without external id ({ids_of(unmarked)})",
             hint="adopt_existing=True makes it this one, or rename it",
         )
-    return _only(unmarked, f"the name {spec.name!r}", "rename all but one, or give one of them the external id")
+    return only(
+        unmarked, "organization", f"the name {spec.name!r}", "rename all but one, or give one of them the external id"
+    )
 
 
 async def _namesakes(client: LogtoClient, name: str) -> list[Organization]:
@@ -149,56 +141,30 @@ async def _namesakes(client: LogtoClient, name: str) -> list[Organization]:
 
 
 async def _create(client: LogtoClient, spec: OrganizationSpec) -> tuple[Organization, bool]:
-    """Create it, once -> (the organization, whether it was made here)."""
-    for _ in range(_CREATE_TRIES):
-        try:
-            answer = await client.request("POST", "/organizations", body=spec.body())
-        except OutcomeUnknown as error:
-            lost = error
-            if (found := await find_organization(client, spec, adopt_existing=False)) is not None:
-                return found, True
-        else:
-            return await _only_one(client, spec, checked("POST /api/organizations", answer, ORGANIZATION))
-    raise lost
+    async def post() -> Organization:
+        answer = await client.request("POST", "/organizations", body=spec.body())
+        return checked("POST /api/organizations", answer, ORGANIZATION)
 
+    async def same() -> list[Organization]:
+        return [one for one in await _namesakes(client, spec.name) if external_id_of(one) == spec.external_id]
 
-async def _only_one(client: LogtoClient, spec: OrganizationSpec, made: Organization) -> tuple[Organization, bool]:
-    """Tasks that look and create at the same moment make duplicates: whoever made a later one deletes it again.
+    async def discard(made: Organization, alike: list[Organization]) -> None:
+        if await client.count(path_of("/organizations/{}/users", made["id"])):
+            raise Ambiguous(
+                f"{len(alike)} organizations {made['name']!r} were made at once ({ids_of(alike)}), "
+                f"and {made['id']} has members already; delete all but one"
+            )
+        await delete(client, path_of("/organizations/{}", made["id"]))
 
-    :returns: the organization that stays, and whether it is the one made here.
-    :raises Ambiguous: where a duplicate stays, since somebody uses it already.
-    """
-    for seconds in _SETTLING:
-        await asyncio.sleep(seconds)
-        same = [one for one in await _namesakes(client, spec.name) if external_id_of(one) == spec.external_id]
-        same.sort(key=lambda one: (one["createdAt"], one["id"]))
-        if len(same) == 1:
-            return same[0], bool(same[0]["id"] == made["id"])
-        if made["id"] in [one["id"] for one in same[1:]]:
-            await _delete_duplicate(client, made, same)
-    if not same:
-        raise Ambiguous(f"the organization {spec.name!r} was created but is not to be found; somebody deleted it")
-    raise Ambiguous(f"{len(same)} organizations {spec.name!r} were made at once ({_ids(same)}); delete all but one")
-
-
-async def _delete_duplicate(client: LogtoClient, made: Organization, same: list[Organization]) -> None:
-    if await client.count(path_of("/organizations/{}/users", made["id"])):
-        raise Ambiguous(
-            f"{len(same)} organizations {made['name']!r} were made at once ({_ids(same)}), "
-            f"and {made['id']} has members already; delete all but one"
-        )
-    await delete(client, path_of("/organizations/{}", made["id"]))
+    return await create_once(
+        "organization",
+        spec.name,
+        post=post,
+        find=lambda: find_organization(client, spec, adopt_existing=False),
+        same=same,
+        discard=discard,
+    )
 
 
 def _changed(counts: Mapping[str, int]) -> bool:
     return any(count for name, count in counts.items() if name != "unchanged")
-
-
-def _only(organizations: list[Organization], what: str, hint: str) -> Organization | None:
-    if len(organizations) > 1:
-        raise Ambiguous(f"{len(organizations)} organizations have {what} ({_ids(organizations)}); {hint}")
-    return organizations[0] if organizations else None
-
-
-def _ids(organizations: list[Organization]) -> str:
-    return ", ".join(sorted(one["id"] for one in organizations))

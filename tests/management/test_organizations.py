@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, IncompleteList, InvalidInput, UnreadableAnswer
-from airflow_provider_logto.management import organizations
+from airflow_provider_logto.management import creating_once
 from airflow_provider_logto.management.members import checked_members
 from airflow_provider_logto.management.organization_details import Details
 from airflow_provider_logto.management.organization_spec import OrganizationSpec
@@ -34,7 +34,7 @@ class Pauses(list[float]):
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
     noted = Pauses()
-    monkeypatch.setattr(organizations, "asyncio", SimpleNamespace(sleep=noted.sleep))
+    monkeypatch.setattr(creating_once, "asyncio", SimpleNamespace(sleep=noted.sleep))
     return noted
 
 
