@@ -6,12 +6,14 @@
 
 People come into a real Logto by SQL (``psql``), since the API takes one request each. They stay: use a throw-away one.
 Most were created a millisecond apart, and ten groups of 50 at one moment each, as an import in batches leaves them.
+During each walk, people at the top of the list are deleted, as the work of others in a tenant does.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gzip
 import json
 import subprocess
 import sys
@@ -19,8 +21,8 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,8 @@ from airflow_provider_logto.management.organizations import ensure_organization
 
 NAME = "bench people"
 ROLES = (f"{NAME} reader", f"{NAME} writer")
+#: People who are deleted during each walk, one after every fifth page.
+DELETIONS, PAGES = 10, 5
 #: Groups of people of one moment, and people in each.
 GROUPS, GROUP = 10, 50
 #: Half of the people hold the role.
@@ -64,6 +68,18 @@ class Counted(LogtoClient):
         return await super().send(method, *args, **kwargs)
 
 
+class Busy(Counted):
+    """While it reads the list of users, somebody else deletes some of them."""
+
+    doomed: list[str]
+
+    async def send(self, method: str, path: str, *args: Any, **kwargs: Any) -> Any:
+        reply = await super().send(method, path, *args, **kwargs)
+        if method == "GET" and path == "/users" and self.counts["reads"] % PAGES == 0 and self.doomed:
+            await super().send("DELETE", path_of("/users/{}", self.doomed.pop()))
+        return reply
+
+
 @contextmanager
 def tenant(arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
     """The tenant named, or a sandbox in a process of its own."""
@@ -81,9 +97,9 @@ def tenant(arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
         process.wait(10)
 
 
-def client(address: dict[str, str]) -> Counted:
+def client(address: dict[str, str], kind: type[Counted] = Counted) -> Counted:
     credentials = Credentials(address["id"], address["secret"])
-    return Counted(Endpoint.parse(address["endpoint"]), credentials, token_cache=ProcessTokenCache())
+    return kind(Endpoint.parse(address["endpoint"]), credentials, token_cache=ProcessTokenCache())
 
 
 async def prepare(logto: LogtoClient, arguments: argparse.Namespace) -> None:
@@ -111,34 +127,64 @@ def run_sql(database: str, sql: str) -> None:
     subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", database, "-c", sql], check=True)
 
 
+@asynccontextmanager
+async def busy(address: dict[str, str]) -> AsyncIterator[Busy]:
+    """A client to walk with, once there is somebody at the top of the list who will be deleted."""
+    async with client(address, Busy) as logto:
+        assert isinstance(logto, Busy)
+        logto.doomed = []
+        stamp = int(time.time())
+        made = [
+            await logto.request("POST", "/users", body={"username": f"gone_{stamp}_{at}"}) for at in range(DELETIONS)
+        ]
+        logto.doomed = [row["id"] for row in made]
+        logto.counts.clear()
+        yield logto
+
+
+async def show(what: str, logto: Busy, seen: set[str], doomed: set[str], cost: str) -> None:
+    """How many of those who stayed were seen."""
+    stayed, there = await logto.count("/users") or 0, len(seen - (doomed - set(logto.doomed)))
+    print(f"{what:>20}: {there} of {stayed} people who stayed, {cost}")
+
+
+def ids_in(folder: Path) -> set[str]:
+    """Who is in the files of an export."""
+    files = [gzip.decompress(path.read_bytes()) for path in folder.rglob("*.jsonl.gz")]
+    return {json.loads(line)["id"] for file in files for line in file.splitlines()}
+
+
 async def export(address: dict[str, str], count: int, organization: str) -> None:
     from upath import UPath
 
     job = UserExport.checked(roles=True, organizations=[{"id": organization}])
     with tempfile.TemporaryDirectory() as folder:
-        async with client(address) as logto:
-            began = time.monotonic()
+        async with busy(address) as logto:
+            doomed, began = set(logto.doomed), time.monotonic()
             result = await export_users(logto, job, Folder(UPath(Path(folder).as_uri())))
-            seconds, requests = time.monotonic() - began, logto.counts["reads"]
-            holders = await logto.count("/users") or 0
+            seconds = time.monotonic() - began
+            seen, requests = await asyncio.to_thread(ids_in, Path(folder)), logto.counts["reads"]
             members = await logto.count(path_of("/organizations/{}/users", organization)) or 0
-    most = ceil(holders / 100) + ceil(count / 2 / 100) + ceil(members / 100) + 20
-    print(
-        f"{'export':>20}: {result['count']} of {holders} people, {requests} requests, {seconds:.1f} s; at most {most}"
-    )
+            most = ceil(result["count"] / 100) + ceil(count / 2 / 100) + ceil(members / 100) + 20
+            await show(
+                "export",
+                logto,
+                seen,
+                doomed,
+                f"{requests} requests (at most {most} where nobody writes), {seconds:.1f} s",
+            )
 
 
 async def plain_walk(address: dict[str, str]) -> None:
     """Page after page, as one would write it."""
     seen: set[str] = set()
-    async with client(address) as logto:
-        began, number, rows = time.monotonic(), 1, [{}]
+    async with busy(address) as logto:
+        doomed, began, number, rows = set(logto.doomed), time.monotonic(), 1, [{}]
         while rows:
             rows = await logto.request("GET", "/users", {"page": number, "page_size": 100})
             seen.update(row["id"] for row in rows)
             number += 1
-        seconds, total = time.monotonic() - began, await logto.count("/users") or 0
-    print(f"{'plain page walk':>20}: {len(seen)} of {total} people, {number - 1} requests, {seconds:.1f} s")
+        await show("plain page walk", logto, seen, doomed, f"{number - 1} requests, {time.monotonic() - began:.1f} s")
 
 
 async def fill(address: dict[str, str], members: int, database: str | None) -> str:
