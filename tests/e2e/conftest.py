@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -46,6 +47,20 @@ class Standalone:
         answer = httpx.request(method, f"{self.airflow}/api/v2{path}", timeout=120, trust_env=False, **more)
         answer.raise_for_status()
         return answer.json()
+
+    def result(self, run: str, task: str) -> Any:
+        """What a task returned."""
+        value = self.api("GET", f"{run}/taskInstances/{task}/xcomEntries/return_value")["value"]
+        return json.loads(value) if isinstance(value, str) else value
+
+    def logto_api(self, method: str, path: str, **more: Any) -> Any:
+        """Logto's Management API -> JSON."""
+        form = {"grant_type": "client_credentials", "resource": "https://default.logto.app/api", "scope": "all"}
+        auth = ("sandbox-m2m", "sandbox-m2m-secret")
+        token = httpx.post(f"{self.logto}/oidc/token", data=form, auth=auth, trust_env=False).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = httpx.request(method, f"{self.logto}/api{path}", headers=headers, trust_env=False, **more)
+        return answer.raise_for_status().json()
 
     def sandbox(self, method: str, path: str, **more: Any) -> Any:
         """The sandbox's control plane -> JSON."""

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import signal
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -66,12 +67,48 @@ def test_worker_killed_after_its_post_makes_no_duplicate(standalone: Standalone)
     for name in names:
         task = standalone.api("GET", f"{run}/taskInstances/create_{name}")
         assert task["try_number"] == 2
-        result = standalone.api("GET", f"{run}/taskInstances/create_{name}/xcomEntries/return_value")["value"]
-        result = json.loads(result) if isinstance(result, str) else result
+        result = standalone.result(run, f"create_{name}")
         assert (result["id"], result["outcome"]) == (
             before[f"killed_{name}"],
             {"fail": "created", "update": "created"}[name],
         )
+
+
+def test_inviter_killed_after_its_post_sends_no_second_message(standalone: Standalone) -> None:
+    """The notes that a retry goes by are in Airflow's own task state store."""
+    standalone.sandbox("POST", "seed", json={"organizations": [{"name": "Inviter"}]})
+    mail = {"apiKey": "k", "fromEmail": "a@x.example", "templates": []}
+    standalone.logto_api("POST", "/connectors", json={"connectorId": "mock-email-service", "config": mail})
+    paths = {
+        "at_once": "/api/organization-invitations",
+        "afterwards": "/api/organization-invitations/{id}/message",
+    }
+    for path in paths.values():
+        standalone.sandbox("POST", "faults", json={"kind": "slow", "method": "POST", "path": path, "seconds": 60})
+    run = standalone.trigger("killed_inviter")
+
+    def sent() -> dict[str, int]:
+        return Counter(one["recipient"].partition("@")[0] for one in standalone.sandbox("GET", "state")["messages"])
+
+    killed: set[str] = set()
+
+    def both_killed() -> bool:
+        # At once when the message has left: the task still waits for the answer.
+        for name in set(sent()) - killed:
+            os.kill(int((standalone.home / f"invite_{name}.1.pid").read_text()), signal.SIGKILL)
+            killed.add(name)
+        return killed == set(paths)
+
+    wait_for("both messages", both_killed, FINISH_WITHIN)
+
+    assert standalone.finished(run) == "success"
+    assert sent() == {"at_once": 1, "afterwards": 1}
+    invitations = standalone.sandbox("GET", "state")["organization_invitations"]
+    for name, message in (("at_once", "sent"), ("afterwards", "unknown")):
+        assert standalone.api("GET", f"{run}/taskInstances/invite_{name}")["try_number"] == 2
+        (row,) = standalone.result(run, f"invite_{name}")
+        assert (row["outcome"], row["message"]) == ("invited", message)
+        assert [one["id"] for one in invitations if one["invitee"] == f"{name}@example.com"] == [row["id"]]
 
 
 def test_an_equal_account_of_somebody_else_is_a_conflict_and_gets_no_role(standalone: Standalone) -> None:
