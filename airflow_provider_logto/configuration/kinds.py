@@ -29,6 +29,7 @@ class Kind:
     :param secret: fields whose values appear in no plan.
     :param relations: field -> (relation, kind of what is referred to).
     :param phase: order of creation; deletions go the other way.
+    :param unique: whether Logto refuses a second one of one key.
     :param by_target: whether several may have one key, and are told apart by the target in their metadata.
     :param keeps_empty: whether Logto keeps what is empty within JSON fields.
     """
@@ -43,6 +44,7 @@ class Kind:
     secret: frozenset[str] = frozenset()
     relations: Mapping[str, tuple[str, str]] | None = None
     phase: int = 0
+    unique: bool = True
     by_target: bool = False
     keeps_empty: bool = True
 
@@ -88,6 +90,7 @@ KINDS: Mapping[str, Kind] = {
         merged=frozenset({"oidcClientMetadata", "customClientMetadata", "customData"}),
         relations={"roles": ("application_role", "role")},
         phase=5,
+        unique=False,
     ),
     "connector": Kind(
         "connectors",
@@ -110,6 +113,7 @@ KINDS: Mapping[str, Kind] = {
         merged=frozenset({"config"}),
         secret=frozenset({"config"}),
         phase=6,
+        unique=False,
     ),
     "sign_in_experience": Kind("sign_in_experience", "/sign-in-exp", phase=7),
 }

@@ -12,7 +12,9 @@ from airflow_provider_logto.configuration.kinds import KINDS, LAST, RELATIONS
 from airflow_provider_logto.configuration.ledger import Ledger
 from airflow_provider_logto.configuration.observed import Observed
 from airflow_provider_logto.exceptions import Conflict, InvalidInput, OutcomeUnknown, ServerFailed
+from airflow_provider_logto.management.creating_once import keep_one
 from airflow_provider_logto.management.presence import delete
+from airflow_provider_logto.management.where import search_query
 from airflow_provider_logto.plans.apply import Operation
 from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.plans.journal import Outcome
@@ -73,6 +75,8 @@ class ConfigurationWriter:
                     break
                 if last:
                     raise
+        if proven and not about.unique:
+            row, proven = await self._keep_one(path, item, row)
         self._found.rows[change.kind, change.key] = row
         if proven:
             # What may be somebody else's is not ours to prune.
@@ -81,6 +85,19 @@ class ConfigurationWriter:
         if patch := patch_of(item, row):
             await self._client.request("PATCH", f"{path}/{path_of('{}', row['id'])}", body=patch)
         return str(row["id"])
+
+    async def _keep_one(self, path: str, item: Item, made: Any) -> tuple[Any, bool]:
+        async def same() -> list[Any]:
+            query = search_query({"name": item.name, "case_sensitive": True}, path) if path == "/applications" else None
+            return [row async for row in self._client.iterate(path, query) if row["name"] == item.name]
+
+        return await keep_one(
+            item.kind,
+            item.name,
+            made,
+            same,
+            lambda made, _: delete(self._client, f"{path}/{path_of('{}', made['id'])}"),
+        )
 
     async def _look(self, path: str, item: Item) -> Mapping[str, Any] | None:
         key = item.key if item.parent is None else item.name

@@ -71,18 +71,18 @@ async def create_once(
             if (found := await find()) is not None:
                 return found, True
         else:
-            return await _only_one(noun, name, made, same, discard)
+            return await keep_one(noun, name, made, same, discard)
     raise lost
 
 
-async def _only_one(
+async def keep_one(
     noun: str,
     name: str,
     made: Row,
     same: Callable[[], Awaitable[list[Row]]],
     discard: Callable[[Row, list[Row]], Awaitable[Any]],
 ) -> tuple[Row, bool]:
-    """Whoever made a later one deletes it again."""
+    """After a creation: whoever made a later one deletes it again. Arguments and results as of :func:`create_once`."""
     rows: list[Row] = []
     for seconds in _SETTLING:
         await asyncio.sleep(seconds)

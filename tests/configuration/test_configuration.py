@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,14 @@ import pytest
 import yaml
 
 from airflow_provider_logto.compat import AirflowFailException
+from airflow_provider_logto.configuration.sync import ConfigurationJob, Options, apply_configuration
 from airflow_provider_logto.exceptions import ChangesFailed, OutcomeUnknown
 from airflow_provider_logto.hooks.logto import LogtoHook
 from airflow_provider_logto.operators.configuration import ApplyConfigurationOperator, ExportConfigurationOperator
+from airflow_provider_logto.plans.journal import Run
 from logto_sandbox import Sandbox
+from tests.clients import client_of
+from tests.roster.conftest import local_store
 
 pytestmark = pytest.mark.usefixtures("sandbox_tenant")
 
@@ -322,6 +328,31 @@ def test_lost_answers_of_changes_deletions_and_of_the_ledger(
     assert "batch" not in names("/roles")
     gone = apply(tmp_path, {"organization_scopes": ["bill"]}, prune=["roles"], brakes={"destructive": 1})
     assert gone["counts"]["made.role.delete"] == 1
+
+
+def test_hosts_that_apply_at_once_make_nothing_twice(sandbox: Sandbox, tmp_path: Path) -> None:
+    async def host(number: int) -> dict[str, Any]:
+        folder = tmp_path / str(number)
+        job = ConfigurationJob.checked("orders", CONFIG, "apply", (), SECRETS, None)
+        options = Options(local_store(folder), place=[folder], run=Run(f"manual__{number}", 1))
+        async with client_of(sandbox) as client:
+            return await apply_configuration(client, job, options)
+
+    async def hosts() -> list[dict[str, Any]]:
+        return await asyncio.gather(*map(host, range(3)))
+
+    # Each has planned before the first one writes.
+    sandbox.add_fault(kind="slow", method="GET", path="/api/hooks", seconds=0.5, times=3)
+    assert [result["applied"] for result in asyncio.run(hosts())] == [True] * 3
+    for path, key, wanted in (
+        ("applications", "name", {"Orders page", "Orders batch"}),
+        ("hooks", "name", {"audit"}),
+        ("roles", "name", {"clerk", "batch"}),
+        ("resources", "indicator", {"https://orders.example.com"}),
+    ):
+        made = Counter(row[key] for row in sandbox.state()[path] if row[key] in wanted)
+        assert made == dict.fromkeys(wanted, 1)
+    assert apply(tmp_path, mode="check")["counts"] == {}
 
 
 def test_what_a_refused_ledger_missed_is_in_the_next_one(sandbox: Sandbox, tmp_path: Path) -> None:
