@@ -18,8 +18,7 @@ def tell_process(context: Context) -> None:
 
 
 with DAG("killed_inviter", schedule=None):
-    # With the invitation, and in a request of its own.
-    for name, link in (("at_once", "https://x.example"), ("afterwards", "https://x.example/{invitation_id}")):
+    at_once, afterwards = (
         InviteMembersOperator(
             task_id=f"invite_{name}",
             organization="Inviter",
@@ -29,3 +28,8 @@ with DAG("killed_inviter", schedule=None):
             retry_delay=timedelta(seconds=1),
             pre_execute=tell_process,
         )
+        # The message leaves with the invitation, or in a request of its own.
+        for name, link in (("at_once", "https://x.example"), ("afterwards", "https://x.example/{invitation_id}"))
+    )
+    # One after the other, since the test slows one request of each kind.
+    at_once >> afterwards
