@@ -25,6 +25,8 @@ from typing import Any
 
 from airflow_provider_logto.configuration.kinds import HARMLESS, KINDS, MANAGEMENT_API, SECRET, Kind, scope_key
 from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.management.fields import text
+from airflow_provider_logto.management.json_values import json_object
 
 _SECTIONS = {kind.section: name for name, kind in KINDS.items() if name != "scope"}
 
@@ -78,7 +80,9 @@ def desired_items(config: Any, secrets: Mapping[str, Any], management_api: str) 
     for section in config:
         if section not in _SECTIONS:
             raise InvalidInput(f"config.{section}", f"is unknown{_meant(section, _SECTIONS)}")
-    reader = _Reader(secrets, management_api)
+    # A copy without what JSON cannot hold, such as the dates of YAML.
+    config = json_object("config", config) or {}
+    reader = _Reader(json_object("secrets", secrets) or {}, management_api)
     items: dict[tuple[str, str], Item] = {}
     for section, kind in _SECTIONS.items():
         if section not in config:
@@ -114,6 +118,8 @@ class _Reader:
         given = entry.get(kind.key)
         if not isinstance(given, str) or not given.strip():
             raise InvalidInput(f"{where}.{kind.key}", "missing")
+        for one, longest in kind.longest.items():
+            text(f"{where}.{one}", entry.get(one), longest)
         if name == "resource" and given in (MANAGEMENT_API, self.management_api):
             raise InvalidInput(f"{where}.indicator", "the Management API cannot be changed; only refer to it")
         known = {kind.key, *kind.fields, *(kind.at_creation or {}), *(kind.relations or {})}
@@ -150,6 +156,7 @@ class _Reader:
             raise InvalidInput(where, 'must be a name, or {"name", "description"}')
         if not entry["name"] or any(c.isspace() for c in entry["name"]):
             raise InvalidInput(where, f"{entry['name']!r} is no name of a scope: it holds no spaces")
+        text(f"{where}.name", entry["name"], KINDS["scope"].longest["name"])
         fields = {"description": entry["description"]} if entry.get("description") else {}
         return Item("scope", scope_key(indicator, entry["name"]), entry["name"], fields, parent=indicator)
 

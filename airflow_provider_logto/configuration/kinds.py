@@ -6,7 +6,7 @@ Source: Logto Management API, tags of the same names.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 #: Stands in a configuration for the indicator of the tenant's own Management API resource.
@@ -29,6 +29,7 @@ class Kind:
     :param secret: fields whose values appear in no plan.
     :param relations: field -> (relation, kind of what is referred to).
     :param phase: order of creation; deletions go the other way.
+    :param longest: field -> how long its text may be, in UTF-16 units.
     :param unique: whether Logto refuses a second one of one key.
     :param by_target: whether several may have one key, and are told apart by the target in their metadata.
     :param keeps_empty: whether Logto keeps what is empty within JSON fields.
@@ -44,6 +45,7 @@ class Kind:
     secret: frozenset[str] = frozenset()
     relations: Mapping[str, tuple[str, str]] | None = None
     phase: int = 0
+    longest: Mapping[str, int] = field(default_factory=lambda: {"name": 256})
     unique: bool = True
     by_target: bool = False
     keeps_empty: bool = True
@@ -56,11 +58,23 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "resource": Kind(
-        "resources", "/resources", key="indicator", required=("name",), fields=("name", "accessTokenTtl"), phase=1
+        "resources",
+        "/resources",
+        key="indicator",
+        required=("name",),
+        fields=("name", "accessTokenTtl"),
+        phase=1,
+        longest={},
     ),
     # Its key is "indicator name", since a scope's name is unique in its resource only.
     "scope": Kind("scopes", "/resources/{}/scopes", fields=("description",), phase=2),
-    "organization_scope": Kind("organization_scopes", "/organization-scopes", fields=("description",), phase=2),
+    "organization_scope": Kind(
+        "organization_scopes",
+        "/organization-scopes",
+        fields=("description",),
+        phase=2,
+        longest={"name": 128, "description": 256},
+    ),
     "role": Kind(
         "roles",
         "/roles",
@@ -69,6 +83,7 @@ KINDS: Mapping[str, Kind] = {
         at_creation={"type": "User"},
         relations={"scopes": ("role_scope", "scope")},
         phase=3,
+        longest={"name": 128, "description": 128},
     ),
     "organization_role": Kind(
         "organization_roles",
@@ -80,6 +95,7 @@ KINDS: Mapping[str, Kind] = {
             "resource_scopes": ("organization_role_resource_scope", "scope"),
         },
         phase=3,
+        longest={"name": 128, "description": 256},
     ),
     "application": Kind(
         "applications",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +272,15 @@ def test_an_exported_tenant_gives_an_empty_plan_and_makes_another_alike(sandbox:
         ),
         ({"roles": [{"name": "a", "description": "-", "scopes": {"https://no": ["x"]}}]}, "which does not exist"),
         ({"sign_in_experience": {"signIn": {"methods": []}, "socialSignInConnectorTargets": []}}, "no way to sign in"),
+        ({"roles": [{"name": "a" * 129, "description": "-"}]}, r"config\.roles\[0\]\.name: has 129 characters"),
+        ({"roles": [{"name": "a", "description": "-" * 129}]}, r"\.description: has 129 characters"),
+        ({"organization_scopes": ["\U0001f469" * 65]}, r"config\.organization_scopes\[0\]\.name: has 130 characters"),
+        ({"resources": [{"indicator": "https://a", "name": "a", "scopes": ["a" * 257]}]}, "has 257 characters"),
+        ({"webhooks": [{"name": "a\0", "events": ["User.Created"], "config": {}}]}, "a NUL character"),
+        (
+            {"applications": [{"name": "a", "type": "SPA", "customData": {"since": date(2026, 1, 1)}}]},
+            r"config\.applications\[0\]\.customData\.since: ",
+        ),
         ("file:///nowhere/config.yaml", "config: .* cannot be read"),
     ],
 )
