@@ -39,8 +39,8 @@ from airflow_provider_logto.management.organizations import ensure_organization
 
 NAME = "bench people"
 ROLES = (f"{NAME} reader", f"{NAME} writer")
-#: People who are deleted during each walk, one after every fifth page.
-DELETIONS, PAGES = 10, 5
+#: Pages between two deletions during a walk.
+PAGES = 5
 #: Groups of people of one moment, and people in each.
 GROUPS, GROUP = 10, 50
 #: Half of the people hold the role.
@@ -128,14 +128,14 @@ def run_sql(database: str, sql: str) -> None:
 
 
 @asynccontextmanager
-async def busy(address: dict[str, str]) -> AsyncIterator[Busy]:
+async def busy(address: dict[str, str], deletions: int) -> AsyncIterator[Busy]:
     """A client to walk with, once there is somebody at the top of the list who will be deleted."""
     async with client(address, Busy) as logto:
         assert isinstance(logto, Busy)
         logto.doomed = []
         stamp = int(time.time())
         made = [
-            await logto.request("POST", "/users", body={"username": f"gone_{stamp}_{at}"}) for at in range(DELETIONS)
+            await logto.request("POST", "/users", body={"username": f"gone_{stamp}_{at}"}) for at in range(deletions)
         ]
         logto.doomed = [row["id"] for row in made]
         logto.counts.clear()
@@ -154,12 +154,12 @@ def ids_in(folder: Path) -> set[str]:
     return {json.loads(line)["id"] for file in files for line in file.splitlines()}
 
 
-async def export(address: dict[str, str], count: int, organization: str) -> None:
+async def export(address: dict[str, str], count: int, organization: str, deletions: int) -> None:
     from upath import UPath
 
     job = UserExport.checked(roles=True, organizations=[{"id": organization}])
     with tempfile.TemporaryDirectory() as folder:
-        async with busy(address) as logto:
+        async with busy(address, deletions) as logto:
             doomed, began = set(logto.doomed), time.monotonic()
             result = await export_users(logto, job, Folder(UPath(Path(folder).as_uri())))
             seconds = time.monotonic() - began
@@ -175,10 +175,10 @@ async def export(address: dict[str, str], count: int, organization: str) -> None
             )
 
 
-async def plain_walk(address: dict[str, str]) -> None:
+async def plain_walk(address: dict[str, str], deletions: int) -> None:
     """Page after page, as one would write it."""
     seen: set[str] = set()
-    async with busy(address) as logto:
+    async with busy(address, deletions) as logto:
         doomed, began, number, rows = set(logto.doomed), time.monotonic(), 1, [{}]
         while rows:
             rows = await logto.request("GET", "/users", {"page": number, "page_size": 100})
@@ -210,14 +210,15 @@ async def measure(address: dict[str, str], arguments: argparse.Namespace) -> Non
     async with client(address) as logto:
         await prepare(logto, arguments)
     organization = await fill(address, min(arguments.members, arguments.people), arguments.database)
-    await plain_walk(address)
-    await export(address, arguments.people, organization)
+    await plain_walk(address, arguments.deletions)
+    await export(address, arguments.people, organization, arguments.deletions)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=10_000)
     parser.add_argument("--members", type=int, default=5_000)
+    parser.add_argument("--deletions", type=int, default=10, help="during each walk; 0 is a quiet tenant")
     parser.add_argument("--endpoint")
     parser.add_argument("--app-id")
     parser.add_argument("--app-secret")

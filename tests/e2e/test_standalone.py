@@ -103,7 +103,7 @@ def test_inviter_killed_after_its_post_sends_no_second_message(standalone: Stand
 
     assert standalone.finished(run) == "success"
     assert sent() == {"at_once": 1, "afterwards": 1}
-    invitations = standalone.sandbox("GET", "state")["organization_invitations"]
+    invitations = standalone.sandbox("GET", "state")["invitations"]
     for name, message in (("at_once", "sent"), ("afterwards", "unknown")):
         assert standalone.api("GET", f"{run}/taskInstances/invite_{name}")["try_number"] == 2
         (row,) = standalone.result(run, f"invite_{name}")
