@@ -24,7 +24,6 @@ from airflow_provider_logto.exceptions import (
     LogtoApiError,
     LogtoError,
     OutcomeUnknown,
-    ServerFailed,
 )
 from airflow_provider_logto.management.answers import INVITATION, checked
 from airflow_provider_logto.management.invitation_spec import Invitee, InviteSpec, filled_message
@@ -261,4 +260,5 @@ async def _inviter(client: LogtoClient, reference: Reference | None) -> str | No
 def _was_not_executed(error: LogtoError) -> bool:
     if isinstance(error, ConnectionFailed):
         return not error.sent
-    return isinstance(error, LogtoApiError) and not isinstance(error, ServerFailed)
+    # Whatever came with a 2xx, it was.
+    return isinstance(error, LogtoApiError) and 400 <= (error.status or 0) < 500

@@ -147,6 +147,17 @@ def test_a_lost_answer_of_a_message_is_not_sent_again(run: Run, sandbox: Sandbox
     assert len(messages(sandbox)) == 1
 
 
+def test_a_message_answered_by_a_web_page_is_not_sent_again(run: Run, sandbox: Sandbox, acme: str) -> None:
+    store = Store()
+    sandbox.add_fault(kind="wrong_content_type", method="POST", path=f"{PATH}/{{id}}/message", after_commit=True)
+    spec = InviteSpec.checked("a@x.example", message=LINK)
+    (row,) = run(invite_members, acme, spec, store)
+    assert row["outcome"] == "failed"
+    (row,) = run(invite_members, acme, spec, store, first_try=False)
+    assert (row["outcome"], row["message"]) == ("invited", "unknown")
+    assert len(messages(sandbox)) == 1
+
+
 def test_a_refused_message_is_sent_by_the_next_try(run: Run, sandbox: Sandbox, acme: str) -> None:
     store = Notes()
     sandbox.add_fault(kind="error", status=400, path=f"{PATH}/{{id}}/message")

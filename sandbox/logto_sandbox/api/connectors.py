@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
+from logto_sandbox.api import messages
 from logto_sandbox.api.common import (
+    NO_CONTENT,
     change,
     delete_row,
     read,
     stored,
 )
+from logto_sandbox.api.patterns import EMAIL, PHONE
 from logto_sandbox.errors import ApiError, BareError, not_found
 from logto_sandbox.http.paging import Rows
 from logto_sandbox.http.routing import Call, Reply, Routes
@@ -288,6 +292,49 @@ def delete_connector(call: Call) -> Reply:
     kept = [one for one in experience["socialSignInConnectorTargets"] if one in left]
     call.tenant.documents["sign_in_experience"] = experience | {"socialSignInConnectorTargets": kept}
     return reply
+
+
+@routes.post(
+    "/{factoryId}/test",
+    body=Obj(
+        {
+            "phone": Text(pattern=PHONE, optional=True),
+            "email": Text(pattern=EMAIL, optional=True),
+            "config": Obj(),
+            "locale": Text(optional=True),
+        }
+    ),
+)
+def send_test(call: Call) -> Reply:
+    """The configuration given sends, whether there is a connector or not."""
+    body = call.body
+    recipient = body.get("phone") or body.get("email")
+    if not recipient:
+        raise ApiError(400, "guard.invalid_input")
+    factory, kind = _CATALOGUE.get(call["factoryId"]), "Sms" if body.get("phone") else "Email"
+    if factory is None or factory.kind == "Social":
+        raise ApiError(400, "connector.not_found")
+    if factory.kind != kind:
+        raise ApiError(400, "connector.unexpected_type")
+    _check_config(call["factoryId"], body["config"])
+    locale = {"locale": body["locale"]} if body.get("locale") else {}
+    messages.keep(call.tenant, kind, recipient, "Generic", {"code": "000000", **locale})
+    return NO_CONTENT
+
+
+@routes.post("/{id}/authorization-uri", body=Obj({"state": Text(), "redirectUri": Text()}))
+def authorization_uri(call: Call) -> Row:
+    state, back = call.body["state"], call.body["redirectUri"]
+    if not (state and back):
+        raise ApiError(400, "session.insufficient_info")
+    connector = read(call, "connectors", call["id"])
+    if connector["type"] != "Social":
+        raise ApiError(400, "connector.unexpected_type")
+    if connector["connectorId"] != "mock-social-connector":
+        # Those of a standard protocol keep a session, which there is none of.
+        raise ApiError(501, "connector.not_implemented")
+    query = urlencode({"state": state, "redirect_uri": back, "scope": "email profile"})
+    return {"redirectTo": f"http://mock-social/?{query}"}
 
 
 @factories.get()

@@ -21,6 +21,11 @@ def send(tenant: Tenant, kind: str, recipient: str, usage: str, payload: dict[st
     refuse_flood(tenant, recipient)
     if not any(row["type"] == kind for row in tenant.tables["connectors"].values()):
         raise ApiError(501, "connector.not_found", f"There is no {kind} connector.")
+    keep(tenant, kind, recipient, usage, payload)
+
+
+def keep(tenant: Tenant, kind: str, recipient: str, usage: str, payload: dict[str, Any]) -> None:
+    """What would have been sent."""
     message = {"type": kind, "recipient": recipient, "usageType": usage, "payload": payload}
     tenant.messages.append(message | {"sentAt": tenant.now_ms()})
 
