@@ -322,12 +322,12 @@ def send_test(call: Call) -> Reply:
     return NO_CONTENT
 
 
-@routes.post("/{id}/authorization-uri", body=Obj({"state": Text(), "redirectUri": Text()}))
+@routes.post("/{connectorId}/authorization-uri", body=Obj({"state": Text(), "redirectUri": Text()}))
 def authorization_uri(call: Call) -> Row:
     state, back = call.body["state"], call.body["redirectUri"]
     if not (state and back):
         raise ApiError(400, "session.insufficient_info")
-    connector = read(call, "connectors", call["id"])
+    connector = read(call, "connectors", call["connectorId"])
     if connector["type"] != "Social":
         raise ApiError(400, "connector.unexpected_type")
     if connector["connectorId"] != "mock-social-connector":
