@@ -148,7 +148,7 @@ def test_a_lost_answer_of_a_message_is_not_sent_again(run: Run, sandbox: Sandbox
 
 
 def test_a_message_answered_by_a_web_page_is_not_sent_again(run: Run, sandbox: Sandbox, acme: str) -> None:
-    store = Store()
+    store = Notes()
     sandbox.add_fault(kind="wrong_content_type", method="POST", path=f"{PATH}/{{id}}/message", after_commit=True)
     spec = InviteSpec.checked("a@x.example", message=LINK)
     (row,) = run(invite_members, acme, spec, store)
