@@ -192,7 +192,8 @@ class LogtoHook(BaseHook):
         return {
             name: widgets.get(field.kind, StringField)(
                 lazy_gettext(field.label),
-                description=lazy_gettext(field.description),
+                # Airflow 2.11 takes it for HTML, in which <tenant> is a tag.
+                description=lazy_gettext(field.description.replace("<", "[").replace(">", "]")),
                 **({} if field.kind == "boolean" else {"widget": BS3TextFieldWidget(), "validators": [Optional()]}),
             )
             for name, field in EXTRA_FIELDS.items()

@@ -178,8 +178,10 @@ def test_both_connection_forms_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = {"StringField": {"string", "number"}, "IntegerField": {"integer"}, "BooleanField": {"boolean"}}
     widgets = LogtoHook.get_connection_form_widgets()
     assert {name: (widget.label, widget.description) for name, widget in widgets.items()} == {
-        name: (field["label"], field["description"]) for name, field in declared["conn-fields"].items()
+        name: (field["label"], field["description"].replace("<tenant>", "[tenant]"))
+        for name, field in declared["conn-fields"].items()
     }
+    assert not any("<" in widget.description for widget in widgets.values())
     for name, widget in widgets.items():
         allowed = set(declared["conn-fields"][name]["schema"]["type"]) - {"null"}
         assert allowed <= kinds[type(widget).__name__], name
