@@ -1,152 +1,29 @@
-"""Connectors with a small catalogue of factories."""
+"""Connectors. Nothing leaves the sandbox: they send nothing, and nobody signs in through one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from logto_sandbox.api import messages
-from logto_sandbox.api.common import (
-    NO_CONTENT,
-    change,
-    delete_row,
-    read,
-    stored,
-)
+from logto_sandbox.api.common import NO_CONTENT, change, delete_row, read, stored
+from logto_sandbox.api.connector_factories import CATALOGUE, Factory, check_config, described
 from logto_sandbox.api.patterns import EMAIL, PHONE
-from logto_sandbox.errors import ApiError, BareError, not_found
+from logto_sandbox.errors import ApiError, BareError
 from logto_sandbox.http.paging import Rows
 from logto_sandbox.http.routing import Call, Reply, Routes
-from logto_sandbox.http.schema import (
-    Array,
-    Bool,
-    Enum,
-    Issue,
-    Number,
-    Obj,
-    Schema,
-    Text,
-    Union,
-    guard_error,
-)
+from logto_sandbox.http.schema import Bool, Obj, Text
 from logto_sandbox.store.relations import Row
 from logto_sandbox.store.rows import new_id
 from logto_sandbox.store.tenant import Tenant
 
 routes = Routes("/api/connectors")
-factories = Routes("/api/connector-factories")
-
-_TEMPLATES = Array(Obj({"usageType": Text(), "subject": Text(optional=True), "content": Text()}))
-_MAILS = Array(
-    Obj({"usageType": Text(), "type": Enum("text/plain", "text/html"), "subject": Text(), "content": Text()})
-)
-_SMTP_AUTH = Union(
-    Union(
-        Obj({"type": Enum("login", optional=True), "user": Text(), "pass": Text()}),
-        Obj({"type": Enum("oauth2", optional=True), "user": Text()}),
-    ),
-    Obj({"method": Text()}),
-)
-_OAUTH = {name: Text() for name in ("authorizationEndpoint", "tokenEndpoint", "clientId", "clientSecret")}
-
-
-@dataclass(frozen=True)
-class _Factory:
-    """What connectors are made of.
-
-    :param config: the configuration that one needs.
-    :param standard: whether it speaks a protocol of many providers, so that each connector has a target of its own.
-    """
-
-    kind: str
-    target: str
-    name: str
-    config: dict[str, Schema]
-    platform: str | None = None
-    standard: bool = False
-    keeps_tokens: bool = False
-
-
-_CATALOGUE: dict[str, _Factory] = {
-    "simple-mail-transfer-protocol": _Factory(
-        "Email",
-        "smtp",
-        "SMTP",
-        {"host": Text(), "port": Number(), "auth": _SMTP_AUTH, "fromEmail": Text(), "templates": _TEMPLATES},
-    ),
-    "mock-email-service": _Factory(
-        "Email",
-        "mock-mail",
-        "Mock Mail Service",
-        {"apiKey": Text(), "fromEmail": Text(), "templates": _MAILS},
-    ),
-    "mock-email-service-alternative": _Factory(
-        "Email",
-        "mock-mail-alternative",
-        "Mock Mail Service",
-        {
-            "apiKey": Text(optional=True),
-            "fromEmail": Text(optional=True),
-            "templates": Array(_MAILS.item, optional=True),
-        },
-    ),
-    "mock-short-message-service": _Factory(
-        "Sms",
-        "mock-sms",
-        "Mock SMS Service",
-        {"accountSID": Text(), "authToken": Text(), "fromMessagingServiceSID": Text(), "templates": _TEMPLATES},
-    ),
-    "mock-social-connector": _Factory(
-        "Social",
-        "mock-social",
-        "Mock Social",
-        {"clientId": Text(), "clientSecret": Text()},
-        platform="Universal",
-        keeps_tokens=True,
-    ),
-    "oidc": _Factory(
-        "Social",
-        "oidc",
-        "OIDC",
-        {**_OAUTH, "scope": Text(), "idTokenVerificationConfig": Obj({"jwksUri": Text()})},
-        platform="Universal",
-        standard=True,
-        keeps_tokens=True,
-    ),
-    "oauth2": _Factory(
-        "Social",
-        "oauth2",
-        "OAuth 2.0",
-        {**_OAUTH, "userInfoEndpoint": Text(), "scope": Text(optional=True)},
-        platform="Universal",
-        standard=True,
-        keeps_tokens=True,
-    ),
-}
-
-
-def _factory(factory_id: str) -> Row:
-    factory = _CATALOGUE[factory_id]
-    shown = {
-        "type": factory.kind,
-        "target": factory.target,
-        "platform": factory.platform,
-        "name": {"en": factory.name},
-        "logo": "",
-        "logoDark": None,
-        "description": {"en": f"{factory.name}, as far as the sandbox goes."},
-        "readme": "",
-        "isDemo": False,
-    }
-    flags = {"isStandard": factory.standard, "isTokenStorageSupported": factory.keeps_tokens}
-    return shown | {name: True for name, value in flags.items() if value}
 
 
 def _view(row: Row) -> Row:
     shown = {key: value for key, value in row.items() if key not in ("tenantId", "type")}
-    return {**_factory(row["connectorId"]), **row["metadata"], **shown, "extraInfo": {}}
+    return {**described(row["connectorId"]), **row["metadata"], **shown, "extraInfo": {}}
 
 
 def targets(tenant: Tenant) -> set[str]:
@@ -155,14 +32,8 @@ def targets(tenant: Tenant) -> set[str]:
 
 
 def target_of(row: Row) -> str:
-    return str(row["metadata"].get("target") or _CATALOGUE[row["connectorId"]].target)
-
-
-def _check_config(factory_id: str, config: Any) -> None:
-    issues: list[Issue] = []
-    Obj(_CATALOGUE[factory_id].config).check(config, (), issues)
-    if issues:
-        raise guard_error(issues, "config", "connector.invalid_config")
+    """Under which a user's identity at this connector's provider is kept."""
+    return str(row["metadata"].get("target") or CATALOGUE[row["connectorId"]].target)
 
 
 @routes.get()
@@ -198,13 +69,13 @@ _METADATA = Obj(
 def create_connector(call: Call) -> Row:
     body = dict(call.body)
     factory_id = body["connectorId"]
-    if factory_id not in _CATALOGUE:
+    if factory_id not in CATALOGUE:
         raise ApiError(422, "connector.not_found_with_connector_id")
-    factory, table = _CATALOGUE[factory_id], call.tenant.tables["connectors"]
+    factory, table = CATALOGUE[factory_id], call.tenant.tables["connectors"]
     if factory.kind == "Social":
         _check_social(factory_id, body.get("metadata"), table.values())
     if "config" in body:
-        _check_config(factory_id, body["config"])
+        check_config(factory_id, body["config"])
     _check_token_storage(factory, body)
     row: Row = {"id": body.pop("id", None) or new_id(12), "syncProfile": False, "enableTokenStorage": False}
     row |= {"config": {}, "metadata": {}} | stored(_kept(body))
@@ -218,7 +89,7 @@ def create_connector(call: Call) -> Row:
 
 
 def _check_social(factory_id: str, metadata: Row | None, others: Iterable[Row]) -> None:
-    factory, others = _CATALOGUE[factory_id], list(others)
+    factory, others = CATALOGUE[factory_id], list(others)
     if factory.standard and not (metadata or {}).get("target"):
         raise ApiError(400, "connector.should_specify_target")
     if metadata is not None and not factory.standard:
@@ -227,12 +98,12 @@ def _check_social(factory_id: str, metadata: Row | None, others: Iterable[Row]) 
         raise ApiError(422, "connector.multiple_instances_not_supported")
     wanted = (metadata or {}).get("target") or factory.target, factory.platform
     for row in others:
-        if row["type"] == "Social" and (target_of(row), _CATALOGUE[row["connectorId"]].platform) == wanted:
+        if row["type"] == "Social" and (target_of(row), CATALOGUE[row["connectorId"]].platform) == wanted:
             about = {"connectorId": row["connectorId"], "connectorName": _view(row)["name"]}
             raise ApiError(422, "connector.multiple_target_with_same_platform", data=about)
 
 
-def _check_token_storage(factory: _Factory, body: Row) -> None:
+def _check_token_storage(factory: Factory, body: Row) -> None:
     if body.get("enableTokenStorage") and not factory.keeps_tokens:
         raise ApiError(422, "connector.token_storage_not_supported")
 
@@ -272,7 +143,7 @@ def get_connector(call: Call) -> Row:
 )
 def patch_connector(call: Call) -> Row:
     row, body = read(call, "connectors", call["id"]), call.body
-    factory, metadata = _CATALOGUE[row["connectorId"]], body.get("metadata")
+    factory, metadata = CATALOGUE[row["connectorId"]], body.get("metadata")
     if metadata is not None and not factory.standard:
         raise ApiError(400, "connector.cannot_overwrite_metadata_for_non_standard_connector")
     if metadata is not None and metadata.get("target") != target_of(row):
@@ -281,7 +152,7 @@ def patch_connector(call: Call) -> Row:
         raise ApiError(422, "connector.invalid_type_for_syncing_profile")
     _check_token_storage(factory, body)
     if "config" in body:
-        _check_config(row["connectorId"], body["config"])
+        check_config(row["connectorId"], body["config"])
     return _view(change(call.tenant.tables["connectors"], row, _kept(body)))
 
 
@@ -311,12 +182,12 @@ def send_test(call: Call) -> Reply:
     recipient = body.get("phone") or body.get("email")
     if not recipient:
         raise ApiError(400, "guard.invalid_input")
-    factory, kind = _CATALOGUE.get(call["factoryId"]), "Sms" if body.get("phone") else "Email"
+    factory, kind = CATALOGUE.get(call["factoryId"]), "Sms" if body.get("phone") else "Email"
     if factory is None or factory.kind == "Social":
         raise ApiError(400, "connector.not_found")
     if factory.kind != kind:
         raise ApiError(400, "connector.unexpected_type")
-    _check_config(call["factoryId"], body["config"])
+    check_config(call["factoryId"], body["config"])
     locale = {"locale": body["locale"]} if body.get("locale") else {}
     messages.keep(call.tenant, kind, recipient, "Generic", {"code": "000000", **locale})
     return NO_CONTENT
@@ -335,15 +206,3 @@ def authorization_uri(call: Call) -> Row:
         raise ApiError(501, "connector.not_implemented")
     query = urlencode({"state": state, "redirect_uri": back, "scope": "email profile"})
     return {"redirectTo": f"http://mock-social/?{query}"}
-
-
-@factories.get()
-def list_factories(call: Call) -> list[Row]:
-    return [{"id": factory_id} | _factory(factory_id) for factory_id in _CATALOGUE]
-
-
-@factories.get("/{id}")
-def get_factory(call: Call) -> Row:
-    if call["id"] not in _CATALOGUE:
-        raise not_found()
-    return {"id": call["id"]} | _factory(call["id"])

@@ -7,6 +7,7 @@ import re
 from logto_sandbox.api import (
     account_center,
     applications,
+    connector_factories,
     connectors,
     consents,
     hooks,
@@ -54,7 +55,7 @@ ROUTES: list[Route] = [
         logs.routes,
         hooks.routes,
         connectors.routes,
-        connectors.factories,
+        connector_factories.routes,
         sso_connectors.routes,
         sso_connectors.providers,
         one_time_tokens.routes,
