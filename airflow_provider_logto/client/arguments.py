@@ -77,7 +77,7 @@ def checked_path(path: str) -> str:
     if len(path) > MAX_PATH:
         raise InvalidInput("path", f"{len(path)} characters; at most {MAX_PATH} are possible")
     stripped = path.removeprefix("/api") if path == "/api" or path.startswith("/api/") else path
-    if not stripped.strip("/") or "//" in stripped:
+    if stripped in ("", "/") or "//" in stripped:
         raise InvalidInput("path", f"{path!r}: {hint}")
     return stripped
 
