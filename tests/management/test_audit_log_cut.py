@@ -89,6 +89,10 @@ LAYOUTS: list[tuple[list[tuple[int, int, int]], int, list[int]]] = [
     ([(18 * DAY, HOUR, 5000)], 4, [0, 49, 2475, 2476]),
     ([(5 * DAY, 10, 3001), (18 * DAY, DAY, 100)], 3, [1201, 1800, 100]),
     ([(5 * DAY, 1, 4000)], 2, [4000, 0]),
+    ([(5 * DAY, 5, 4000)], 3, [800, 800, 2400]),
+    ([(5 * DAY + 10, 10, 4500)], 4, [0, 1350, 1350, 1800]),
+    ([(5 * DAY + 3001, 3001, 3001)], 3, [0, 1500, 1501]),
+    ([(6 * DAY, 20, 10_001)], 29, [*[0] * 22, 1001, 1500, 3000, 1500, 1500, 1500]),
     (
         [(6 * DAY, HOUR, 5000), (12 * DAY, 3000, 8000), (18 * DAY, 50, 4000)],
         17,
@@ -135,16 +139,20 @@ def test_any_layout_is_cut_into_segments_that_fit(one: list[Any], other: list[An
     assert asked <= 3 * rows / SEGMENT_ROWS + 30 * (len(one) + len(other)) + 1
 
 
-def test_a_server_whose_beginnings_never_fit_is_not_asked_for_ever() -> None:
+@pytest.mark.parametrize("fitting", [0, 1])
+def test_a_server_whose_beginnings_never_fit_is_not_asked_for_ever(fitting: int) -> None:
     class Endless(FakePages):
         async def newest(self, window: Window, query: Mapping[str, str]) -> LogPage:
             self.asked += 1
-            return LogPage([Row("1", window.high - 1)], 1, capped=True)
+            assert self.asked < 1000, "asked for ever"
+            rows = [Row(str(at), window.high - 1) for at in range(100)]
+            return LogPage(rows, 2000 if self.asked == 1 else 100, capped=not 1 < self.asked <= 1 + fitting)
 
     pages = Endless({})
-    with pytest.raises(IncompleteList):
+    with pytest.raises(IncompleteList, match="0 distinct items but the server counts 100"):
         asyncio.run(cut_all(pages, [{}]))
-    assert pages.asked < 300
+    # The whole, what fits, and two hundred beginnings and one.
+    assert pages.asked == 1 + fitting + 201
 
 
 ONE = [{"logKey": "one"}]
