@@ -268,7 +268,7 @@ def test_what_is_counted_again_in_the_end(low: int, after: Position | None, coun
     assert asked == counted
     for window, _ in counted:
         said[window] += 1
-        with pytest.raises(LateRows) as caught:
+        with pytest.raises(LateRows, match="distinct items but the server counts") as caught:
             asyncio.run(check())
         assert caught.value.from_ms == window.low
         said[window] -= 1

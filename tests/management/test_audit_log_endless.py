@@ -79,7 +79,8 @@ def test_pages_that_never_end(read: Callable[[Any], Any], fresh: bool, total: in
     else:
         with pytest.raises(IncompleteList):
             asyncio.run(read(pages))
-    assert pages.asked < 500
+    # The same rows again are soon enough; for new ones, what the count explains and twenty pages are waited.
+    assert pages.asked <= (42 if fresh else 33 if crowded else 8)
 
 
 def test_the_oldest_row_is_not_looked_for_for_ever() -> None:
