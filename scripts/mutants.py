@@ -40,7 +40,7 @@ EQUIVALENT = Path(__file__).with_name("mutants_equivalent.txt")
 #: Part of the mutants that must be noticed.
 GOAL = 0.95
 #: A mutant whose tests take this many times as long as without it, and this many seconds more, hangs: it is noticed.
-PATIENCE = (10.0, 30.0)
+PATIENCE = (4.0, 30.0)
 
 #: What the tests import: loaded once, before the forks.
 HEAVY = (
