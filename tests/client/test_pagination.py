@@ -153,6 +153,17 @@ def test_a_list_that_never_adds_up_is_said_to(miscount: int) -> None:
     assert sizes == [100, 83, 97, 61, 71]
 
 
+@pytest.mark.parametrize(("repeated", "last"), [(2, 8), (3, 4)])
+def test_a_walk_ends_after_three_pages_in_a_row_that_bring_nothing_new(repeated: int, last: int) -> None:
+    def stuck(rows: Rows) -> Rows:
+        return [*rows[:100] * (1 + repeated), *rows[100 * (1 + repeated) :]]
+
+    table = Table(800, order=stuck)
+    with pytest.raises(IncompleteList):
+        table.walk()
+    assert [page for page, size in table.calls if size == 100] == list(range(1, last + 1))
+
+
 @pytest.mark.parametrize("path", ["/sso-connectors", "/one-time-tokens"])
 def test_counts_known_to_be_unreliable_are_not_held_against_the_list(path: str) -> None:
     assert len(Table(250, miscount=40).walk(path)) == 250
