@@ -35,11 +35,12 @@ from airflow_provider_logto.operators.users import CreateUserOperator, SuspendUs
 log = logging.getLogger(__name__)
 
 FIELDS = ("kind", "external_id", "email", "occurred_at", "effective_at", "adopt")
+#: None where "null" is no type: must be given.
 PARAMS = {
-    "kind": Param("hire", type="string", enum=["hire", "change", "leave", "rehire"], title="What happened"),
-    "external_id": Param("", type="string", minLength=1, maxLength=128, title="External id", description="Key at HR."),
-    "email": Param("", type="string", minLength=3, title="E-mail", description="By which Logto knows the person."),
-    "occurred_at": Param("2026-01-31T08:00:00+00:00", type="string", format="date-time", title="When HR recorded it"),
+    "kind": Param(None, type="string", enum=["hire", "change", "leave", "rehire"], title="What happened"),
+    "external_id": Param(None, type="string", minLength=1, title="External id", description="Key in the HR system."),
+    "email": Param(None, type="string", minLength=3, title="E-mail", description="That the person has in Logto now."),
+    "occurred_at": Param(None, type="string", format="date-time", title="When HR recorded it"),
     "effective_at": Param(
         None, type=["null", "string"], format="date-time", title="When it takes effect", description="Empty: now."
     ),

@@ -56,7 +56,7 @@ class HrEvent:
         """
         if kind not in KINDS:
             raise InvalidInput("kind", f"{kind!r} is unknown; use one of {', '.join(KINDS)}")
-        key = fields.text("external_id", external_id)
+        key = fields.identifier("external_id", external_id)
         if key is None:
             raise InvalidInput("external_id", "missing: the person's key at HR")
         address = fields.email("email", email)
@@ -73,6 +73,11 @@ class HrEvent:
         """When it takes effect, seen from when it was recorded: by this, events are put in order."""
         return max(self.occurred_at, self.effective_at)
 
+    @property
+    def last_day(self) -> str:
+        """The day on which a leave takes effect: by HR's clock or in UTC, the later, lest a roster ends it early."""
+        return max(self.effective_at.date(), self.effective_at.astimezone(UTC).date()).isoformat()
+
     def is_due(self, now: datetime) -> bool:
         """Whether it takes effect by now."""
         return self.effective_at <= now
@@ -81,7 +86,7 @@ class HrEvent:
 async def receive_event(client: LogtoClient, event: HrEvent, now: datetime | None = None) -> dict[str, Any]:
     """What to do about an event that has just arrived.
 
-    Writes the last day of a leave that lies ahead to the person's mark.
+    Writes the last day of a leave to the person's mark.
 
     :returns: ``{"decision": "apply" | "wait" | "skip", "reason", "id"}``; ``reason`` says why it is skipped.
     :raises InvalidInput: where it is about somebody unknown (anything but a hire), or was recorded in the future.
@@ -95,11 +100,11 @@ async def receive_event(client: LogtoClient, event: HrEvent, now: datetime | Non
     found = {"id": user["id"] if user else None, "reason": reason}
     if reason is not None:
         return {**found, "decision": "skip"}
-    if event.is_due(now):
-        return {**found, "decision": "apply"}
     if event.kind == "leave" and user is not None:
-        await write_mark(client, user["id"], _owned(user, event).with_(end_date=event.effective_at.date().isoformat()))
-    return {**found, "decision": "wait"}
+        announced = _owned(user, event).with_(**_end(event))
+        if announced != Mark.of(user):
+            await write_mark(client, user["id"], announced)
+    return {**found, "decision": "apply" if event.is_due(now) else "wait"}
 
 
 async def judge_event(client: LogtoClient, event: HrEvent) -> dict[str, Any]:
@@ -129,10 +134,10 @@ async def record_event(client: LogtoClient, user_id: str, event: HrEvent) -> Non
     if applied is not None and applied > event.moment:
         return
     noted = _owned(user, event).with_(occurred_at=stamp(event.moment))
-    if event.kind == "leave":
-        noted = noted.with_(end_date=event.effective_at.date().isoformat())
-    elif event.kind in ("hire", "rehire"):
-        noted = noted.with_(end_date=None, suspended_at=None, offboarded_at=None, gone_at=None, ending_at=None)
+    if event.kind in ("hire", "rehire"):
+        noted = noted.with_(suspended_at=None, offboarded_at=None, gone_at=None, ending_at=None)
+    if event.kind != "change" and not _is_outdated(mark, event):
+        noted = noted.with_(**_end(event))
     if noted != mark:
         await write_mark(client, user_id, noted)
 
@@ -153,16 +158,18 @@ async def _judge(client: LogtoClient, event: HrEvent, woken: bool) -> tuple[User
         )
     if not mark.external_id and not event.adopt:
         raise Refused(
-            f"{user['id']} has this address and no external id: nothing proves that it is {event.external_id}. If they "
-            "are, send the event once more with adopt: true, under another run id"
+            f"{user['id']} has this address and no external id: nothing proves that it is {event.external_id}. If it "
+            "is the same person, send the event again with adopt: true, under another run id"
         )
     applied = moment_of(mark.occurred_at)
     if applied is not None and event.moment < applied:
         return user, f"older than the event that was applied last ({mark.occurred_at})"
+    if _is_outdated(mark, event) and not _ends_after(mark, event):
+        return user, f"HR has said since who leaves when ({mark.end_recorded_at})"
     if event.kind == "hire" and (mark.offboarded_at or user["isSuspended"]) and applied != event.moment:
         raise Refused(f"{user['id']} was here before and left: send a rehire")
     # Whoever cancels a leave removes its day from the mark.
-    withdrawn = woken and event.kind == "leave" and mark.end_date != event.effective_at.date().isoformat()
+    withdrawn = woken and event.kind == "leave" and mark.end_date != event.last_day
     if withdrawn and event.effective_at > event.occurred_at:
         return user, "a later event has withdrawn it"
     return user, None
@@ -172,12 +179,31 @@ def _owned(user: Mapping[str, Any], event: HrEvent) -> Mark:
     return Mark.of(user).with_(external_id=event.external_id)
 
 
+def _end(event: HrEvent) -> dict[str, str | None]:
+    """What a mark says about the last day after an event that is no change."""
+    return {
+        "end_date": event.last_day if event.kind == "leave" else None,
+        "end_recorded_at": stamp(event.occurred_at),
+    }
+
+
+def _is_outdated(mark: Mark, event: HrEvent) -> bool:
+    """Whether HR recorded another last day, or that there is none, after it recorded this event."""
+    recorded = moment_of(mark.end_recorded_at)
+    return event.kind != "change" and recorded is not None and event.occurred_at < recorded
+
+
+def _ends_after(mark: Mark, event: HrEvent) -> bool:
+    """Whether somebody is to come (back) and only then to leave: the two events do not contradict each other."""
+    return event.kind != "leave" and mark.end_date is not None and mark.end_date > event.moment.date().isoformat()
+
+
 def _moment(field: str, value: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        moment = None
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise InvalidInput(field, f"{value!r} is no time with a zone; write 2026-01-31T08:00:00+00:00")
-    # A mark keeps whole seconds; what differs by less must not count as older.
-    return moment.astimezone(UTC).replace(microsecond=0)
+        if isinstance(moment, datetime) and moment.tzinfo is not None and moment.astimezone(UTC):
+            # A mark keeps whole seconds; what differs by less must not count as older.
+            return moment.replace(microsecond=0)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidInput(field, f"{value!r} is no time with a zone; write 2026-01-31T08:00:00+00:00")

@@ -28,6 +28,7 @@ _NAMES = {
     "gone_at": "goneAt",
     "occurred_at": "occurredAt",
     "end_date": "endDate",
+    "end_recorded_at": "endRecordedAt",
     "ending_at": "endingAt",
 }
 
@@ -43,6 +44,7 @@ class Mark:
     :param gone_at: when the source was first seen without them after the offboarding.
     :param occurred_at: time of the latest HR event that was applied; older events are ignored.
     :param end_date: last day of access, as an HR event announced it.
+    :param end_recorded_at: when HR recorded this, or that there is none.
     :param ending_at: when a suspension or offboarding began that the server has not confirmed yet: it is repeated.
     """
 
@@ -53,6 +55,7 @@ class Mark:
     gone_at: str | None = None
     occurred_at: str | None = None
     end_date: str | None = None
+    end_recorded_at: str | None = None
     ending_at: str | None = None
 
     @classmethod

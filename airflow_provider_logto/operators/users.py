@@ -143,7 +143,7 @@ class CreateUserOperator(LogtoOperator):
             self.if_exists,
             match_on=self.match_on,
             allow_identifier_change=self.allow_identifier_change,
-            external_id=fields.text("external_id", self.external_id),
+            external_id=fields.identifier("external_id", self.external_id),
             own=OwnCreation(task_state(context), began),
         )
         self.log_summary(f"User {result['id']}", changes_of(result))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_logto.exceptions import InvalidInput, Refused
 from airflow_provider_logto.management.hr_events import HrEvent, judge_event, receive_event, record_event
-from airflow_provider_logto.management.marks import Mark, stamp
+from airflow_provider_logto.management.marks import Mark, stamp, write_mark
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.management.removal import suspend_user
 from logto_sandbox import Sandbox
@@ -23,8 +23,8 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 def event(kind: str = "change", days: float = 0, effective: float | None = None, **fields: Any) -> HrEvent:
     """An event that HR recorded ``days`` from now."""
     when = None if effective is None else stamp(NOW + timedelta(days=effective))
-    values = {"external_id": "e1", "email": "mika@example.com", **fields}
-    return HrEvent.checked(kind, occurred_at=stamp(NOW + timedelta(days=days)), effective_at=when, **values)
+    values = {"external_id": "e1", "email": "mika@example.com", "effective_at": when, **fields}
+    return HrEvent.checked(kind, occurred_at=stamp(NOW + timedelta(days=days)), **values)
 
 
 def seed(sandbox: Sandbox, mark: Mark | None = None, **fields: Any) -> str:
@@ -43,11 +43,16 @@ def mark(sandbox: Sandbox) -> Mark:
     [
         ({"kind": "promote"}, "kind"),
         ({"external_id": ""}, "external_id"),
+        ({"external_id": " "}, "external_id"),
+        ({"external_id": 4711}, "external_id"),
+        ({"external_id": "None"}, "external_id"),
         ({"email": "nonsense"}, "email"),
         ({"email": None}, "email"),
         ({"occurred_at": "2026-01-31T08:00:00"}, "occurred_at"),
         ({"occurred_at": None}, "occurred_at"),
         ({"occurred_at": "yesterday"}, "occurred_at"),
+        ({"occurred_at": "0001-01-01T00:00:00+12:00"}, "occurred_at"),
+        ({"effective_at": "9999-12-31T23:59:59-12:00"}, "effective_at"),
         ({"effective_at": "2026-01-31"}, "effective_at"),
         ({"adopt": "true"}, "adopt"),
     ],
@@ -75,6 +80,18 @@ def test_an_address_that_has_a_new_owner_is_nobodys_event(run: Run, sandbox: San
     assert sandbox.stats()["writes"] == 0
 
 
+@pytest.mark.parametrize(
+    ("effective", "last_day"),
+    [
+        ("2026-04-01T08:00:00+09:00", "2026-04-01"),
+        ("2026-03-31T20:00:00-08:00", "2026-04-01"),
+        ("2026-03-31T18:00:00+02:00", "2026-03-31"),
+    ],
+)
+def test_the_last_day_is_never_over_before_the_leave(effective: str, last_day: str) -> None:
+    assert event("leave", effective_at=effective).last_day == last_day
+
+
 KINDS = ("hire", "change", "leave", "rehire")
 
 
@@ -93,9 +110,8 @@ def test_an_event_takes_an_account_over_on_purpose(run: Run, sandbox: Sandbox, k
     seed(sandbox, Mark("hr"))
     taking = event(kind, adopt=True)
     assert run(receive_event, taking)["decision"] == "apply"
-    assert sandbox.stats()["writes"] == 0
     assert run(judge_event, taking)["decision"] == "apply"
-    assert mark(sandbox) == Mark("hr", "e1")
+    assert (mark(sandbox).roster, mark(sandbox).external_id) == ("hr", "e1")
     # Tried again, and by the events that follow, they are known.
     sandbox.reset_stats()
     assert run(judge_event, taking)["decision"] == "apply"
@@ -152,7 +168,7 @@ def test_a_leave_for_a_later_day_is_noted_at_once(run: Run, sandbox: Sandbox) ->
     assert run(receive_event, leave)["decision"] == "wait"
     day = (NOW + timedelta(days=10)).date().isoformat()
     # The roster keeps its mark, and has the day.
-    assert mark(sandbox) == Mark("hr", "e1", end_date=day)
+    assert mark(sandbox) == Mark("hr", "e1", end_date=day, end_recorded_at=stamp(NOW - timedelta(days=1)))
     # An event that is applied meanwhile does not overtake it.
     run(record_event, sandbox.state()["users"][0]["id"], event("change", days=0))
     assert run(judge_event, leave)["decision"] == "apply"
@@ -164,7 +180,56 @@ def test_a_rehire_withdraws_a_leave_that_waits(run: Run, sandbox: Sandbox) -> No
     run(receive_event, leave)
     run(record_event, mika, event("rehire", days=0))
     assert mark(sandbox).end_date is None
-    assert run(judge_event, leave) == {"id": mika, "decision": "skip", "reason": "a later event has withdrawn it"}
+    assert run(judge_event, leave)["reason"] == f"HR has said since who leaves when ({stamp(NOW)})"
+    # So it does where it is the second to arrive.
+    assert run(receive_event, leave)["decision"] == "skip"
+    assert mark(sandbox).end_date is None
+
+
+def test_a_leave_that_arrives_after_its_day_is_applied(run: Run, sandbox: Sandbox) -> None:
+    seed(sandbox)
+    late = event("leave", days=-2, effective=-1)
+    assert run(receive_event, late)["decision"] == "apply"
+    assert run(judge_event, late)["decision"] == "apply"
+
+
+def test_of_two_leaves_that_wait_the_one_recorded_later_counts(run: Run, sandbox: Sandbox) -> None:
+    postponed, first = event("leave", days=-1, effective=20), event("leave", days=-2, effective=10)
+    for order in ((first, postponed), (postponed, first)):
+        sandbox.reset()
+        seed(sandbox)
+        for one in order:
+            run(receive_event, one)
+        assert mark(sandbox).end_date == postponed.last_day
+        assert run(judge_event, first)["decision"] == "skip"
+        assert run(judge_event, postponed)["decision"] == "apply"
+
+
+def test_a_leave_withdraws_a_rehire_that_waits(run: Run, sandbox: Sandbox) -> None:
+    mika = seed(sandbox)
+    back = event("rehire", days=-2, effective=10)
+    assert run(receive_event, back)["decision"] == "wait"
+    run(record_event, mika, event("leave", days=-1))
+    assert run(judge_event, back)["decision"] == "skip"
+
+
+def test_who_is_to_come_back_and_to_leave_again_does_both(run: Run, sandbox: Sandbox) -> None:
+    mika = seed(sandbox)
+    back, leave = event("rehire", days=-2, effective=10), event("leave", days=-1, effective=20)
+    assert run(receive_event, back)["decision"] == "wait"
+    assert run(receive_event, leave)["decision"] == "wait"
+    assert run(judge_event, back)["decision"] == "apply"
+    run(record_event, mika, back)
+    assert mark(sandbox).end_date == leave.last_day
+    assert run(judge_event, leave)["decision"] == "apply"
+
+
+def test_somebody_who_removes_the_last_day_from_the_mark_cancels_the_leave(run: Run, sandbox: Sandbox) -> None:
+    mika = seed(sandbox)
+    leave = event("leave", days=-1, effective=10)
+    run(receive_event, leave)
+    run(write_mark, mika, mark(sandbox).with_(end_date=None))
+    assert run(judge_event, leave)["reason"] == "a later event has withdrawn it"
 
 
 def test_other_events_for_a_later_day_only_wait(run: Run, sandbox: Sandbox) -> None:
@@ -190,7 +255,7 @@ def test_a_rehire_ends_the_dates_of_the_first_employment(run: Run, sandbox: Sand
     mika = seed(sandbox, gone, isSuspended=True)
     run(suspend_user, "mika", False, Protection({}))
     run(record_event, mika, event("rehire"))
-    assert mark(sandbox) == Mark("hr", "e1", occurred_at=stamp(NOW))
+    assert mark(sandbox) == Mark("hr", "e1", occurred_at=stamp(NOW), end_recorded_at=stamp(NOW))
 
 
 EVENTS = st.lists(

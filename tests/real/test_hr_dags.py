@@ -64,7 +64,8 @@ def test_a_whole_employment(send: Send, corner: Corner) -> None:
     assert user is not None
     assert (user["name"], user["customData"]["department"]) == ("Mika Ito", "R&D")
     assert "employee" in roles(corner, user)
-    assert Mark.of(user) == Mark(external_id="e1", occurred_at=stamp(NOW - timedelta(days=9)))
+    hired = stamp(NOW - timedelta(days=9))
+    assert Mark.of(user) == Mark(external_id="e1", occurred_at=hired, end_recorded_at=hired)
 
     # The same event once more: no duplicate, no change.
     assert send("hire", -9, name="Mika Ito", department="R&D")["run"] == "success"
@@ -96,7 +97,7 @@ def test_a_whole_employment(send: Send, corner: Corner) -> None:
     assert user is not None
     assert not user["isSuspended"]
     assert "employee" in roles(corner, user)
-    assert Mark.of(user) == Mark(external_id="e1", occurred_at=stamp(NOW))
+    assert Mark.of(user) == Mark(external_id="e1", occurred_at=stamp(NOW), end_recorded_at=stamp(NOW))
     # The leave arrives once more, late: they stay.
     assert send("leave", -1, email=corner.email("sato"))["leave"] == "skipped"
     user = mika(corner, "sato")
