@@ -11,13 +11,20 @@ from typing import Any
 
 import httpx
 
+from tests.conftest import Tenant
+from tests.real.end_user import Application
+
 MANAGEMENT_API = "https://default.logto.app/api"
 GENERATED = re.compile(r"^[0-9a-z]{12}$|^[0-9a-z]{21}$")
 ISO_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
-_SECRETS = "value signingKey access_token secret jti passwordDigest subjectToken secretQrCode token codes"
+_SECRETS = (
+    "value signingKey access_token refresh_token id_token secret jti sid passwordDigest subjectToken secretQrCode "
+    "token codes"
+)
 SECRET_KEYS = frozenset(_SECRETS.split())
 # Wordings and pictures are not promised; users got cimdClientId between 1.42.0 and the release after it.
-_FREE = "message details error_uri cimdClientId providerLogo providerLogoDark"
+# Who signs in comes from a browser or from the control plane.
+_FREE = "message details error_uri cimdClientId providerLogo providerLogoDark signInContext"
 FREE_KEYS = frozenset(_FREE.split())
 # Of a connector: texts, pictures and forms, which belong to Logto's packages.
 _OF_PACKAGES = frozenset({"name", "description", "readme", "logo", "logoDark", "formItems", "configTemplate", "usage"})
@@ -29,7 +36,7 @@ class Step:
     """One call.
 
     :param call: method and path, e.g. ``GET /api/users/<ann>``; ``<name>`` stands for what an earlier step kept,
-        ``<run>`` for a word that no other run uses
+        ``<run>`` for a word that no other run uses; or ``SIGN-IN <user> <application>``, which keeps ``refresh``
     :param body: JSON body; ``form`` and ``raw`` are the other ways to send one
     :param keep: name -> key of the answer whose value later steps may use
     :param auth: ``token``, ``none``, ``basic`` (the application's credentials) or a literal header
@@ -49,7 +56,9 @@ class Step:
 class Player:
     """Plays scenarios on one server and keeps what the steps share."""
 
-    def __init__(self, endpoint: str, app_id: str, app_secret: str) -> None:
+    def __init__(self, tenant: Tenant) -> None:
+        endpoint, app_id, app_secret = tenant.endpoint, tenant.app_id, tenant.app_secret
+        self._tenant = tenant
         self.http = httpx.Client(base_url=endpoint, timeout=60, headers={"Accept-Encoding": "identity"})
         self._basic = httpx.BasicAuth(app_id, app_secret)
         form = {"grant_type": "client_credentials", "resource": MANAGEMENT_API, "scope": "all"}
@@ -62,6 +71,10 @@ class Player:
         """The answers to a scenario's steps, comparable; stops at none of them."""
         self.names = self._start | {"run": "c" + uuid.uuid4().hex[:8]}
         for step in steps:
+            if step.call.startswith("SIGN-IN "):
+                self._sign_in(*step.call.split()[1:])
+                yield {"call": step.call}
+                continue
             response = self._send(step)
             self._keep(step, response)
             yield self._comparable(step, response)
@@ -70,6 +83,12 @@ class Player:
         """Whether this Logto was built without a kind of connector."""
         headers = {"Authorization": f"Bearer {self._token}"}
         return self.http.get(f"/api/connector-factories/{factory}", headers=headers).status_code == 404
+
+    def _sign_in(self, user: str, application: str) -> None:
+        """As an end user with :data:`~tests.real.end_user.PASSWORD` does it."""
+        person, app_id = self._filled({"id": user, "username": "<run>_" + user.strip("<>")}), self._filled(application)
+        app = Application(self._tenant, app_id, self.names["key"])
+        self.names["refresh"] = app.sign_in(person)
 
     def _send(self, step: Step) -> httpx.Response:
         method, path = self._filled(step.call).split(" ", 1)
@@ -140,7 +159,11 @@ class Player:
                 return "<time>"
             named = self._named(value)
             return "<id>" if GENERATED.match(named) and key in ("id", "userId", "sub") else named
-        if isinstance(value, int) and (key.endswith("At") or key in ("iat", "exp")) and not isinstance(value, bool):
+        if (
+            isinstance(value, int)
+            and (key.endswith("At") or key in ("iat", "exp", "loginTs"))
+            and not isinstance(value, bool)
+        ):
             return "<time>"
         return value
 

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from tests.conftest import Tenant
 from tests.contracts.contract import Player
 from tests.contracts.scenarios import SCENARIOS
 
@@ -18,7 +19,7 @@ RECORDINGS = Path(__file__).with_name("recordings")
 
 def main(names: list[str]) -> None:
     """Records the named scenarios, or all of them."""
-    player = Player(*(os.environ[f"LOGTO_TEST_{part}"] for part in ("ENDPOINT", "APP_ID", "APP_SECRET")))
+    player = Player(Tenant(*(os.environ[f"LOGTO_TEST_{part}"] for part in ("ENDPOINT", "APP_ID", "APP_SECRET"))))
     for name in names or SCENARIOS:
         answers = list(player.play(SCENARIOS[name]))
         lines = ",\n".join(json.dumps(answer, ensure_ascii=False) for answer in answers)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from logto_sandbox import Sandbox
+from tests.conftest import Tenant
 from tests.contracts.contract import Player
 from tests.contracts.scenarios import SCENARIOS
 
@@ -20,10 +21,10 @@ RECORDINGS = Path(__file__).with_name("recordings")
 def player() -> Iterator[Player]:
     """Plays on the real server if one is named, else on a fresh sandbox."""
     if endpoint := os.environ.get("LOGTO_TEST_ENDPOINT"):
-        yield Player(endpoint, os.environ["LOGTO_TEST_APP_ID"], os.environ["LOGTO_TEST_APP_SECRET"])
+        yield Player(Tenant(endpoint, os.environ["LOGTO_TEST_APP_ID"], os.environ["LOGTO_TEST_APP_SECRET"]))
         return
     with Sandbox() as sandbox:
-        yield Player(sandbox.url, sandbox.app_id, sandbox.app_secret)
+        yield Player(Tenant(sandbox.url, sandbox.app_id, sandbox.app_secret, sandbox))
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

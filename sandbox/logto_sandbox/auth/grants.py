@@ -81,7 +81,7 @@ def issue(tenant: Tenant, app: Row, form: dict[str, Any], issuer: str, client: C
     if machine:
         answer = _client_credentials(tenant, app, form, resource, issuer)
     elif refresh:
-        answer = _refresh_token(tenant, app, form, client)
+        answer = _refresh_token(tenant, app, form, issuer, client)
     else:
         answer = _token_exchange(tenant, app, form, resource, issuer, client)
     if "without_scope" in tenant.token_faults:
@@ -186,13 +186,22 @@ def _account(tenant: Tenant, user_id: str, client: Client) -> Row:
     return user
 
 
-def _refresh_token(tenant: Tenant, app: Row, form: dict[str, Any], client: Client) -> dict[str, Any]:
+def _refresh_token(tenant: Tenant, app: Row, form: dict[str, Any], issuer: str, client: Client) -> dict[str, Any]:
     row = tenant.tables["refresh_tokens"].get(str(form.get("refresh_token")))
     if row is None or row["clientId"] != app["id"]:
         raise _invalid_grant("refresh token not found")
     user = _account(tenant, row["userId"], client)
     answer = _opaque(tenant, user, app, SCOPE, row["grantId"])
-    return answer | {"scope": SCOPE, "refresh_token": row["id"]}
+    return answer | {"scope": SCOPE, "refresh_token": row["id"], "id_token": _id_token(tenant, user, app, issuer)}
+
+
+def _id_token(tenant: Tenant, user: Row, app: Row, issuer: str) -> str:
+    """Who the user is, for the scope ``profile``."""
+    now = tenant.now_ms() // 1000
+    claims = {"sub": user["id"], "aud": app["id"], "iss": issuer, "iat": now, "exp": now + _TTL}
+    claims |= {"name": user["name"], "picture": user["avatar"], "username": user["username"]}
+    claims |= {"preferred_username": user["profile"].get("preferredUsername") or user["username"]}
+    return tenant.key.sign(claims | {"created_at": user["createdAt"], "updated_at": user["updatedAt"]}, None)
 
 
 def _token_exchange(

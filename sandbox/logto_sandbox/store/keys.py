@@ -38,6 +38,6 @@ class SigningKey:
             "y": y,
         }
 
-    def sign(self, claims: dict[str, Any]) -> str:
+    def sign(self, claims: dict[str, Any], kind: str | None = "at+jwt") -> str:
         """A compact JWT of these claims."""
-        return jwt.encode(claims, self._private, algorithm=ALGORITHM, headers={"typ": "at+jwt", "kid": self.kid})
+        return jwt.encode(claims, self._private, algorithm=ALGORITHM, headers={"typ": kind, "kid": self.kid})

@@ -5,7 +5,7 @@ Each scenario removes what it made. It may meet a tenant that is not empty: list
 
 from __future__ import annotations
 
-from tests.contracts.scenarios import access, accounts, connectors, consents, organizations, people
+from tests.contracts.scenarios import access, accounts, connectors, consents, organizations, people, sessions
 
 SCENARIOS = {
     "tokens": access.TOKENS,
@@ -33,4 +33,5 @@ SCENARIOS = {
     "accounts": accounts.ACCOUNTS,
     "identities": accounts.IDENTITIES,
     "one_time_tokens": accounts.ONE_TIME_TOKENS,
+    "sessions": sessions.SESSIONS,
 }
