@@ -6,7 +6,7 @@ Source: Logto Management API, ``PATCH /api/users/{id}/is-suspended``, ``DELETE /
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
@@ -23,6 +23,8 @@ IfAbsent = Literal["fail", "skip"]
 #: Key in customData: since when a person is suspended by :func:`suspend_user`. Not in a roster's mark: a roster takes
 #: back the suspensions that are its own.
 SUSPENDED_AT = "airflowSuspendedAt"
+#: That the clocks of workers and server may disagree by.
+_CLOCK_SLACK = timedelta(minutes=5)
 
 
 def check_if_absent(if_absent: Any) -> None:
@@ -94,14 +96,17 @@ def is_by_task(user: Mapping[str, Any]) -> bool:
 def suspended_since(user: User) -> datetime | None:
     """Since when a suspended person is suspended, as this package wrote it down; None where it did not.
 
-    Of several dates the latest counts.
+    Of several dates the latest counts. One before the last sign-in is of an earlier suspension: Logto does not say when
+    the one of now began.
     """
     if not user["isSuspended"]:
         return None
     mark = Mark.of(user)
     own = (user.get("customData") or {}).get(SUSPENDED_AT)
     texts = (mark.suspended_at, mark.offboarded_at, own if isinstance(own, str) else None)
-    return max((moment for text in texts if (moment := moment_of(text)) is not None), default=None)
+    since = max((moment for text in texts if (moment := moment_of(text)) is not None), default=None)
+    signed_in = datetime.fromtimestamp((user.get("lastSignInAt") or 0) / 1000, UTC)
+    return since if since is None or signed_in < since + _CLOCK_SLACK else None
 
 
 async def delete_user(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,34 +55,44 @@ def begin(world: World) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("part", range(10))
-def test_killed_at_any_moment_and_run_again(tmp_path: Path, part: int) -> None:
-    """Somewhere among every three of its first thirty requests."""
-    chance = random.Random(part)  # noqa: S311 - a moment, no secret
-    requests = part * 3 + chance.randrange(3)
-    with Sandbox() as sandbox:
-        world = World(sandbox, tmp_path / "snapshots")
-        sent = sandbox.stats()["requests"]
-        process = begin(world)
-        while sandbox.stats()["requests"] < sent + requests and process.poll() is None:
-            time.sleep(0.002)
-        time.sleep(chance.uniform(0, 0.05))
-        process.kill()
-        said, _ = process.communicate(timeout=60)
-        assert said == "", "killed too late to prove anything"
-        before = {path: path.read_bytes() for path in world.snapshots()}
-        left = world.left()
-        if left["roles"] + left["organizations"] < 4 or world.stored()["isSuspended"]:
-            assert before, "nothing is taken before there is a snapshot"
+#: That a whole offboarding of this person sends.
+REQUESTS = 44
 
-        options = {"remove": frozenset({"roles", "organizations"}), "reset_credentials": True}
-        report = world.offboard(run="run-2", **options)
-        assert report["outcome"] in ("offboarded", "unchanged")
-        assert world.what_buys_a_token() == []
-        assert set(world.left().values()) == {0}
-        assert world.stored()["isSuspended"]
-        assert {path: path.read_bytes() for path in before} == before
-        snapshot = Path(report["snapshot"].removeprefix("file://")).read_bytes()
-        assert sorted(json.loads(snapshot)["roles"].values()) == ["engineer", "manager"]
-        restored = world.run(restore_user, snapshot)
-        assert (len(restored["roles"]), len(restored["organizations"])) == (2, 2)
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """One for all, since it waits in the end for the answers that are under way."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.mark.parametrize("nth", range(REQUESTS))
+def test_killed_at_any_moment_and_run_again(sandbox: Sandbox, tmp_path: Path, nth: int) -> None:
+    """After each of its requests: the server has done it, and the process never hears of it."""
+    sandbox.reset()
+    world = World(sandbox, tmp_path / "snapshots")
+    sandbox.reset_stats()
+    sandbox.add_fault(kind="slow", seconds=10, after=nth)
+    process = begin(world)
+    while process.poll() is None and not [one for one in sandbox.requests()[nth:] if one["status"]]:
+        time.sleep(0.005)
+    process.kill()
+    said, _ = process.communicate(timeout=60)
+    sandbox.clear_faults()
+    assert said == "", "it has fewer requests by now: correct REQUESTS"
+    before = {path: path.read_bytes() for path in world.snapshots()}
+    left = world.left()
+    if left["roles"] + left["organizations"] < 4 or world.stored()["isSuspended"]:
+        assert before, "nothing is taken before there is a snapshot"
+
+    options = {"remove": frozenset({"roles", "organizations"}), "reset_credentials": True}
+    report = world.offboard(run="run-2", **options)
+    assert report["outcome"] in ("offboarded", "unchanged")
+    assert world.what_buys_a_token() == []
+    assert set(world.left().values()) == {0}
+    assert world.stored()["isSuspended"]
+    assert {path: path.read_bytes() for path in before} == before
+    snapshot = Path(report["snapshot"].removeprefix("file://")).read_bytes()
+    assert sorted(json.loads(snapshot)["roles"].values()) == ["engineer", "manager"]
+    restored = world.run(restore_user, snapshot)
+    assert (len(restored["roles"]), len(restored["organizations"])) == (2, 2)

@@ -25,10 +25,15 @@ NOBODY = Protection({})
 NOW = datetime.now(UTC)
 
 
-def seed(sandbox: Sandbox, **fields: Any) -> str:
+def seed(sandbox: Sandbox, signed_in: int | None = None, **fields: Any) -> str:
     sandbox.seed({"users": [{"username": "mika", "primaryEmail": "mika@example.com", **fields}]})
+    state = sandbox.state()
+    if signed_in is not None:
+        state["users"][0]["lastSignInAt"] = signed_in
+        sandbox.reset()
+        sandbox.seed(state)
     sandbox.reset_stats()
-    return str(sandbox.state()["users"][0]["id"])
+    return str(state["users"][0]["id"])
 
 
 def users(sandbox: Sandbox) -> list[dict[str, Any]]:
@@ -37,6 +42,10 @@ def users(sandbox: Sandbox) -> list[dict[str, Any]]:
 
 def ago(days: float) -> str:
     return stamp(NOW - timedelta(days=days))
+
+
+def ago_ms(days: float) -> int:
+    return int((NOW - timedelta(days=days)).timestamp() * 1000)
 
 
 def test_a_suspension_and_back(run: Run, sandbox: Sandbox) -> None:
@@ -128,6 +137,8 @@ def test_a_deletion_is_confirmed_or_bound_to_a_condition(run: Run, sandbox: Sand
         ({"isSuspended": True}, "not known since when"),
         ({"isSuspended": True, "customData": {SUSPENDED_AT: "long ago"}}, "not known since when"),
         ({"isSuspended": True, "customData": {SUSPENDED_AT: ago(29.9)}}, "29.9 days, less than 30"),
+        # Brought back, signed in, and suspended by somebody else.
+        ({"isSuspended": True, "customData": {SUSPENDED_AT: ago(90)}, "signed_in": ago_ms(50)}, "not known since"),
         # Of several dates the latest counts.
         ({"isSuspended": True, "customData": {SUSPENDED_AT: ago(90), KEY: {"suspendedAt": ago(3)}}}, "3.0 days"),
         ({"isSuspended": True, "customData": {KEY: {"suspendedAt": ago(90), "offboardedAt": ago(2)}}}, "2.0 days"),
@@ -144,7 +155,7 @@ def test_too_early(run: Run, sandbox: Sandbox, fields: Any, reason: str) -> None
     "data", [{SUSPENDED_AT: ago(30.1)}, {KEY: {"suspendedAt": ago(31)}}, {KEY: {"offboardedAt": ago(40)}}]
 )
 def test_due(run: Run, sandbox: Sandbox, data: Any) -> None:
-    mika = seed(sandbox, isSuspended=True, customData=data)
+    mika = seed(sandbox, isSuspended=True, customData=data, signed_in=ago_ms(45))
     assert run(delete_user, "mika", NOBODY, suspended_for=30) == {"id": mika, "outcome": "deleted"}
     assert users(sandbox) == []
 

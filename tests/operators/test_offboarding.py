@@ -48,6 +48,7 @@ def test_the_report_is_small_json_and_the_snapshot_is_read_back(sandbox: Sandbox
         ({"protect": [{"rôle": "x"}]}, r"protect\[0\]"),
         ({"user": None}, "user"),
         ({"if_absent": "ignore"}, "if_absent"),
+        ({"reset_credentials": "false"}, "reset_credentials"),
     ],
 )
 def test_bad_input_fails_before_the_first_request(

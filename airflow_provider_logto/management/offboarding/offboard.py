@@ -145,6 +145,8 @@ async def offboard_user(
     :raises InvalidInput: before any write: nobody meant, or somebody protected.
     :raises OffboardingIncomplete: where a step failed, after all others that end access were tried.
     """
+    if not isinstance(reset_credentials, bool):
+        raise InvalidInput("reset_credentials", f"must be True or False; got {reset_credentials!r}")
     found = await find_for_removal(client, user, protection or Protection({}), if_absent)
     if found is None:
         return {"id": None, "outcome": "absent", "steps": {}, "unsupported": []}
