@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_logto.management.answers import Shape
+
 #: Stands in a configuration for the indicator of the tenant's own Management API resource.
 MANAGEMENT_API = "$management_api"
 #: Stands for a value that is kept elsewhere: ``{"$secret": name}``.
 SECRET = "$secret"  # noqa: S105
+_LIST = (list, type(None))
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Kind:
     :param phase: order of creation; deletions go the other way.
     :param longest: field -> how long its text may be, in UTF-16 units.
     :param unique: whether Logto refuses a second one of one key.
+    :param read: fields that are read besides, with their types.
     :param by_target: whether several may have one key, and are told apart by the target in their metadata.
     :param keeps_empty: whether Logto keeps what is empty within JSON fields.
     """
@@ -47,8 +51,14 @@ class Kind:
     phase: int = 0
     longest: Mapping[str, int] = field(default_factory=lambda: {"name": 256})
     unique: bool = True
+    read: Shape = field(default_factory=dict)
     by_target: bool = False
     keeps_empty: bool = True
+
+    @property
+    def shape(self) -> Shape:
+        """What is read of an object in the list."""
+        return {"id": str, self.key: str, **dict.fromkeys(sorted(self.merged), (dict, type(None))), **self.read}
 
     def key_of(self, row: Mapping[str, Any]) -> str:
         """What an object of this kind is known by."""
@@ -65,6 +75,7 @@ KINDS: Mapping[str, Kind] = {
         fields=("name", "accessTokenTtl"),
         phase=1,
         longest={},
+        read={"scopes": _LIST},
     ),
     # Its key is "indicator name", since a scope's name is unique in its resource only.
     "scope": Kind("scopes", "/resources/{}/scopes", fields=("description",), phase=2),
@@ -83,6 +94,7 @@ KINDS: Mapping[str, Kind] = {
         at_creation={"type": "User"},
         relations={"scopes": ("role_scope", "scope")},
         phase=3,
+        read={"type": str},
         longest={"name": 128, "description": 128},
     ),
     "organization_role": Kind(
@@ -95,6 +107,7 @@ KINDS: Mapping[str, Kind] = {
             "resource_scopes": ("organization_role_resource_scope", "scope"),
         },
         phase=3,
+        read={"scopes": _LIST, "resourceScopes": _LIST},
         longest={"name": 128, "description": 256},
     ),
     "application": Kind(
@@ -106,6 +119,7 @@ KINDS: Mapping[str, Kind] = {
         merged=frozenset({"oidcClientMetadata", "customClientMetadata", "customData"}),
         relations={"roles": ("application_role", "role")},
         phase=5,
+        read={"type": str, "createdAt": (int, float)},
         unique=False,
     ),
     "connector": Kind(
@@ -117,6 +131,7 @@ KINDS: Mapping[str, Kind] = {
         merged=frozenset({"config", "metadata"}),
         secret=frozenset({"config"}),
         phase=5,
+        read={"type": str, "target": str},
         # A standard connector (OIDC, OAuth 2.0, SAML) may be there once for each identity provider.
         by_target=True,
         keeps_empty=False,
@@ -130,6 +145,7 @@ KINDS: Mapping[str, Kind] = {
         secret=frozenset({"config"}),
         phase=6,
         unique=False,
+        read={"createdAt": (int, float)},
     ),
     "sign_in_experience": Kind("sign_in_experience", "/sign-in-exp", phase=7),
 }

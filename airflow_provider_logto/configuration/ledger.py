@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.management.answers import checked
+
+_APPLICATION = {"customData": (dict, type(None))}
 
 
 class Ledger:
@@ -29,7 +32,8 @@ class Ledger:
 
     async def load(self) -> None:
         """Read it."""
-        application = await self._client.request("GET", path_of("/applications/{}", self._client.app_id))
+        path = path_of("/applications/{}", self._client.app_id)
+        application = checked(f"GET /api{path}", await self._client.request("GET", path), _APPLICATION)
         kept = (application.get("customData") or {}).get(self._key)
         if isinstance(kept, Mapping):
             self.ids = {kind: [str(one) for one in ids] for kind, ids in kept.items() if isinstance(ids, list)}

@@ -10,8 +10,10 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.configuration.kinds import KINDS, RELATIONS, scope_key
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput, NotFound
+from airflow_provider_logto.management.answers import IDENTIFIED, ROLE, checked, objects
 
 Row = Mapping[str, Any]
+_FACTORY = {"type": str, "target": str}
 
 
 @dataclass
@@ -66,11 +68,11 @@ async def observe(
     for kind in sorted(wanted - {"scope", "sign_in_experience"}):
         await _read_list(client, kind, found)
     if "sign_in_experience" in wanted:
-        row = await client.request("GET", "/sign-in-exp")
+        shape = {"signIn": (dict, type(None)), "socialSignInConnectorTargets": (list, type(None))}
+        row = checked("GET /api/sign-in-exp", await client.request("GET", "/sign-in-exp"), shape)
         found.rows["sign_in_experience", "sign_in_experience"] = {"id": "default", **row}
     found.untouchable.add(client.app_id)
-    own = await client.collect(path_of("/applications/{}/roles", client.app_id))
-    found.untouchable.update(role["id"] for role in own)
+    found.untouchable |= await _ids(client, path_of("/applications/{}/roles", client.app_id))
     api = found.rows.get(("resource", management_api))
     if api is not None:
         found.untouchable.update((api["id"], *(scope["id"] for scope in api.get("scopes") or ())))
@@ -98,7 +100,8 @@ async def observe_factories(client: LogtoClient, found: Observed, connectors: Ma
     for key, factory in connectors.items():
         if ("connector", key) not in found.rows:
             try:
-                found.factories[key] = await client.request("GET", path_of("/connector-factories/{}", factory))
+                path = path_of("/connector-factories/{}", factory)
+                found.factories[key] = checked(f"GET /api{path}", await client.request("GET", path), _FACTORY)
             except NotFound:
                 hint = f"this Logto has no connector {factory!r}; GET /api/connector-factories lists all"
                 raise InvalidInput("config.connectors", hint) from None
@@ -107,10 +110,11 @@ async def observe_factories(client: LogtoClient, found: Observed, connectors: Ma
 async def _read_list(client: LogtoClient, kind: str, found: Observed) -> None:
     about = KINDS[kind]
     query = {"includeScopes": "true"} if kind == "resource" else None
-    async for row in client.iterate(about.path, query):
+    async for row in objects(client, about.path, query, about.shape):
         key = about.key_of(row)
         found.add(kind, key, row)
         for scope in (row.get("scopes") or ()) if kind == "resource" else ():
+            checked(f"GET /api{about.path}", scope, ROLE)
             found.add("scope", scope_key(key, scope["name"]), scope)
 
 
@@ -118,8 +122,12 @@ async def _held(client: LogtoClient, kind: str, relation: str, row: Row) -> set[
     # The list of organization roles shows what they hold.
     shown = {"organization_role_scope": "scopes", "organization_role_resource_scope": "resourceScopes"}.get(relation)
     if kind == "organization_role" and shown:
-        return {one["id"] for one in row.get(shown) or ()}
+        return {checked("GET /api/organization-roles", one, IDENTIFIED)["id"] for one in row.get(shown) or ()}
     if kind == "application" and row["type"] != "MachineToMachine":
         return set()
     path, _, _ = RELATIONS[relation]
-    return {one["id"] async for one in client.iterate(path_of(path, row["id"]))}
+    return await _ids(client, path_of(path, row["id"]))
+
+
+async def _ids(client: LogtoClient, path: str) -> set[str]:
+    return {one["id"] async for one in objects(client, path, None, IDENTIFIED)}

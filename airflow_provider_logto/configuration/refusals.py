@@ -135,7 +135,10 @@ def _can_sign_in(experience: Mapping[str, Any], connectors: Collection[Mapping[s
     types = {row.get("type") for row in connectors}
     sends = {"email": "Email" in types, "phone": "Sms" in types}
     targets = {row.get("target") for row in connectors if row.get("type") == "Social"}
-    return any(
-        method.get("password") or (method.get("verificationCode") and sends.get(method.get("identifier"), False))
-        for method in (experience.get("signIn") or {}).get("methods") or ()
-    ) or not targets.isdisjoint(experience.get("socialSignInConnectorTargets") or ())
+    methods = (experience.get("signIn") or {}).get("methods")
+    for method in methods if isinstance(methods, list) else ():
+        if isinstance(method, Mapping):
+            by_code = method.get("verificationCode") and sends.get(str(method.get("identifier")))
+            if method.get("password") or by_code:
+                return True
+    return any(str(target) in targets for target in experience.get("socialSignInConnectorTargets") or ())

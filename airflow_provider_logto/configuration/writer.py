@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
@@ -12,6 +12,7 @@ from airflow_provider_logto.configuration.kinds import KINDS, LAST, RELATIONS
 from airflow_provider_logto.configuration.ledger import Ledger
 from airflow_provider_logto.configuration.observed import Observed
 from airflow_provider_logto.exceptions import Conflict, InvalidInput, OutcomeUnknown, ServerFailed
+from airflow_provider_logto.management.answers import IDENTIFIED, checked, objects
 from airflow_provider_logto.management.creating_once import keep_one
 from airflow_provider_logto.management.presence import delete
 from airflow_provider_logto.management.where import search_query
@@ -64,7 +65,7 @@ class ConfigurationWriter:
         proven = False
         for last in (False,) * (_TRIES - 1) + (True,):
             try:
-                row = await self._client.request("POST", path, body=body)
+                row = checked(f"POST /api{path}", await self._client.request("POST", path, body=body), IDENTIFIED)
                 proven = True
                 break
             except (OutcomeUnknown, Conflict, ServerFailed):
@@ -89,7 +90,8 @@ class ConfigurationWriter:
     async def _keep_one(self, path: str, item: Item, made: Any) -> tuple[Any, bool]:
         async def same() -> list[Any]:
             query = search_query({"name": item.name, "case_sensitive": True}, path) if path == "/applications" else None
-            return [row async for row in self._client.iterate(path, query) if row["name"] == item.name]
+            rows = objects(self._client, path, query, KINDS[item.kind].shape)
+            return [row async for row in rows if row["name"] == item.name]
 
         return await keep_one(
             item.kind,
@@ -99,12 +101,11 @@ class ConfigurationWriter:
             lambda made, _: delete(self._client, f"{path}/{path_of('{}', made['id'])}"),
         )
 
-    async def _look(self, path: str, item: Item) -> Mapping[str, Any] | None:
+    async def _look(self, path: str, item: Item) -> dict[str, Any] | None:
         key = item.key if item.parent is None else item.name
-        async for row in self._client.iterate(path):
+        async for row in objects(self._client, path, None, KINDS[item.kind].shape):
             if KINDS[item.kind].key_of(row) == key:
-                found: Mapping[str, Any] = row
-                return found
+                return row
         return None
 
     async def _update(self, change: Change) -> None:
@@ -136,7 +137,7 @@ class ConfigurationWriter:
                 await self._client.request("POST", path, body={key: wanted})
                 break
             except (OutcomeUnknown, Conflict, ServerFailed):
-                held = {row["id"] async for row in self._client.iterate(path)}
+                held = {row["id"] async for row in objects(self._client, path, None, IDENTIFIED)}
                 wanted = [one for one in wanted if one not in held]
                 if not wanted:
                     break

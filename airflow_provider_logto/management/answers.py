@@ -31,7 +31,13 @@ ROLE: Shape = {"id": str, "name": str}
 KIND_OF_ROLE: Shape = {**ROLE, "type": _TEXT, "usersCount": (int, type(None))}
 INVITATION: Shape = {"id": str, "invitee": str, "status": str, "expiresAt": (int, float)}
 MEMBER: Shape = {"id": str, "organizationRoles": list}
-ORGANIZATION: Shape = {"id": str, "name": str, "createdAt": (int, float)}
+APPLICATION: Shape = {
+    **dict.fromkeys(("id", "name", "type"), str),
+    "createdAt": (int, float),
+    **dict.fromkeys(("customData", "oidcClientMetadata", "customClientMetadata"), _OBJECT),
+}
+ORGANIZATION: Shape = {"id": str, "name": str, "createdAt": (int, float), "customData": _OBJECT}
+SECRET: Shape = {"name": str, "value": str, "createdAt": (int, float), "expiresAt": (int, float, type(None))}
 DOMAIN: Shape = {"emailDomain": str}
 
 

@@ -6,7 +6,7 @@ fetched with. A secret's name is unique in its application, so a ``POST`` that i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ import msgspec
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import AlreadyExists, Conflict, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management import fields
+from airflow_provider_logto.management.answers import SECRET, checked, objects
 from airflow_provider_logto.management.application_spec import Application
 from airflow_provider_logto.management.applications import resolve_application
 from airflow_provider_logto.management.audit_logs.walk import LateRows, LogFilter, LogPages, Window, walk
@@ -92,7 +93,7 @@ async def _made(client: LogtoClient, path: str, body: dict[str, Any], taken: Alr
     lost = False
     for last in (False,) * (_CREATE_TRIES - 1) + (True,):
         try:
-            return str((await client.request("POST", path, body=body))["value"])
+            return str(checked(f"POST /api{path}", await client.request("POST", path, body=body), SECRET)["value"])
         except OutcomeUnknown:
             lost = True
             if (kept := await _secret(client, path, body["name"])) is not None:
@@ -135,7 +136,7 @@ async def retire_secrets(
     """
     path = path_of("/applications/{}/secrets", application["id"])
     now = await client.server_time()
-    secrets = {one["name"]: one for one in await client.request("GET", path)}
+    secrets = await _secrets(client, path)
     kept_one = secrets.get(current)
     if kept_one is None or (kept_one.get("expiresAt") or float("inf")) <= now * 1000:
         raise InvalidInput("secret_name", f"the secret {current!r} is gone or has expired; the old ones stay")
@@ -162,15 +163,18 @@ def checked_name(name: Any, where: str = "secret_name") -> str:
 
     :raises InvalidInput: where it is none.
     """
-    checked = fields.text(where, name, _MAX_NAME)
-    if checked is None or not checked.strip() or checked in (".", ".."):
+    given = fields.text(where, name, _MAX_NAME)
+    if given is None or not given.strip() or given in (".", ".."):
         raise InvalidInput(where, f"{name!r} is no name of a secret")
-    return checked
+    return given
 
 
 async def _secret(client: LogtoClient, path: str, name: str) -> dict[str, Any] | None:
-    found: Iterable[dict[str, Any]] = await client.request("GET", path)
-    return next((one for one in found if one["name"] == name), None)
+    return (await _secrets(client, path)).get(name)
+
+
+async def _secrets(client: LogtoClient, path: str) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one async for one in objects(client, path, None, SECRET)}
 
 
 async def _used_since(

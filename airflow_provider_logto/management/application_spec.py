@@ -142,8 +142,9 @@ class ApplicationSpec:
         for argument, key in names.items():
             given: tuple[str, ...] | None = getattr(self, argument)
             if given is not None:
-                kept = () if self.exact else tuple(current.get(key) or ())
-                lists[key] = list(dict.fromkeys((*kept, *given)))
+                held = current.get(key)
+                kept = held if isinstance(held, list) and not self.exact else ()
+                lists[key] = list(dict.fromkeys((*map(str, kept), *given)))
         return lists
 
 

@@ -6,11 +6,12 @@ so an application is known by an ``external_id`` kept in its ``customData``, or 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Conflict, InvalidInput, NotFound, OutcomeUnknown
+from airflow_provider_logto.management.answers import APPLICATION, KIND_OF_ROLE, ROLE, checked, objects
 from airflow_provider_logto.management.application_spec import EXTERNAL_ID, Application, ApplicationSpec
 from airflow_provider_logto.management.creating_once import create_once, find_settled, ids_of, only
 from airflow_provider_logto.management.presence import delete, is_unknown_operation
@@ -66,7 +67,7 @@ async def _find(client: LogtoClient, spec: ApplicationSpec, adopt_existing: bool
     known = [one for one in namesakes if external_id_of(one) == spec.external_id]
     if not known:
         # It may have been renamed.
-        known = [one async for one in client.iterate("/applications") if external_id_of(one) == spec.external_id]
+        known = [one async for one in _all(client) if external_id_of(one) == spec.external_id]
     if known:
         return only(known, "application", f"the external id {spec.external_id!r}", "delete all but one")
     unmarked = [one for one in namesakes if external_id_of(one) is None]
@@ -88,7 +89,7 @@ async def resolve_application(client: LogtoClient, reference: Any, field: str = 
     """
     kind, value = _parsed(reference, field)
     if kind == "external_id":
-        found = [one async for one in client.iterate("/applications") if external_id_of(one) == value]
+        found = [one async for one in _all(client) if external_id_of(one) == value]
     else:
         found = await _namesakes(client, value) if kind != "id" else []
         if kind != "name" and (by_id := await _by_id(client, value)) is not None:
@@ -106,7 +107,7 @@ async def resolve_machine_roles(client: LogtoClient, references: tuple[str, ...]
     """
     if not references:
         return {}
-    roles = await client.collect("/roles")
+    roles = [role async for role in objects(client, "/roles", None, KIND_OF_ROLE)]
     resolved: dict[str, str] = {}
     for at, reference in enumerate(references):
         matching = [role for role in roles if reference in (role["id"], role["name"])]
@@ -126,13 +127,17 @@ def external_id_of(application: Application) -> Any:
 
 
 async def _create(client: LogtoClient, spec: ApplicationSpec) -> tuple[Application, bool]:
+    async def post() -> Application:
+        answer = await client.request("POST", "/applications", body=spec.body())
+        return checked("POST /api/applications", answer, APPLICATION)
+
     async def same() -> list[Application]:
         return [one for one in await _namesakes(client, spec.name) if external_id_of(one) == spec.external_id]
 
     return await create_once(
         "application",
         spec.name,
-        post=lambda: client.request("POST", "/applications", body=spec.body()),
+        post=post,
         find=lambda: find_application(client, spec),
         same=same,
         # Nobody can use it yet: its id has not left this task.
@@ -144,7 +149,7 @@ async def _ensure_roles(
     client: LogtoClient, application_id: str, wanted: Mapping[str, str], exact: bool
 ) -> dict[str, list[str]]:
     path = path_of("/applications/{}/roles", application_id)
-    held = {role["id"]: role["name"] async for role in client.iterate(path)}
+    held = {role["id"]: role["name"] async for role in objects(client, path, None, ROLE)}
     missing = [role_id for role_id in wanted if role_id not in held]
     for last in (False, False, True):
         lacking = [role_id for role_id in missing if role_id not in held]
@@ -157,7 +162,7 @@ async def _ensure_roles(
             # Before 1.41 one that is held already is a conflict; afterwards it is ignored.
             if last:
                 raise
-            held |= {role["id"]: role["name"] async for role in client.iterate(path)}
+            held |= {role["id"]: role["name"] async for role in objects(client, path, None, ROLE)}
     surplus = [role_id for role_id in held if role_id not in wanted] if exact else []
     for role_id in surplus:
         await delete(client, f"{path}/{role_id}")
@@ -170,17 +175,21 @@ async def _ensure_roles(
 
 async def _namesakes(client: LogtoClient, name: str) -> list[Application]:
     query = search_query({"name": name, "case_sensitive": True}, "/applications")
-    return [one async for one in client.iterate("/applications", query) if one["name"] == name]
+    return [one async for one in _all(client, query) if one["name"] == name]
+
+
+def _all(client: LogtoClient, query: Mapping[str, Any] | None = None) -> AsyncIterator[Application]:
+    return objects(client, "/applications", query, APPLICATION)
 
 
 async def _by_id(client: LogtoClient, application_id: str) -> Application | None:
+    path = path_of("/applications/{}", application_id)
     try:
-        found: Application = await client.request("GET", path_of("/applications/{}", application_id))
+        return checked(f"GET /api{path}", await client.request("GET", path), APPLICATION)
     except NotFound as error:
         if is_unknown_operation(error):
             raise
         return None
-    return found
 
 
 def _parsed(reference: Any, field: str) -> tuple[str, str]:

@@ -214,7 +214,8 @@ async def _connectors(client: LogtoClient, references: tuple[str, ...] | None) -
     """Names or ids of SSO connectors -> ids."""
     if references is None:
         return None
-    known = await client.collect("/sso-connectors") if references else []
+    shape = {"id": str, "connectorName": str}
+    known = [one async for one in objects(client, "/sso-connectors", None, shape)] if references else []
     ids = []
     for at, reference in enumerate(references):
         matching = [one["id"] for one in known if reference in (one["id"], one["connectorName"])]

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput, Refused
+from airflow_provider_logto.management.answers import IDENTIFIED, objects
 from airflow_provider_logto.management.organization_references import OrganizationReference, find_organization
 from airflow_provider_logto.management.presence import delete
 from airflow_provider_logto.management.protection import Protection
@@ -43,7 +44,7 @@ async def delete_organization(
         return {"id": None, "outcome": "absent"}
     path = path_of("/organizations/{}", found["id"])
     if protection:
-        members = await client.collect(f"{path}/users")
+        members = [user async for user in objects(client, f"{path}/users", None, IDENTIFIED)]
         await protection.refuse(client, members, "organization")
     if max_members is not None:
         count = await client.count(f"{path}/users") or 0

@@ -17,6 +17,7 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields
+from airflow_provider_logto.management.answers import IDENTIFIED, objects
 from airflow_provider_logto.management.references import listed
 from airflow_provider_logto.management.roles import resolve_roles
 
@@ -93,7 +94,7 @@ class Protection:
         """
         found: dict[str, str] = {}
         for role_id, name in (await resolve_roles(client, self.roles, "protect")).items() if self.roles else ():
-            async for user in client.iterate(path_of("/roles/{}/users", role_id)):
+            async for user in objects(client, path_of("/roles/{}/users", role_id), None, IDENTIFIED):
                 found.setdefault(user["id"], name)
         return found
 
@@ -107,7 +108,8 @@ class Protection:
         for user in users:
             reason = self.reason(user)
             if reason is None and roles:
-                held = {role["id"] async for role in client.iterate(path_of("/users/{}/roles", user["id"]))}
+                path = path_of("/users/{}/roles", user["id"])
+                held = {role["id"] async for role in objects(client, path, None, IDENTIFIED)}
                 names = sorted(roles[role_id] for role_id in held & set(roles))
                 reason = f"protected by the role {names[0]}" if names else None
             if reason is not None:
