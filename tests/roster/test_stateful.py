@@ -34,7 +34,7 @@ from airflow_provider_logto.exceptions import BrakeHeld, LogtoError
 from airflow_provider_logto.management.marks import KEY, Mark
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.plans.plan import read_plan
-from airflow_provider_logto.roster.job import RosterJob
+from airflow_provider_logto.roster.job import SUSPENDING, RosterJob
 from airflow_provider_logto.roster.sync import FailedRun, Options, sync_roster
 from logto_sandbox import Sandbox
 from tests.roster.conftest import local_store, people_of
@@ -136,6 +136,11 @@ class Machine(RuleBasedStateMachine):
             first["primary_email"], second["primary_email"] = second["primary_email"], first["primary_email"]
 
     @rule(at=NUMBERS)
+    def somebody_else_gets_the_address(self, at: int) -> None:
+        if at in self.rows:
+            self.rows[at]["external_id"] = f"E{at + 10}"
+
+    @rule(at=NUMBERS)
     def leave(self, at: int) -> None:
         self.rows.pop(at, None)
 
@@ -192,6 +197,7 @@ class Machine(RuleBasedStateMachine):
         changes = {name: n for name, n in again["counts"].items() if name.startswith("made.")}
         assert not changes, changes
         self._check_desired(after)
+        self._check_who_left(after)
 
     @invariant()
     def nobody_is_there_twice(self) -> None:
@@ -305,6 +311,34 @@ class Machine(RuleBasedStateMachine):
             for name in ("o0", "o1"):
                 held = ("member", user["id"], organizations[name]) in links
                 assert held if name in row["organizations"] else (not held or name == "o1"), (row, name)
+
+    def _check_who_left(self, state: dict[str, Any]) -> None:
+        """Nobody whose external id no row has keeps access, unless a row may mean them or somebody else."""
+        present = {row["external_id"] for row in self.rows.values()}
+        ids = {Mark.of(user).external_id for user in state["users"]}
+        emails = Counter(row["primary_email"] for row in self.rows.values())
+        for user in state["users"]:
+            mark = Mark.of(user)
+            if mark.roster != "hr" or mark.external_id in present or self.job["on_missing"] not in SUSPENDING:
+                continue
+            unclear = [
+                row
+                for row in self.rows.values()
+                if (row["username"] == user["username"] or row["primary_email"] == user["primaryEmail"])
+                and (
+                    emails[row["primary_email"]] > 1
+                    or (row["external_id"] not in ids and len(self._holders(state, row)) > 1)
+                )
+            ]
+            assert user["isSuspended"] or unclear, mark
+
+    @staticmethod
+    def _holders(state: dict[str, Any], row: dict[str, Any]) -> set[str]:
+        return {
+            user["id"]
+            for user in state["users"]
+            if row["username"] == user["username"] or row["primary_email"] == user["primaryEmail"]
+        }
 
 
 def links_of(state: dict[str, Any]) -> set[tuple[str, str, str]]:
