@@ -133,9 +133,10 @@ def connect(sandbox_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Connect:
     The same as :meth:`Tenant.connection`; the Connection is ``logto_default``.
     """
 
-    def connect(extra: dict[str, Any] | None = None, **fields: Any) -> Any:
-        from airflow_provider_logto.hooks.logto import LogtoHook
+    # Not in the test itself: the first import of Airflow sets logging up anew, without caplog.
+    from airflow_provider_logto.hooks.logto import LogtoHook
 
+    def connect(extra: dict[str, Any] | None = None, **fields: Any) -> Any:
         monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", sandbox_tenant.connection(extra, **fields))
         return LogtoHook()
 
