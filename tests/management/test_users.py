@@ -230,7 +230,12 @@ def test_an_account_with_the_mark_is_known_by_the_next_try(run: Run, sandbox: Sa
     assert len(sandbox.state()["users"]) == 1
 
 
-def test_a_stranger_who_comes_between_search_and_request_is_a_conflict(run: Run, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_stranger_who_comes_between_search_and_request_is_a_conflict(run: Run, sandbox: Sandbox, lost: bool) -> None:
+    """Even where the answer is lost, so that somebody with the same fields might be ours: ours has the mark."""
+    if lost:
+        sandbox.add_fault(kind="error", status=500, method="POST", path="/api/users", times=1)
+
     async def race(client: Any) -> Any:
         request = client.request
 
