@@ -149,7 +149,7 @@ def test_of_two_tasks_at_once_one_runs(roster: Roster) -> None:
     assert second.returncode == 1
     assert "RunInProgress: another run of roster/hr is under way" in told
     assert first.poll() is None
-    assert first.wait(120) == 0
+    assert first.wait(120) == 0, first.stderr.read() if first.stderr else ""
     assert roster.writes() == len(roster.sandbox.state()["users"]) == PEOPLE
 
 
