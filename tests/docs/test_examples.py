@@ -40,6 +40,7 @@ class Scenario:
     :param files: name -> text of what lies in ``/data``.
     :param users, organizations: usernames and names that are there afterwards.
     :param failed: tasks that are meant to fail.
+    :param writes: operations without which the first run has done nothing.
     :param writes_again: operations of the second run that repeat what is done already.
     """
 
@@ -51,6 +52,7 @@ class Scenario:
     users: tuple[str, ...] = ()
     organizations: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
     writes_again: tuple[str, ...] = ()
 
 
@@ -103,7 +105,11 @@ SCENARIOS = {
         # A suspension is sent again: it ends sessions that began since.
         writes_again=("PATCH /api/users/{id}/is-suspended",),
     ),
-    "orders_configuration": Scenario({}, files={"orders.yaml": first_block("configuration.md", "yaml")}),
+    "orders_configuration": Scenario(
+        {},
+        files={"orders.yaml": first_block("configuration.md", "yaml")},
+        writes=("POST /api/resources", "POST /api/roles", "POST /api/hooks"),
+    ),
     "people": Scenario({}, users=("ada", "grace"), files={"people.csv": "external_id,username\nE1,ada\nE2,grace\n"}),
     "migration": Scenario(
         {},
@@ -174,6 +180,8 @@ def test_dag_runs_and_a_second_run_changes_nothing(
             there = sandbox.state()
             assert {user["username"] for user in there["users"]} == set(scenario.users)
             assert {organization["name"] for organization in there["organizations"]} == set(scenario.organizations)
+            if attempt == 1:
+                assert set(scenario.writes) <= set(writes(sandbox))
             if attempt == 2:
                 assert writes(sandbox) == scenario.writes_again
             sandbox.reset_stats()
