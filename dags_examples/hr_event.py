@@ -71,7 +71,8 @@ def judge(**context: Any) -> str:
     """Look again when the day has come: another event may have overtaken this one."""
     found = LogtoHook().run(judge_event, event_of(context))
     log.info("%s: %s", found["decision"], found["reason"] or "fits")
-    context["ti"].xcom_push(key="user", value=found["id"])
+    if found["id"]:  # Airflow 3.0 takes no None
+        context["ti"].xcom_push(key="user", value=found["id"])
     return str(context["params"]["kind"]) if found["decision"] == "apply" else "not_applied"
 
 
