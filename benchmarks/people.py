@@ -16,21 +16,18 @@ import asyncio
 import gzip
 import json
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from math import ceil
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_logto.client.auth.credentials import Credentials
-from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
+from tenants import Counted, client, tenant
+
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.users import UserExport, export_users
 from airflow_provider_logto.management.members import checked_members
@@ -56,18 +53,6 @@ analyze;
 """
 
 
-class Counted(LogtoClient):
-    """A client that counts its requests."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.counts: Counter[str] = Counter()
-
-    async def send(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        self.counts["reads" if method == "GET" else "writes"] += 1
-        return await super().send(method, *args, **kwargs)
-
-
 class Busy(Counted):
     """While it reads the list of users, somebody else deletes some of them."""
 
@@ -78,28 +63,6 @@ class Busy(Counted):
         if method == "GET" and path == "/users" and self.counts["reads"] % PAGES == 0 and self.doomed:
             await super().send("DELETE", path_of("/users/{}", self.doomed.pop()))
         return reply
-
-
-@contextmanager
-def tenant(arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
-    """The tenant named, or a sandbox in a process of its own."""
-    if arguments.endpoint:
-        yield {"endpoint": arguments.endpoint, "id": arguments.app_id, "secret": arguments.app_secret}
-        return
-    command = [sys.executable, "-u", "-m", "logto_sandbox", "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout is not None
-        url = next(word for line in process.stdout for word in line.split() if word.startswith("http://127"))
-        yield {"endpoint": url.rstrip("/,."), "id": "sandbox-m2m", "secret": "sandbox-m2m-secret"}
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def client(address: dict[str, str], kind: type[Counted] = Counted) -> Counted:
-    credentials = Credentials(address["id"], address["secret"])
-    return kind(Endpoint.parse(address["endpoint"]), credentials, token_cache=ProcessTokenCache())
 
 
 async def prepare(logto: LogtoClient, arguments: argparse.Namespace) -> None:
@@ -133,7 +96,7 @@ async def busy(address: dict[str, str], deletions: int) -> AsyncIterator[Busy]:
     async with client(address, Busy) as logto:
         assert isinstance(logto, Busy)
         logto.doomed = []
-        stamp = int(time.time())
+        stamp = time.time_ns()
         made = [
             await logto.request("POST", "/users", body={"username": f"gone_{stamp}_{at}"}) for at in range(deletions)
         ]
@@ -192,7 +155,7 @@ async def fill(address: dict[str, str], members: int, database: str | None) -> s
     spec = OrganizationSpec.checked(NAME)
     specs = checked_members([{"username": f"bench_{at}"} for at in range(members)], list(ROLES))
     for what, writes in (("members", 1 + 3 * ceil(members / 500)), ("nothing to change", 0)):
-        async with client(address) as logto:
+        async with client(address, Counted) as logto:
             began = time.monotonic()
             result = await ensure_organization(logto, spec, specs)
             seconds, counts = time.monotonic() - began, logto.counts
@@ -207,7 +170,7 @@ async def fill(address: dict[str, str], members: int, database: str | None) -> s
 
 
 async def measure(address: dict[str, str], arguments: argparse.Namespace) -> None:
-    async with client(address) as logto:
+    async with client(address, Counted) as logto:
         await prepare(logto, arguments)
     organization = await fill(address, min(arguments.members, arguments.people), arguments.database)
     await plain_walk(address, arguments.deletions)

@@ -15,21 +15,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import resource
-import subprocess
-import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+from tenants import Counted, client, tenant
 
 from airflow_provider_logto.client.auth.credentials import Credentials
-from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.sharing.factory import token_cache_and_pacer
@@ -53,18 +50,6 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-class Counted(LogtoClient):
-    """A client that counts its requests."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.counts: Counter[str] = Counter()
-
-    async def send(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        self.counts["reads" if method == "GET" else "writes"] += 1
-        return await super().send(method, *args, **kwargs)
-
-
 def rows(count: int, name: str = "bench") -> Iterator[dict[str, Any]]:
     for at in range(count):
         yield {
@@ -86,35 +71,11 @@ def people(count: int, name: str = "bench") -> list[Person]:
     return found
 
 
-@contextmanager
-def tenant(arguments: argparse.Namespace) -> Iterator[dict[str, str]]:
-    """The tenant named, or a sandbox in a process of its own."""
-    if arguments.endpoint:
-        yield {"endpoint": arguments.endpoint, "id": arguments.app_id, "secret": arguments.app_secret}
-        return
-    command = [sys.executable, "-u", "-m", "logto_sandbox", "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout is not None
-        url = next(word for line in process.stdout for word in line.split() if word.startswith("http://127"))
-        seed_customers(url.rstrip("/,."), arguments.customers)
-        yield {"endpoint": url.rstrip("/,."), "id": "sandbox-m2m", "secret": "sandbox-m2m-secret"}
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 def seed_customers(url: str, count: int) -> None:
     for start in range(0, count, 20_000):
         numbers = range(start, min(count, start + 20_000))
         users = [{"username": f"customer_{at}", "primaryEmail": f"customer.{at}@example.com"} for at in numbers]
         httpx.post(f"{url}/sandbox/seed", json={"users": users}, timeout=600, trust_env=False).raise_for_status()
-
-
-def client(address: dict[str, str], pacer: Pacer | None = None) -> Counted:
-    credentials = Credentials(address["id"], address["secret"])
-    endpoint = Endpoint.parse(address["endpoint"])
-    return Counted(endpoint, credentials, token_cache=ProcessTokenCache(), pacer=pacer)
 
 
 async def prepare(logto: LogtoClient) -> None:
@@ -157,13 +118,13 @@ async def naive(logto: LogtoClient, count: int) -> None:
 @asynccontextmanager
 async def prepared(address: dict[str, str]) -> AsyncIterator[None]:
     """The role and the organization, with nobody in them; they and their people are removed in the end."""
-    async with client(address) as logto:
+    async with client(address, Counted) as logto:
         await clear(logto)
         await prepare(logto)
     try:
         yield
     finally:
-        async with client(address) as logto:
+        async with client(address, Counted) as logto:
             await clear(logto)
 
 
@@ -172,13 +133,13 @@ async def requests(address: dict[str, str], count: int, store: Store) -> None:
     everybody = people(count)
     async with prepared(address):
         for what, most in (("joiners", count + count / 40 + 50), ("nothing to change", 3 * count / 50 + 50)):
-            async with client(address) as logto:
+            async with client(address, Counted) as logto:
                 began = time.monotonic()
                 await sync_roster(logto, job, everybody, Options(store))
                 total, seconds = sum(logto.counts.values()), time.monotonic() - began
                 told = f"{total:>7} requests, {logto.counts['writes']} writes, {seconds:.1f} s; at most {most:.0f}"
                 print(f"{what:>20}: {told}", flush=True)
-        async with client(address) as logto:
+        async with client(address, Counted) as logto:
             sample = min(200, count)
             await naive(logto, sample)
             each = (sum(logto.counts.values()) - 3) / sample
@@ -192,7 +153,7 @@ async def share_of_pace(address: dict[str, str], count: int, pace: float, store:
     async with prepared(address):
         for what in ("joiners", "nothing to change"):
             with tempfile.TemporaryDirectory() as shared:
-                async with client(address, host_pacer(address, pace, Path(shared))) as logto:
+                async with client(address, Counted, pacer=host_pacer(address, pace, Path(shared))) as logto:
                     began = time.monotonic()
                     await sync_roster(logto, job, everybody, Options(store))
                     total, seconds = sum(logto.counts.values()), time.monotonic() - began
@@ -259,6 +220,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder, tenant(arguments) as address:
         store = Store(UPath(Path(folder).as_uri()))
+        if not arguments.endpoint:
+            seed_customers(address["endpoint"], arguments.customers)
         if arguments.only in (None, "server"):
             asyncio.run(requests(address, arguments.people, store))
         if arguments.only in (None, "pace"):
