@@ -4,7 +4,7 @@ A row is one environment below ``.matrix/``. First a control DAG without our cod
 that this Airflow is broken, and nothing of ours is judged by it. Then the suite runs without its long parts: it runs
 every operator, the example DAGs and the Connection's form. One row after the other, since each uses the whole machine.
 
-Usage: ``matrix.py [--rows SUBSTRING ...] [--list] [--fresh]``
+Usage: ``matrix.py [--rows SUBSTRING ... | --ends] [--list] [--fresh]``
 """
 
 from __future__ import annotations
@@ -14,16 +14,20 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from uv import find_uv_bin
+
 PROJECT = Path(__file__).resolve().parent.parent
 HOME = PROJECT / ".matrix"
+UV = find_uv_bin()
 #: Seconds after which a step counts as hanging.
 STEP_LIMIT = 1800
+#: Lines shown of a step that failed; all of them are in its log.
+SHOWN_LINES = 200
 #: Tests about what no version of Airflow changes; they run in `make test`.
 ELSEWHERE = ("client", "contracts", "docs/test_pages.py", "management", "sandbox", "test_distributions.py")
 
@@ -75,7 +79,14 @@ class Result:
 
 
 class StepFailed(Exception):
-    """A command of a row ended badly; the message is the end of what it said."""
+    """A command of a row ended badly; the message is the last line of what it said.
+
+    :param output: all that it said.
+    """
+
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
 
 
 def rows() -> list[Row]:
@@ -87,6 +98,12 @@ def rows() -> list[Row]:
     ]
     today = [Row(airflow, LOWEST_PYTHON, None) for airflow in UNDATED]
     return [*dated, *today, Row(None, LOWEST_PYTHON, LOWEST_DAY)]
+
+
+def ends() -> list[Row]:
+    """The lowest Airflow on the lowest Python and the highest Airflow on the highest Python: what CI runs."""
+    dated = [row for row in rows() if row.airflow and row.day]
+    return [dated[0], dated[-1]]
 
 
 def find_python(version: str) -> str | None:
@@ -121,11 +138,11 @@ class Environment:
             return
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir(parents=True)
-        self.run("uv", "venv", "--quiet", "--python", interpreter, str(self.home / "venv"))
+        self.run(UV, "venv", "--quiet", "--python", interpreter, str(self.home / "venv"))
         named = [f"apache-airflow=={self.row.airflow}"] if self.row.airflow else ["--resolution", "lowest-direct"]
         dated = ["--exclude-newer", self.row.day] if self.row.day else []
         project = ["--editable", "./sandbox", "--editable", ".[parquet,phone,redis,sandbox,zstd]", "--group", "test"]
-        self.run("uv", "pip", "install", "--quiet", "--python", self.python, *dated, *named, *project)
+        self.run(UV, "pip", "install", "--quiet", "--python", self.python, *dated, *named, *project)
         ready.write_text(wanted, "utf-8")
 
     def control(self) -> None:
@@ -148,15 +165,16 @@ class Environment:
 
     def airflow_version(self) -> str:
         """The version that is installed."""
-        return self.run("uv", "pip", "show", "--quiet", "--python", self.python, "apache-airflow").split()[3]
+        return self.run(UV, "pip", "show", "--quiet", "--python", self.python, "apache-airflow").split()[3]
 
     def run(self, *command: str) -> str:
         """Run one command to its end -> what it said.
 
         :raises StepFailed: when it fails or hangs.
         """
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "PYTEST_"))}
-        environment = {**inherited, "PYTHONDONTWRITEBYTECODE": "1"}
+        # Without byte code, each of the many processes of a suite would compile Airflow again.
+        unwanted = ("AIRFLOW_", "PYTEST_", "PYTHONDONTWRITEBYTECODE")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
         try:
             done = subprocess.run(
                 command,
@@ -174,7 +192,7 @@ class Environment:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"$ {' '.join(command)}\n{done.stdout}\n")
         if done.returncode:
-            raise StepFailed(summary(done.stdout))
+            raise StepFailed(summary(done.stdout), done.stdout)
         return done.stdout
 
 
@@ -205,6 +223,7 @@ def run_row(row: Row, fresh: bool = False) -> Result:
             detail = f"Airflow {environment.airflow_version()}: {detail}"
     except StepFailed as failure:
         detail = str(failure)
+        print("\n".join(failure.output.splitlines()[-SHOWN_LINES:]))
     return Result(row, verdict, detail, time.monotonic() - began)
 
 
@@ -231,16 +250,15 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", nargs="*", default=[], help="only rows whose name contains one of these")
+    parser.add_argument("--ends", action="store_true", help="only the lowest and the highest Airflow: what CI runs")
     parser.add_argument("--list", action="store_true", help="print the names of the rows")
     parser.add_argument("--fresh", action="store_true", help="build the environments anew")
     options = parser.parse_args()
-    chosen = [row for row in rows() if not options.rows or any(part in row.name for part in options.rows)]
+    possible = ends() if options.ends else rows()
+    chosen = [row for row in possible if not options.rows or any(part in row.name for part in options.rows)]
     if options.list or not chosen:
         print("\n".join(row.name for row in (chosen or rows())))
         return 0 if chosen else 2
-    if not shutil.which("uv"):
-        print("uv is needed: it installs what was current on a given day", file=sys.stderr)
-        return 2
     results = []
     for row in chosen:
         print(f"== {row.name}", flush=True)
