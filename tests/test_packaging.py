@@ -195,7 +195,8 @@ for module in sys.argv[1:]:
 
 
 def test_nothing_is_imported_from_where_airflow_has_moved_it_away() -> None:
-    pytest.importorskip("airflow.sdk", reason="2.11 is where Airflow moved it away from")
+    if not hasattr(pytest.importorskip("airflow.utils.deprecation_tools"), "DeprecatedImportWarning"):
+        pytest.skip("this Airflow does not tell imports from old places by a warning of their own")
     # Imports of our modules, of the examples (run_path) and below: Airflow's own providers import from old places.
     code = f"""
 import importlib, runpy, sys, warnings

@@ -51,4 +51,5 @@ def test_no_warning_of_nested_operators(
     logged = caplog.text + output.out + output.err
     assert "is true" in logged
     assert "cannot be called outside" not in logged
-    assert "HTTP Request" not in logged
+    # The requests with which Airflow 3.0 runs a task within its own process are not ours.
+    assert not [line for line in logged.splitlines() if "HTTP Request" in line and "in-process.invalid" not in line]
