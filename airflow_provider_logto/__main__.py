@@ -33,13 +33,13 @@ def _check(conn_id: str) -> int:
     try:
         works, message = LogtoHook(conn_id).test_connection()
     except AirflowNotFoundException as error:
-        works, message = False, _unreadable(conn_id) or str(error)
+        works, message = False, f"{error}: {_missing(conn_id)}"
     print(message, file=sys.stdout if works else sys.stderr)
     return 0 if works else 1
 
 
-def _unreadable(conn_id: str) -> str | None:
-    """Why Airflow cannot read the Connection's environment variable, which it passes over without a word.
+def _missing(conn_id: str) -> str:
+    """Why Airflow finds no Connection: it passes over an environment variable that it cannot read.
 
     The text of the error only names keys and positions; the value, with its secret, is never shown.
     """
@@ -52,7 +52,7 @@ def _unreadable(conn_id: str) -> str | None:
             Connection.from_json(value, conn_id=conn_id)
     except (TypeError, ValueError) as error:
         return f"{name} cannot be read: {error}; its keys are conn_type, host, port, login, password, extra"
-    return None
+    return f"add it in Admin > Connections, or set {name}"
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from airflow_provider_logto.exceptions import ConfigurationError
 OSS_RESOURCE = "https://default.logto.app/api"
 
 _CLOUD_HOST = re.compile(r"([a-z0-9-]+)\.logto\.app")
+_CONSOLE_HOST = "cloud.logto.io"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ class Endpoint:
             raise ConfigurationError(f"host: the scheme {parts.scheme!r} is unknown; use https://")
         if parts.username or parts.password:
             raise ConfigurationError("host must not carry credentials: put the App ID in login, the secret in password")
+        if hostname == _CONSOLE_HOST:
+            raise ConfigurationError(
+                f"host: {hostname} is Logto's Console; use the tenant's endpoint, https://<tenant>.logto.app"
+            )
         if parts.path.strip("/") or parts.query or parts.fragment:
             raise ConfigurationError(f"host must be the bare endpoint: use {parts.scheme}://{parts.netloc}")
         if parts.scheme == "http" and not (allow_http or is_loopback(hostname)):
@@ -112,7 +117,8 @@ def _split(raw: str) -> SplitResult:
 
 
 def _hostname(raw: str, hostname: str | None) -> str:
-    if not hostname or not re.fullmatch(r"[\w.:-]+", hostname):
+    # "https:/auth.example.com" is read as a host named https.
+    if not hostname or hostname in ("http", "https") or not re.fullmatch(r"[\w.:-]+", hostname):
         raise _no_address(raw)
     return hostname.lower()
 

@@ -131,9 +131,12 @@ def connection_failed(
         if isinstance(cause, ssl.SSLCertVerificationError):
             return ConfigurationError(f"the certificate of {server} is not trusted ({reason}): check `verify` in extra")
         if isinstance(cause, ssl.SSLError):
-            reason = f"TLS failed ({reason}); check host's scheme and port"
+            reason = f"TLS failed ({reason}); check host's scheme (https where it names none) and port"
             break
         cause = cause.__cause__ or cause.__context__
+    else:
+        if isinstance(error, httpx.ConnectError):
+            reason = f"{reason}; check host and port, and that this machine can reach them"
     if isinstance(error, httpx.TimeoutException):
         reason = f"timed out ({type(error).__name__}); `timeout` in extra sets the seconds"
     return ConnectionFailed(operation, reason, (not unsent) if sent is None else sent, server)

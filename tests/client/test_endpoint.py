@@ -67,6 +67,8 @@ def test_an_explicit_resource_wins() -> None:
         ("https://<tenant>.logto.app", "not an address"),
         ("https://[::1", "not an address"),
         ("two words", "not an address"),
+        ("https:/auth.example.com", "not an address"),
+        ("https://cloud.logto.io/acme/applications", "https://<tenant>.logto.app"),
     ],
 )
 def test_a_wrong_host_is_named(host: str | None, words: str) -> None:

@@ -63,7 +63,7 @@ def test_the_command_says_what_the_button_says(
     assert "invalid_client" in captured.err
     assert "may use the Management API" not in captured.out  # 2.11 logs there
     assert main(["check", "no_such_connection"]) == 1
-    assert "no_such_connection" in capsys.readouterr().err
+    assert "AIRFLOW_CONN_NO_SUCH_CONNECTION" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
