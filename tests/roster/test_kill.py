@@ -137,6 +137,8 @@ def test_killed_at_random_moments(roster: Roster, seed: int) -> None:
 def test_of_two_tasks_at_once_one_runs(roster: Roster) -> None:
     rows, settings = rows_of(0, PEOPLE), {"roster": "hr"}
     roster.sandbox.reset_stats()
+    # Long enough that it is not over before this process, on a busy machine, comes to stop it.
+    roster.sandbox.add_fault(kind="slow", method="POST", path="/api/users", seconds=0.1, times=None)
     first = started(roster, rows, settings)
     wait_for_a_write(roster, first)
     # It stands still in the middle, so that they meet whatever else the machine does.
