@@ -131,13 +131,15 @@ class _Reader:
             if entry.get(one) in (None, ""):
                 raise InvalidInput(f"{where}.{one}", "missing")
         fields = {one: entry[one] for one in (*kind.fields, *(kind.at_creation or {})) if one in entry}
+        filled = self._filled(where, fields)
         for one in kind.merged & set(fields):
-            if not isinstance(fields[one], Mapping):
-                raise InvalidInput(f"{where}.{one}", f"must be an object, not {type(fields[one]).__name__}")
+            for value in (fields[one], filled[one]):
+                if not isinstance(value, Mapping):
+                    raise InvalidInput(f"{where}.{one}", f"must be an object, not {type(value).__name__}")
         for one in kind.secret & set(fields):
             _refuse_plain_secrets(f"{where}.{one}", fields[one])
         relations = self._relations(kind, where, entry)
-        yield Item(name, kind.key_of(entry), given, self._filled(where, fields), relations)
+        yield Item(name, kind.key_of(entry), given, filled, relations)
         if name == "resource":
             for at, scope in enumerate(_list(f"{where}.scopes", entry.get("scopes") or ())):
                 yield self._scope(given, f"{where}.scopes[{at}]", scope)

@@ -70,6 +70,17 @@ def _pruned(
                 yield Change(kind=kind, action="delete", key=key, id=row["id"], destructive=True)
 
 
+def foreign_in(
+    desired: Desired, found: Observed, owned: Mapping[str, Collection[str]], prune: Collection[str]
+) -> list[str]:
+    """What is listed in these sections and exists, but is not proven to be created by this configuration.
+
+    :returns: kind, key and id of each, for a message. Arguments as of :func:`changes_of`.
+    """
+    rows = {name: row for name, row in found.rows.items() if name in desired and KINDS[name[0]].section in prune}
+    return [f"{kind} {key} ({row['id']})" for (kind, key), row in rows.items() if row["id"] not in owned.get(kind, ())]
+
+
 def patch_of(item: Item, row: Mapping[str, Any]) -> dict[str, Any]:
     """The fields to send so that an object becomes as it should be; JSON fields whole, since they are replaced."""
     about = KINDS[item.kind]

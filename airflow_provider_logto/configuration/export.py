@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.configuration.desired import is_plain
 from airflow_provider_logto.configuration.kinds import KINDS, MANAGEMENT_API, SECRET
+from airflow_provider_logto.configuration.ledger import MARK
 from airflow_provider_logto.configuration.observed import Observed, observe, observe_held
 from airflow_provider_logto.exceptions import InvalidInput
 
@@ -85,6 +86,8 @@ def _entry(
     entry: dict[str, Any] = {about.key: row[about.key]}
     for name in (*(about.at_creation or {}), *about.fields):
         value = row.get(name)
+        if name == "customData" and isinstance(value, Mapping):
+            value = {inner: one for inner, one in value.items() if inner != MARK}
         if value in (None, {}) or value is _DEFAULTS.get(name, False):
             continue
         entry[name] = _without_secrets(f"{key}.{name}", name, value) if name in about.secret else value

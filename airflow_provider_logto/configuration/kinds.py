@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from airflow_provider_logto.management.answers import Shape
 
@@ -37,6 +37,7 @@ class Kind:
     :param read: fields that are read besides, with their types.
     :param by_target: whether several may have one key, and are told apart by the target in their metadata.
     :param keeps_empty: whether Logto keeps what is empty within JSON fields.
+    :param proof: the field of a creation that can carry a word of ours, which proves who made the object.
     """
 
     section: str
@@ -54,6 +55,7 @@ class Kind:
     read: Shape = field(default_factory=dict)
     by_target: bool = False
     keeps_empty: bool = True
+    proof: Literal["id", "customData"] | None = None
 
     @property
     def shape(self) -> Shape:
@@ -121,6 +123,7 @@ KINDS: Mapping[str, Kind] = {
         phase=5,
         read={"type": str, "createdAt": (int, float)},
         unique=False,
+        proof="customData",
     ),
     "connector": Kind(
         "connectors",
@@ -135,6 +138,7 @@ KINDS: Mapping[str, Kind] = {
         # A standard connector (OIDC, OAuth 2.0, SAML) may be there once for each identity provider.
         by_target=True,
         keeps_empty=False,
+        proof="id",
     ),
     "webhook": Kind(
         "webhooks",

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.configuration.desired import Item, desired_items
-from airflow_provider_logto.configuration.differences import changes_of
+from airflow_provider_logto.configuration.differences import changes_of, foreign_in
 from airflow_provider_logto.configuration.kinds import KINDS
 from airflow_provider_logto.configuration.ledger import Ledger
 from airflow_provider_logto.configuration.observed import observe, observe_factories
@@ -129,7 +129,11 @@ async def apply_configuration(client: LogtoClient, job: ConfigurationJob, option
         found = await observe(client, _kinds(desired, job.prune), _related(desired), management_api)
         connectors = {key: item.name for (kind, key), item in desired.items() if kind == "connector"}
         await observe_factories(client, found, connectors)
+        ledger.recognize(found.rows)
         changes = list(changes_of(desired, found, ledger.ids, job.prune, management_api))
+        if foreign := foreign_in(desired, found, ledger.ids, job.prune):
+            shown = ", ".join(foreign[:20]) + (" ..." if len(foreign) > 20 else "")
+            log.info("Listed, but maybe made by somebody else; prune will leave them (%d): %s", len(foreign), shown)
         # Keyed, since the configuration holds secrets.
         source = client.fingerprint(encoded([[*name, item.fields, item.relations] for name, item in desired.items()]))
         now = make_plan(

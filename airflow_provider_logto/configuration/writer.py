@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
@@ -61,27 +61,27 @@ class ConfigurationWriter:
         item, about = self._desired[change.kind, change.key], KINDS[change.kind]
         path = about.path if item.parent is None else path_of(about.path, self._id("resource", item.parent))
         filled = {field: default for field, default in (about.at_creation or {}).items() if default is not None}
-        body = {about.key: item.name, **filled, **item.fields}
-        proven = False
+        body = await self._ledger.announce(item.kind, item.key, {about.key: item.name, **filled, **item.fields})
+        made = False
         for last in (False,) * (_TRIES - 1) + (True,):
             try:
                 row = checked(f"POST /api{path}", await self._client.request("POST", path, body=body), IDENTIFIED)
-                proven = True
+                made = True
                 break
             except (OutcomeUnknown, Conflict, ServerFailed):
                 # A lost answer, or somebody was faster: what is there now is not made again.
                 found = await self._look(path, item)
                 if found is not None:
-                    row = found
+                    row, made = found, self._announced(item, found)
                     break
                 if last:
                     raise
-        if proven and not about.unique:
-            row, proven = await self._keep_one(path, item, row)
+        if made and not about.unique:
+            row, made = await self._keep_one(path, item, row)
         self._found.rows[change.kind, change.key] = row
-        if proven:
+        if made or self._announced(item, row):
             # What may be somebody else's is not ours to prune.
-            await self._ledger.add(change.kind, row["id"])
+            await self._ledger.add(item.kind, item.key, row["id"])
         # What cannot be given at creation, or is not taken there, follows.
         if patch := patch_of(item, row):
             await self._client.request("PATCH", f"{path}/{path_of('{}', row['id'])}", body=patch)
@@ -102,11 +102,14 @@ class ConfigurationWriter:
         )
 
     async def _look(self, path: str, item: Item) -> dict[str, Any] | None:
+        """An object of that key; the one announced rather than another."""
         key = item.key if item.parent is None else item.name
-        async for row in objects(self._client, path, None, KINDS[item.kind].shape):
-            if KINDS[item.kind].key_of(row) == key:
-                return row
-        return None
+        rows = objects(self._client, path, None, KINDS[item.kind].shape)
+        found = [row async for row in rows if KINDS[item.kind].key_of(row) == key]
+        return next((row for row in found if self._announced(item, row)), found[0] if found else None)
+
+    def _announced(self, item: Item, row: Mapping[str, Any]) -> bool:
+        return self._ledger.announced(item.kind, item.key, row)
 
     async def _update(self, change: Change) -> None:
         item = self._desired[change.kind, change.key]

@@ -164,6 +164,19 @@ def test_what_may_be_somebody_elses_is_never_pruned(sandbox: Sandbox, tmp_path: 
     assert {"clerk", "other"} <= names("/roles")
 
 
+def test_an_application_whose_answer_was_lost_is_known_by_its_mark(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = {"applications": [{"name": "batch", "type": "MachineToMachine", "customData": {"team": "orders"}}]}
+    sandbox.add_fault(kind="lost_answer", method="POST", path="/api/applications")
+    assert apply(tmp_path, config)["applied"]
+    assert apply(tmp_path, config, "check")["counts"] == {}
+    export = ExportConfigurationOperator(task_id="export", destination=f"file://{tmp_path}/tenant.yaml")
+    export.execute({})
+    written = yaml.safe_load((tmp_path / "tenant.yaml").read_text("utf-8"))["applications"]
+    assert [row["customData"] for row in written if row["name"] == "batch"] == [{"team": "orders"}]
+    gone = apply(tmp_path, {"roles": []}, prune=["applications"], brakes={"destructive": 1})
+    assert gone["counts"]["made.application.delete"] == 1
+
+
 def test_what_decides_over_access_needs_approval(sandbox: Sandbox, tmp_path: Path) -> None:
     role = {"name": "root", "description": "-", "type": "MachineToMachine", "scopes": {"$management_api": ["all"]}}
     with pytest.raises(AirflowFailException, match="destructive: 1"):
@@ -280,6 +293,10 @@ def test_an_exported_tenant_gives_an_empty_plan_and_makes_another_alike(sandbox:
         (
             {"applications": [{"name": "a", "type": "SPA", "customData": {"since": date(2026, 1, 1)}}]},
             r"config\.applications\[0\]\.customData\.since: ",
+        ),
+        (
+            {"applications": [{"name": "a", "type": "SPA", "customData": {"$secret": "hook"}}]},
+            r"config\.applications\[0\]\.customData: must be an object, not str",
         ),
         ("file:///nowhere/config.yaml", "config: .* cannot be read"),
     ],

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from airflow_provider_logto.compat import AirflowFailException
 from airflow_provider_logto.hooks.logto import LogtoHook
 from airflow_provider_logto.operators.configuration import ExportConfigurationOperator
 from logto_sandbox import Sandbox
+from tests.clients import client_of
 from tests.configuration.test_configuration import apply
 
 pytestmark = pytest.mark.usefixtures("sandbox_tenant")
@@ -110,6 +114,29 @@ def test_a_lost_answer_makes_no_second_one(sandbox: Sandbox, tmp_path: Path, kin
     assert with_connectors(tmp_path, [oidc("acme"), oidc("globex")])["applied"]
     assert with_connectors(tmp_path, [oidc("acme"), oidc("globex")], "check")["counts"] == {}
     assert len(list(LogtoHook().iterate("/connectors"))) == 2
+    gone = with_connectors(tmp_path, [], prune=["connectors"], brakes={"destructive": 2})
+    assert gone["counts"]["made.connector.delete"] == 2
+
+
+def test_one_that_somebody_else_makes_at_the_last_moment_is_not_ours(sandbox: Sandbox, tmp_path: Path) -> None:
+    async def stranger() -> None:
+        deadline = time.monotonic() + 30
+        # Observed, and noted as about to be made.
+        while not any("airflowConfiguration:orders" in row["customData"] for row in sandbox.state()["applications"]):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+        body = json.loads(json.dumps(oidc("acme")).replace('{"$secret": "acme"}', '"acme-secret"'))
+        async with client_of(sandbox) as client:
+            await client.request("POST", "/connectors", body=body)
+
+    notes = "/api/applications/{applicationId}/custom-data"
+    sandbox.add_fault(kind="slow", method="PATCH", path=notes, seconds=3)
+    with ThreadPoolExecutor() as pool:
+        made = pool.submit(asyncio.run, stranger())
+        assert with_connectors(tmp_path, [oidc("acme")])["applied"]
+        made.result()
+    with_connectors(tmp_path, [], prune=["connectors"])
+    assert set(targets()) == {"acme"}
 
 
 def test_one_that_replaces_another_needs_approval(sandbox: Sandbox, tmp_path: Path) -> None:
