@@ -157,7 +157,7 @@ class _Reader:
         ):
             raise InvalidInput(where, 'must be a name, or {"name", "description"}')
         if not entry["name"] or any(c.isspace() for c in entry["name"]):
-            raise InvalidInput(where, f"{entry['name']!r} is no name of a scope: it holds no spaces")
+            raise InvalidInput(where, f"{entry['name']!r} is not a scope name: it must not contain spaces")
         text(f"{where}.name", entry["name"], KINDS["scope"].longest["name"])
         fields = {"description": entry["description"]} if entry.get("description") else {}
         return Item("scope", scope_key(indicator, entry["name"]), entry["name"], fields, parent=indicator)

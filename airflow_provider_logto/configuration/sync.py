@@ -25,6 +25,7 @@ from airflow_provider_logto.exceptions import (
     OutOfSync,
     PlanRefused,
 )
+from airflow_provider_logto.management.json_values import wrong_type
 from airflow_provider_logto.plans.apply import Applier, Report, dry
 from airflow_provider_logto.plans.brakes import Brake, Held, holding, set_brakes
 from airflow_provider_logto.plans.changes import Change, encoded
@@ -69,11 +70,11 @@ class ConfigurationJob:
         :raises InvalidInput: naming the argument and what would be right.
         """
         if not isinstance(configuration, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", configuration):
-            raise InvalidInput("configuration", f"{configuration!r} is no name; use letters, digits, - and _")
+            raise InvalidInput("configuration", f"{configuration!r} is not a name; use letters, digits, - and _")
         if mode not in MODES:
             raise InvalidInput("mode", f"{mode!r} is unknown; use {', '.join(MODES)}")
         if secrets is not None and not isinstance(secrets, Mapping):
-            raise InvalidInput("secrets", f"must be an object of names to values, not {type(secrets).__name__}")
+            raise InvalidInput("secrets", wrong_type("an object of names to values", secrets))
         sections = (prune,) if isinstance(prune, str) else tuple(prune or ())
         for section in sections:
             if section not in _PRUNABLE:

@@ -127,9 +127,9 @@ def _moment(name: str, value: Any) -> int:
         try:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
-            raise InvalidInput(name, f"{value!r} is no point in time; {hint}") from None
+            raise InvalidInput(name, f"{value!r} is not a point in time; {hint}") from None
     if not isinstance(value, datetime):
-        raise InvalidInput(name, f"{value!r} is no point in time; {hint}")
+        raise InvalidInput(name, f"{value!r} is not a point in time; {hint}")
     if value.tzinfo is None or value.utcoffset() is None:
         raise InvalidInput(name, f"{value.isoformat()} has no time zone; {hint}")
     # Up to the next whole millisecond: the server shows no finer times.
@@ -158,4 +158,4 @@ def _one_of(name: str, value: Any, known: Sequence[Any]) -> None:
 
 def _at_least_one(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidInput(name, f"{value!r} is no whole number of at least 1")
+        raise InvalidInput(name, f"{value!r} is not a whole number of at least 1")

@@ -85,7 +85,7 @@ class UserExport:
         if suspended not in (None, True, False):
             raise InvalidInput("suspended", f"{suspended!r} is unknown; use True, False, or None for all")
         if isinstance(max_rows_per_file, bool) or not isinstance(max_rows_per_file, int) or max_rows_per_file < 1:
-            raise InvalidInput("max_rows_per_file", f"{max_rows_per_file!r} is no whole number of at least 1")
+            raise InvalidInput("max_rows_per_file", f"{max_rows_per_file!r} is not a whole number of at least 1")
         check_format(file_format, compression)
         wanted: bool | tuple[OrganizationReference, ...] = bool(organizations)
         if organizations and organizations is not True:

@@ -165,7 +165,7 @@ def checked_name(name: Any, where: str = "secret_name") -> str:
     """
     given = fields.text(where, name, _MAX_NAME)
     if given is None or not given.strip() or given in (".", ".."):
-        raise InvalidInput(where, f"{name!r} is no name of a secret")
+        raise InvalidInput(where, f"{name!r} is not the name of a secret")
     return given
 
 

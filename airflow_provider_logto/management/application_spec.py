@@ -161,7 +161,7 @@ def _uris(field: str, value: Any, native: bool) -> tuple[str, ...] | None:
         web = parts.scheme in ("http", "https") and bool(parts.netloc)
         own = native and bool(parts.scheme) and parts.scheme not in ("http", "https", "javascript", "data")
         if uri is None or not (web or own) or parts.fragment or any(c.isspace() for c in uri):
-            raise InvalidInput(f"{field}[{at}]", f"{one!r} is no absolute URI without fragment; write https://...")
+            raise InvalidInput(f"{field}[{at}]", f"{one!r} is not an absolute URI without fragment; write https://...")
         checked.append(uri)
     return tuple(dict.fromkeys(checked))
 

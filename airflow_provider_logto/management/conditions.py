@@ -31,7 +31,7 @@ def check_condition(user: Any, condition: Any, since: Any = None) -> int | None:
     try:
         moment = datetime.fromisoformat(since) if isinstance(since, str) else since
     except ValueError:
-        raise InvalidInput("since", f"{since!r} is no date; write 2026-01-31T08:00:00+00:00") from None
+        raise InvalidInput("since", f"{since!r} is not a date; write 2026-01-31T08:00:00+00:00") from None
     if not isinstance(moment, datetime) or moment.tzinfo is None:
         raise InvalidInput("since", f"{since!r} has no time zone; write 2026-01-31T08:00:00+00:00")
     return int(moment.timestamp() * 1000)

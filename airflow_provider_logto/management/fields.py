@@ -90,7 +90,7 @@ def identifier(field: str, value: Any, longest: int = MAX_TEXT) -> str | None:
     if key is None:
         return None
     if key in NO_VALUE:
-        raise InvalidInput(field, f"{key!r} is no value; leave the field empty, or leave the row out")
+        raise InvalidInput(field, f"{key!r} is not a value; leave the field empty, or leave the row out")
     hidden = sorted({f"U+{ord(char):04X}" for char in key if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")})
     if hidden:
         raise InvalidInput(field, f"{key!r} contains characters that cannot be seen ({', '.join(hidden)}); remove them")
@@ -105,7 +105,7 @@ def email(field: str, value: Any) -> str | None:
     if address is None:
         return None
     if _NOT_IN_EMAIL.search(address) or not _EMAIL.fullmatch(address):
-        raise InvalidInput(field, f"{value!r} is no e-mail address; write name@example.com and nothing around it")
+        raise InvalidInput(field, f"{value!r} is not an e-mail address; write name@example.com and nothing around it")
     return address.lower()
 
 
@@ -119,10 +119,10 @@ def phone(field: str, value: Any) -> str | None:
         return None
     if not number.startswith("+"):
         raise InvalidInput(
-            field, f"{value!r} has no +; write +<country code><number>, or say default_region where it is taken"
+            field, f"{value!r} has no +; write +<country code><number>, or set default_region where there is one"
         )
     if not re.fullmatch(r"\+[1-9][0-9]{5,14}", number):
-        raise InvalidInput(field, f"{value!r} is no international phone number; write +<country code><number>")
+        raise InvalidInput(field, f"{value!r} is not an international phone number; write +<country code><number>")
     return number[1:]
 
 
@@ -148,9 +148,9 @@ def international(field: str, value: Any, default_region: str) -> str | None:
     try:
         parsed = phonenumbers.parse(number, default_region)
     except phonenumbers.NumberParseException as error:
-        raise InvalidInput(field, f"{value!r} is no phone number: {error}") from None
+        raise InvalidInput(field, f"{value!r} is not a phone number: {error}") from None
     if not phonenumbers.is_possible_number(parsed):
-        raise InvalidInput(field, f"{value!r} is no phone number in {default_region}")
+        raise InvalidInput(field, f"{value!r} is not a phone number in {default_region}")
     return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
 
 
@@ -177,7 +177,7 @@ def username(field: str, value: Any) -> str | None:
     key = identifier(field, value)
     if key is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
         raise InvalidInput(
-            field, f"{value!r} is no username; it starts with a letter or _ and holds letters, digits and _ only"
+            field, f"{value!r} is not a username; it starts with a letter or _ and contains only letters, digits and _"
         )
     return key
 
@@ -186,7 +186,7 @@ def avatar(field: str, value: Any) -> str | None:
     """The URL of a picture."""
     url = text(field, value, _MAX_AVATAR)
     if url is not None and (not urlsplit(url).scheme or not urlsplit(url).netloc):
-        raise InvalidInput(field, f"{value!r} is no URL; write https://...")
+        raise InvalidInput(field, f"{value!r} is not a URL; write https://...")
     return url
 
 
@@ -194,7 +194,7 @@ def domain(field: str, value: Any) -> str:
     """An e-mail domain in lower case: Logto stores anything and compares it with what follows the @."""
     host = identifier(field, value, _MAX_DOMAIN)
     if host is None or not _DOMAIN.fullmatch(host):
-        raise InvalidInput(field, f"{value!r} is no e-mail domain; write example.com, one entry each")
+        raise InvalidInput(field, f"{value!r} is not an e-mail domain; write example.com, one entry each")
     return host.lower()
 
 

@@ -206,4 +206,4 @@ def _moment(field: str, value: Any) -> datetime:
             return moment.replace(microsecond=0)
     except (ValueError, OverflowError):
         pass
-    raise InvalidInput(field, f"{value!r} is no time with a zone; write 2026-01-31T08:00:00+00:00")
+    raise InvalidInput(field, f"{value!r} is not a time with a zone; write 2026-01-31T08:00:00+00:00")

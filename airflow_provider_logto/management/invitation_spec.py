@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields
+from airflow_provider_logto.management.json_values import wrong_type
 from airflow_provider_logto.management.organization_references import OrganizationReference
 from airflow_provider_logto.management.organization_roles import checked_roles
 from airflow_provider_logto.management.references import Reference, listed
@@ -69,7 +70,7 @@ class InviteSpec:
         if if_pending not in IF_PENDING:
             raise InvalidInput("if_pending", f"{if_pending!r} is unknown; use one of {', '.join(IF_PENDING)}")
         if message is not None and not isinstance(message, Mapping):
-            raise InvalidInput("message", f'must be an object, e.g. {{"link": ...}}, not {type(message).__name__}')
+            raise InvalidInput("message", wrong_type('an object, e.g. {"link": ...}', message))
         if if_pending == "resend" and message is None:
             raise InvalidInput("message", "missing: resending sends one; {} is the smallest")
         if expires_in not in (None, "") and expires_at not in (None, ""):
@@ -196,7 +197,7 @@ def _span(value: Any) -> float:
     except (TypeError, ValueError):
         seconds = math.nan
     if isinstance(value, bool) or not 0 < seconds <= _LONGEST:
-        raise InvalidInput("expires_in", f"{value!r} is no span of time; give a timedelta, or seconds above 0")
+        raise InvalidInput("expires_in", f"{value!r} is not a span of time; give a timedelta, or seconds above 0")
     return seconds
 
 
@@ -205,7 +206,7 @@ def _moment(value: Any) -> int:
     try:
         moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
     except ValueError:
-        raise InvalidInput("expires_at", f"{value!r} is no point in time; {hint}") from None
+        raise InvalidInput("expires_at", f"{value!r} is not a point in time; {hint}") from None
     if not isinstance(moment, datetime) or moment.utcoffset() is None:
-        raise InvalidInput("expires_at", f"{value!r} is no point in time with a time zone; {hint}")
+        raise InvalidInput("expires_at", f"{value!r} is not a point in time with a time zone; {hint}")
     return int(moment.timestamp() * 1000)

@@ -23,9 +23,18 @@ def json_object(field: str, value: Any) -> dict[str, Any] | None:
     if value is None or value == "":
         return None
     if not isinstance(value, Mapping):
-        raise InvalidInput(field, f"must be an object with text keys, not {type(value).__name__}")
+        raise InvalidInput(field, wrong_type("an object with text keys", value))
     checked: dict[str, Any] = _checked(field, value, MAX_DEPTH)
     return checked or None
+
+
+def wrong_type(expected: str, value: Any) -> str:
+    """What to say about a value of another type; a text is most often what an Airflow template made of the value.
+
+    :param expected: e.g. ``an object``.
+    """
+    hint = "; a template gives text, unless the DAG has render_template_as_native_obj=True"
+    return f"must be {expected}, not {type(value).__name__}{hint if isinstance(value, str) else ''}"
 
 
 def same_json(one: Any, other: Any) -> bool:

@@ -100,6 +100,8 @@ def checked_members(members: Any, member_roles: Any = None) -> list[MemberSpec]:
             if unknown:
                 raise InvalidInput(f"{where}.{unknown[0]}", 'is unknown; a member is {"user": ..., "roles": [...]}')
             own, entry = _roles(f"{where}.roles", entry.get("roles")), entry["user"]
+        elif isinstance(entry, Mapping) and "roles" in entry:
+            raise InvalidInput(f"{where}.roles", 'needs user beside it: a member is {"user": ..., "roles": [...]}')
         said = [roles for roles in (common, own) if roles is not None]
         roles = tuple(dict.fromkeys(name for names in said for name in names)) if said else None
         specs.append(MemberSpec(Reference.parse(entry, where), roles))

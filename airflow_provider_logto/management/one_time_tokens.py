@@ -49,7 +49,7 @@ def magic_link(page: str, token: str, email: str) -> str:
     if not parts.hostname or not (
         parts.scheme == "https" or (parts.scheme == "http" and parts.hostname == "localhost")
     ):
-        raise InvalidInput("page", f"{page!r} is no https address; write https://app.example.com/welcome")
+        raise InvalidInput("page", f"{page!r} is not an https address; write https://app.example.com/welcome")
     query = urlencode({"one_time_token": token, "login_hint": email})
     return f"{page}{'&' if parts.query else '?'}{query}"
 

@@ -16,6 +16,7 @@ from airflow_provider_logto.client.arguments import checked_method, checked_path
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.client.replies import Reply
 from airflow_provider_logto.exceptions import InvalidInput, UnreadableAnswer
+from airflow_provider_logto.management.json_values import wrong_type
 from airflow_provider_logto.management.operation_table import Operation, operation_at, operation_named
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,9 @@ class Call:
             error, since a newer server may have it: a warning is logged.
         """
         if query is not None and not isinstance(query, Mapping):
-            raise InvalidInput("query", f"must be an object, not {type(query).__name__}")
+            raise InvalidInput("query", wrong_type("an object", query))
+        if isinstance(body, str):
+            raise InvalidInput("body", wrong_type("a JSON object or list", body))
         operation: Operation | None
         if operation_id:
             if path or method:
@@ -138,7 +141,7 @@ def filled_path(path: Any, path_params: Any = None) -> str:
     if not isinstance(path, str):
         raise InvalidInput("path", f"must be text, not {type(path).__name__}")
     if path_params is not None and not isinstance(path_params, Mapping):
-        raise InvalidInput("path_params", f"must be an object, not {type(path_params).__name__}")
+        raise InvalidInput("path_params", wrong_type("an object", path_params))
     given = dict(path_params or {})
     names = re.findall(r"\{([^{}]*)\}", path)
     values = []
@@ -166,7 +169,7 @@ def _check_max_items(value: Any, paginate: bool) -> None:
     if not paginate:
         raise InvalidInput("max_items", "only goes with paginate=True")
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidInput("max_items", f"{value!r} is no whole number of at least 1")
+        raise InvalidInput("max_items", f"{value!r} is not a whole number of at least 1")
 
 
 def _check_paginate(method: str, body: Any, operation: Operation | None) -> None:

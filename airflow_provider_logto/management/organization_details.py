@@ -104,7 +104,7 @@ async def resolve_details(client: LogtoClient, details: Details) -> ResolvedDeta
         for at, (reference, roles) in enumerate(details.applications):
             found = await resolve_application(client, reference, f"applications[{at}]")
             if found["type"] != "MachineToMachine":
-                raise InvalidInput(f"applications[{at}]", f"{found['id']} is no machine-to-machine application")
+                raise InvalidInput(f"applications[{at}]", f"{found['id']} is not a machine-to-machine application")
             wanted = frozenset(ids[name] for name in roles)
             applications[found["id"]] = applications.get(found["id"], frozenset()) | wanted
     jit_roles = None

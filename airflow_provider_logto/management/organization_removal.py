@@ -62,7 +62,7 @@ def check_organization_deletion(confirm: Any, max_members: Any) -> None:
         raise InvalidInput("confirm", f"must be True or False; got {confirm!r}")
     if max_members is None:
         if not confirm:
-            raise InvalidInput("confirm", "deleting cannot be undone: say confirm=True, or max_members=0 (if empty)")
+            raise InvalidInput("confirm", "deleting cannot be undone: set confirm=True, or max_members=0 (if empty)")
     elif isinstance(max_members, bool) or not isinstance(max_members, int) or max_members < 0:
         raise InvalidInput("max_members", f"must be a number, 0 or more; got {max_members!r}")
     elif confirm:

@@ -158,7 +158,7 @@ def _branding(value: Any) -> dict[str, str] | None:
         if name not in _BRANDING:
             raise InvalidInput(f"branding.{name}", f"is unknown; use {', '.join(_BRANDING)}")
         if not isinstance(url, str) or not urlsplit(url).scheme or not urlsplit(url).netloc:
-            raise InvalidInput(f"branding.{name}", f"{url!r} is no URL; write https://...")
+            raise InvalidInput(f"branding.{name}", f"{url!r} is not a URL; write https://...")
     return given
 
 
@@ -170,5 +170,5 @@ def _color(value: Any) -> dict[str, Any] | None:
         if name not in _COLORS:
             raise InvalidInput(f"color.{name}", f"is unknown; use {', '.join((*_COLORS, 'isDarkModeEnabled'))}")
         if not isinstance(one, str) or not re.fullmatch(r"#[0-9a-fA-F]{3}([0-9a-fA-F]{3})?", one):
-            raise InvalidInput(f"color.{name}", f"{one!r} is no colour; write #rgb or #rrggbb")
+            raise InvalidInput(f"color.{name}", f"{one!r} is not a colour; write #rgb or #rrggbb")
     return given

@@ -147,7 +147,7 @@ def _parsed(field: str, entry: Any) -> list[tuple[str, str]]:
         pairs = [("id", value), ("username", value)]
         digits = re.sub(r"[\s().-]", "", value).removeprefix("+")
         return [*pairs, ("primaryPhone", digits)] if digits.isdigit() else pairs
-    raise InvalidInput(field, f"{entry!r} is no entry; {_FORMS}")
+    raise InvalidInput(field, f"{entry!r} is not an entry; {_FORMS}")
 
 
 def _kind(field: str, kind: str, value: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput
 from airflow_provider_logto.management import fields, search
 from airflow_provider_logto.management.answers import USER, objects
+from airflow_provider_logto.management.json_values import wrong_type
 from airflow_provider_logto.management.user_fields import User
 
 _KEYS = {
@@ -154,19 +155,21 @@ def nobody(references: Sequence[Reference]) -> InvalidInput:
     more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
     return InvalidInput(
         first.field,
-        f'no user {first.given} in Logto{also}{more}; create them first, or say on_missing="skip"',
+        f'no user {first.given} in Logto{also}{more}; create them first, or set on_missing="skip"',
     )
 
 
 def listed(field: str, value: Any) -> list[Any]:
     """One or many -> a list (any sequence will do, such as the output of a mapped task).
 
-    :raises InvalidInput: where it is no list.
+    :raises InvalidInput: where it is no list, but perhaps the text of one.
     """
+    if isinstance(value, str) and value.lstrip().startswith("[") and value.rstrip().endswith("]"):
+        raise InvalidInput(field, wrong_type("a list", value))
     if isinstance(value, str | Mapping):
         value = [value]
     if not isinstance(value, Iterable):
-        raise InvalidInput(field, f"must be a list, not {type(value).__name__}")
+        raise InvalidInput(field, wrong_type("a list", value))
     # As one slice: the output of a mapped task fetches its items one by one, and a slice of it all at once.
     return list(value[:] if isinstance(value, Sequence) else value)
 

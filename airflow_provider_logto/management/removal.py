@@ -164,7 +164,7 @@ def check_deletion(confirm: Any, suspended_for: Any) -> None:
         raise InvalidInput("confirm", f"must be True or False; got {confirm!r}")
     if suspended_for is None:
         if not confirm:
-            raise InvalidInput("confirm", "deleting cannot be undone: say confirm=True, or suspended_for=30 (days)")
+            raise InvalidInput("confirm", "deleting cannot be undone: set confirm=True, or suspended_for=30 (days)")
     elif isinstance(suspended_for, bool) or not isinstance(suspended_for, int | float) or not suspended_for >= 0:
         raise InvalidInput("suspended_for", f"must be a number of days; got {suspended_for!r}")
     elif confirm:

@@ -45,7 +45,7 @@ def term(field: str, *values: str, mode: Mode = "exact") -> Term:
     :raises InvalidInput: for what the server would refuse or silently read otherwise.
     """
     if not re.fullmatch(r"[A-Za-z]+", field):
-        raise InvalidInput("search.field", f"{field!r} is no field name; users have {', '.join(USER_FIELDS)}")
+        raise InvalidInput("search.field", f"{field!r} is not a field name; users have {', '.join(USER_FIELDS)}")
     if mode not in _MODES:
         raise InvalidInput("search.mode", f"{mode!r} is unknown; use one of {', '.join(_MODES)}")
     if not values or not all(values):

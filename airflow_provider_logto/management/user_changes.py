@@ -103,7 +103,7 @@ async def change_user(client: LogtoClient, user: Any, changes: UserChanges) -> d
     reference = Reference.parse(user)
     found = await find_user(client, reference)
     if found is None:
-        raise InvalidInput("user", f"no user {reference.given} in Logto; create it first")
+        raise InvalidInput("user", f"no user {reference.given} in Logto; create the user first")
     wanted = {field.argument: changes.wanted(field.argument, found) for field in FIELDS}
     changed = [name for name, value in wanted.items() if value != _current(found, name)]
     if changes.clear and not any(wanted[field.argument] for field in IDENTIFIERS):

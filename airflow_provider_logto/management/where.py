@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields, search
+from airflow_provider_logto.management.json_values import wrong_type
 
 #: Characters of a URL that a server with 16 kB of headers takes with certainty.
 _LONGEST = 12_000
@@ -47,7 +48,7 @@ def search_query(where: Any, path: str = "/users") -> dict[str, Any]:
     if where is None or where == {}:
         return {}
     if not isinstance(where, Mapping):
-        raise InvalidInput("where", f'must be an object, e.g. {{"username": "ada"}}, not {type(where).__name__}')
+        raise InvalidInput("where", wrong_type('an object, e.g. {"username": "ada"}', where))
     joint, case_sensitive = _joint(where.get("joint", "and")), _flag(where.get("case_sensitive", False))
     people = _OF_PEOPLE.fullmatch(path) is not None
     query: dict[str, Any] = {}
@@ -103,7 +104,7 @@ def _mode_and_values(where: str, wanted: Any) -> tuple[search.Mode, list[str]]:
             raise InvalidInput(where, f"must be one mode and its value; modes are {', '.join(_MODES)}")
         ((mode, wanted),) = wanted.items()
         if mode not in _MODES:
-            raise InvalidInput(f"{where}.{mode}", f"is no mode; use one of {', '.join(_MODES)}")
+            raise InvalidInput(f"{where}.{mode}", f"is not a mode; use one of {', '.join(_MODES)}")
     many = isinstance(wanted, Sequence) and not isinstance(wanted, str)
     if many and mode != "exact":
         raise InvalidInput(where, f"{mode} takes one value; only exact takes several")
@@ -128,7 +129,7 @@ def _phone_forms(where: str, value: str) -> tuple[str, ...]:
     """Logto stores bare digits, with or without the national 0."""
     digits = re.sub(r"[\s().-]", "", value).removeprefix("+")
     if not digits.isascii() or not digits.isdigit():
-        raise InvalidInput(where, f"{value!r} is no phone number; use like for a part of one")
+        raise InvalidInput(where, f"{value!r} is not a phone number; use like for a part of one")
     return fields.phone_variants(digits)
 
 
@@ -146,7 +147,7 @@ def _check_pattern(where: str, mode: str, value: str) -> None:
         except re.error as error:
             # Not every escape of PostgreSQL's is one of Python's; the rest of what fails here fails there too.
             if "escape" not in str(error):
-                raise InvalidInput(where, f"{value!r} is no regular expression: {error}") from None
+                raise InvalidInput(where, f"{value!r} is not a regular expression: {error}") from None
 
 
 def _joint(value: Any) -> Literal["and", "or"]:

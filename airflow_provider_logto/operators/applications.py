@@ -204,5 +204,5 @@ class RotateApplicationSecretOperator(LogtoOperator):
 def _seconds(name: str, value: Any) -> float:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
-        raise InvalidInput(name, f"{value!r} is no span of time; give a timedelta, or seconds above 0")
+        raise InvalidInput(name, f"{value!r} is not a span of time; give a timedelta, or seconds above 0")
     return float(seconds)

@@ -47,7 +47,7 @@ class Brake:
         counts = [one for one in given if isinstance(one, int) and not isinstance(one, bool)]
         percents = [_percent(field, one) for one in given if isinstance(one, str)]
         if not given or len(counts) > 1 or len(percents) > 1 or len(counts) + len(percents) != len(given):
-            raise InvalidInput(field, f"{value!r} is no limit; {_FORMS}")
+            raise InvalidInput(field, f"{value!r} is not a limit; {_FORMS}")
         if counts and counts[0] < 0:
             raise InvalidInput(field, f"{counts[0]} is below 0; {_FORMS}")
         return replace(self, count=next(iter(counts), None), percent=next(iter(percents), None))
@@ -107,5 +107,5 @@ def _percent(field: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value <= 100:
-        raise InvalidInput(field, f"{text!r} is no percentage; {_FORMS}")
+        raise InvalidInput(field, f"{text!r} is not a percentage; {_FORMS}")
     return value

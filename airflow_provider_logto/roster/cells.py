@@ -55,7 +55,7 @@ def date(name: str, value: Any, date_format: str | None) -> str:
         return value.date().isoformat()
     if isinstance(value, dt.date):
         return value.isoformat()
-    hint = f"{value!r} is no date; write " + (
+    hint = f"{value!r} is not a date; write " + (
         f"it as {date_format}" if date_format else "2026-01-31, or give date_format"
     )
     if not isinstance(value, str):

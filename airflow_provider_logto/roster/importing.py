@@ -63,7 +63,7 @@ class ImportJob:
         if only is not None and (isinstance(only, str) or not all(isinstance(one, int | str) for one in only)):
             raise InvalidInput("only", f"{only!r} is no list of row numbers and keys")
         if isinstance(max_errors, bool) or not isinstance(max_errors, int) or max_errors < 1:
-            raise InvalidInput("max_errors", f"{max_errors!r} is no whole number of at least 1")
+            raise InvalidInput("max_errors", f"{max_errors!r} is not a whole number of at least 1")
         return cls(
             several("match_on", match_on, KEYS), if_exists, None if only is None else frozenset(only), max_errors
         )

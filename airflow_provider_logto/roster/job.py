@@ -85,7 +85,7 @@ class RosterJob:
         :raises InvalidInput: naming the first argument that is wrong.
         """
         if not isinstance(roster, str) or not _ROSTER.fullmatch(roster):
-            raise InvalidInput("roster", f"{roster!r} is no name; use letters, digits, dots, dashes, underscores")
+            raise InvalidInput("roster", f"{roster!r} is not a name; use letters, digits, dots, dashes, underscores")
         job = cls(
             roster=roster,
             mode=_one_of("mode", mode, get_args(Mode)),
@@ -201,7 +201,7 @@ def _days(name: str, value: Any) -> float:
 
 def _rows(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidInput("brakes.min_source_rows", f"{value!r} is no whole number of at least 1")
+        raise InvalidInput("brakes.min_source_rows", f"{value!r} is not a whole number of at least 1")
     return value
 
 

@@ -127,7 +127,7 @@ class Columns:
         for name, column in pairs.items():
             _check_column(f"mapping.{name}", name, secrets)
             if not isinstance(column, str) or not column:
-                raise InvalidInput(f"mapping.{name}", f"{column!r} is no name of a column")
+                raise InvalidInput(f"mapping.{name}", f"{column!r} is not a column name")
         if transform is not None and not callable(transform):
             raise InvalidInput("transform", f"{transform!r} is no function of a row")
         blanks = (clear_blank,) if isinstance(clear_blank, str) else tuple(clear_blank or ())

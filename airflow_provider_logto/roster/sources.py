@@ -206,4 +206,4 @@ def _objects(source: Iterable[Any], problems: Problems) -> Iterator[Row]:
         if isinstance(cells, Mapping) and all(isinstance(name, str) for name in cells):
             yield Row(number, cells)
         else:
-            problems.add(f"row {number}", f"is no object with text keys, but {type(cells).__name__}")
+            problems.add(f"row {number}", f"is not an object with text keys, but {type(cells).__name__}")

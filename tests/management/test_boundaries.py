@@ -64,7 +64,7 @@ def test_the_longest_text_fits_and_one_more_does_not(check: Callable[[str], Any]
 
 @pytest.mark.parametrize("url", ["https://", "//example.com/a.png", "mailto:a@example.com", "/a.png", "https:///a"])
 def test_an_avatar_needs_scheme_and_host(url: str) -> None:
-    with pytest.raises(InvalidInput, match="is no URL"):
+    with pytest.raises(InvalidInput, match="is not a URL"):
         fields.avatar("avatar", url)
 
 

@@ -286,10 +286,10 @@ def test_one_judgement(status: str, verdicts: tuple[str, ...]) -> None:
     ("arguments", "message"),
     [
         ({"invitees": []}, "invitees: is empty"),
-        ({"invitees": ["nonsense"]}, r"invitees\[0\]: 'nonsense' is no e-mail"),
+        ({"invitees": ["nonsense"]}, r"invitees\[0\]: 'nonsense' is not an e-mail"),
         ({"invitees": [{"roles": ["a"]}]}, r"invitees\[0\]: must be an e-mail address"),
         ({"invitees": [{"email": "a@x.example", "roles": 5}]}, r"invitees\[0\]\.roles"),
-        ({"expires_in": 0}, "expires_in: 0 is no span"),
+        ({"expires_in": 0}, "expires_in: 0 is not a span"),
         ({"expires_in": "soon"}, "expires_in"),
         ({"expires_in": 7 * 24 * 3600 * 1000}, "expires_in"),
         ({"expires_in": 60, "expires_at": "2030-01-01T00:00:00Z"}, "expires_at: give either"),

@@ -28,7 +28,8 @@ def test_values_are_percent_encoded() -> None:
         ("/users/{id}", {"id": None}, r"path_params\.id: missing"),
         ("/users", {"id": "x"}, r"path_params\.id: is not in the path"),
         (5, None, "path: must be text"),
-        ("/users/{id}", ["x"], "path_params: must be an object"),
+        ("/users/{id}", ["x"], "path_params: must be an object, not list$"),
+        ("/users/{id}", "{'id': 'x'}", "path_params: must be an object, not str; a template gives text"),
     ],
 )
 def test_wrong_path_values_are_refused_by_name(path: Any, parameters: Any, message: str) -> None:

@@ -149,6 +149,8 @@ def test_few_people_in_a_large_organization_do_not_walk_it(run: Run, sandbox: Sa
     [
         ([{"user": "a", "role": "x"}], None, r"members\[0\]\.role: is unknown"),
         ([{"user": "a", "roles": [""]}], None, r"members\[0\]\.roles"),
+        ([{"id": "a", "roles": ["x"]}], None, r"members\[0\]\.roles: needs user beside it"),
+        ("['a', 'b']", None, "members: must be a list, not str; a template gives text"),
         ([{"user": ""}], None, r"members\[0\]"),
         (["a"], {"x": 1}, "member_roles: must be a list"),
         (5, None, "members: must be a list"),

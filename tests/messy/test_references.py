@@ -60,9 +60,10 @@ def test_a_user_of_the_api_and_a_row_with_an_id_are_references(corner: Corner) -
     [
         ({"users": None}, "users: must be a list, not NoneType"),
         ({"users": ""}, r"users\[0\]"),
-        ({"users": "None"}, r"users\[0\]: 'None' is no value"),
-        ({"users": ["nan"]}, r"users\[0\]: 'nan' is no value"),
-        ({"users": [{"id": "nan"}]}, r"users\[0\]\.id: 'nan' is no value"),
+        ({"users": "[{'id': 'abc'}]"}, "users: must be a list, not str; a template gives text"),
+        ({"users": "None"}, r"users\[0\]: 'None' is not a value"),
+        ({"users": ["nan"]}, r"users\[0\]: 'nan' is not a value"),
+        ({"users": [{"id": "nan"}]}, r"users\[0\]\.id: 'nan' is not a value"),
         ({"users": [{"id": "", "Department": "R&D"}]}, r"users\[0\]\.Department"),
         ({"users": ["a\u200bb"]}, "cannot be seen"),
         ({"users": [], "on_missing": "ignore"}, "on_missing: 'ignore' is unknown"),

@@ -29,7 +29,7 @@ def check_log_keys(keys: Iterable[str], field: str = "log_keys") -> None:
         if "," in key:
             raise InvalidInput(field, f"{key!r} is one text; give a list, one key each")
         if "*" in key or key in _FAMILIES:
-            raise InvalidInput(field, f"{key!r} is no whole key; Logto compares whole keys, e.g. {_EXAMPLE}")
+            raise InvalidInput(field, f"{key!r} is not a whole key; Logto compares whole keys, e.g. {_EXAMPLE}")
         if family in _NOT_LISTED:
             raise InvalidInput(field, f"{key!r} is not among the audit logs that can be listed: {_NOT_LISTED[family]}")
         if key not in _WHOLE and not (family in _FAMILIES and rest and key.isascii() and key.isprintable()):

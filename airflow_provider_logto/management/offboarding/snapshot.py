@@ -123,7 +123,9 @@ def checked_snapshot(snapshot: Any) -> Snapshot:
     text = json.dumps(snapshot) if isinstance(snapshot, Mapping) else snapshot
     found = read_snapshot(text) if isinstance(text, bytes | str) else None
     if found is None:
-        raise InvalidInput("snapshot", "is no snapshot of an offboarding; give the content of the file in its report")
+        raise InvalidInput(
+            "snapshot", "is not a snapshot of an offboarding; give the content of the file in its report"
+        )
     return found
 
 
