@@ -41,7 +41,7 @@ def file_at(destination: Any, field: str = "destination") -> tuple[Folder, str]:
     """
     place, _, name = str(destination or "").strip().rpartition("/")
     if not name or not place or place.endswith((":", ":/")):
-        raise InvalidInput(field, f"{destination!r} is no file; name one, e.g. s3://bucket/logto/users.jsonl")
+        raise InvalidInput(field, f"{destination!r} is not a file; name one, e.g. s3://bucket/logto/users.jsonl")
     return folder_at(place, field), name
 
 

@@ -225,9 +225,7 @@ class _Run:
         for line in (*plan.table(), *(f"HELD  {one}" for one in held)):
             log.info("%s", line)
         if self._job.mode == "check" and plan.changes:
-            raise FailedConfiguration(
-                result, OutOfSync(f"{len(plan.changes)} changes are due, see {address} ({plan.id})")
-            )
+            raise FailedConfiguration(result, OutOfSync(f"{plan.due}, see {address} ({plan.id})"))
         if self._job.mode != "apply":
             return result
         if held and self._options.approve_plan != plan.id:

@@ -119,7 +119,7 @@ class Exporter:
         if published is not None and (published.gap_until or 0) < gap:
             return await asyncio.to_thread(published.complete, self._folder)
         text = f"the interval begins at {iso(self._job.window.low)}, but the server's oldest audit log is "
-        text += f"from {iso(gap)}: what was before, if anything, is lost" if gap < self._job.window.high else "younger"
+        text += f"from {iso(gap)}: what was before, if anything, is lost" if gap < self._job.window.high else "newer"
         if self._job.on_gap == "fail":
             raise LogGap(text)
         log.warning("Gap: %s", text)
@@ -128,7 +128,7 @@ class Exporter:
     async def _write_files(self) -> list[FileEntry]:
         files = await asyncio.to_thread(self._finished.load, self._folder)
         if files:
-            log.info("Going on behind %d finished files of an earlier attempt", len(files))
+            log.info("Continuing after %d finished files of an earlier attempt", len(files))
         for attempt in range(RETURNS):
             try:
                 async with self._progress.told():
@@ -225,7 +225,7 @@ async def wait_until_readable(client: LogtoClient, end_ms: int, lag: float, stop
     stop.carry()
     try:
         while (seconds := await seconds_until_readable(client, end_ms, lag)) > 0:
-            log.info("Waiting %.0f s, until rows of the interval's end are sure to show", seconds)
+            log.info("Waiting %.0f s until the rows at the end of the interval are certain to show", seconds)
             await asyncio.sleep(seconds)
     except asyncio.CancelledError:
         if stop():

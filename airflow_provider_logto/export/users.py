@@ -221,7 +221,6 @@ class _Files:
         self._folder.write(self._manifest, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
         for path in surplus:
             self._folder.remove(path)
-        log.info("Export: %d people in %d files, %s", content["count"], len(entries), self._folder.uri(self._manifest))
         return {
             "manifest": self._folder.uri(self._manifest),
             "files": [self._folder.uri(entry["path"]) for entry in entries],

@@ -149,7 +149,10 @@ async def _judge(client: LogtoClient, event: HrEvent, woken: bool) -> tuple[User
     if user is None:
         if event.kind == "hire":
             return None, None
-        raise InvalidInput("email", f"a {event.kind} for {event.external_id}, who is unknown in Logto; hire them first")
+        raise InvalidInput(
+            "email",
+            f"nobody in Logto has it (a {event.kind} for {event.external_id}); correct it, or hire them first",
+        )
     mark = Mark.of(user)
     if mark.external_id and mark.external_id != event.external_id:
         raise Refused(

@@ -90,5 +90,6 @@ async def resolve_organization(client: LogtoClient, reference: Any, field: str =
     wanted = OrganizationReference.parse(reference, field)
     organization = await find_organization(client, wanted, field)
     if organization is None:
-        raise InvalidInput(field, f"there is no organization {wanted.value!r}; create it first")
+        hint = ', or write {"external_id": ...} if that is its external id' if wanted.kind == "text" else ""
+        raise InvalidInput(field, f"there is no organization {wanted.value!r}; create it first{hint}")
     return organization

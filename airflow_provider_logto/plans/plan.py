@@ -58,6 +58,11 @@ class Plan:
         """Begins the names of its files."""
         return file_name(self.owner, self.id)
 
+    @property
+    def due(self) -> str:
+        """For messages: ``2 changes are due``."""
+        return "1 change is due" if len(self.changes) == 1 else f"{len(self.changes)} changes are due"
+
     def counts(self) -> dict[str, int]:
         """Changes by ``kind.action``."""
         return dict(sorted(Counter(change.name for change in self.changes).items()))

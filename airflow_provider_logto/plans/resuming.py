@@ -45,6 +45,6 @@ def plan_to_apply(
             return None
         check(found)
     except PlanRefused as error:
-        log.warning("A plan of before is of no use any more: %s", error)
+        log.warning("The earlier plan cannot be used any more: %s", error)
         return None
     return found

@@ -202,7 +202,11 @@ def read_people(rows: Iterable[Row], columns: Columns, keys: Sequence[str], prob
         except InvalidInput as error:
             problems.add(f"row {row.number}", error)
     for name in sorted(unknown):
-        problems.add("columns", f"{name!r} is no standard column; use {', '.join(COLUMNS)}, or a mapping")
+        problems.add(
+            "columns",
+            f"{name!r} is not a standard column; map it, e.g. mapping={{{_meant(name)!r}: {name!r}}}, or use "
+            f"{', '.join(COLUMNS)}",
+        )
     for name, column in columns.mapping.items() if people or seen else ():
         if column not in seen and column.partition(".")[0] not in seen:
             problems.add("mapping", f"{name}: there is no column {column!r}; there are {', '.join(sorted(seen))}")
@@ -296,10 +300,17 @@ def _put(person: Person, name: str, values: Mapping[str, Any]) -> None:
         setattr(person, name, dict(values))
 
 
+def _meant(name: str) -> str:
+    """The standard column that a column of another name may be."""
+    plain = "".join(filter(str.isalnum, name)).lower()
+    contained = (column for column in COLUMNS if len(plain) > 2 and plain in column.replace("_", ""))
+    return next(contained, "custom_data.KEY")
+
+
 def _check_column(where: str, name: Any, secrets: bool) -> None:
     if not isinstance(name, str) or not _is_column(name, secrets):
         raise InvalidInput(
-            where, f"{name!r} is no standard column; use {', '.join(COLUMNS)}, custom_data.KEY, profile.CLAIM"
+            where, f"{name!r} is not a standard column; use {', '.join(COLUMNS)}, custom_data.KEY, profile.CLAIM"
         )
 
 

@@ -14,6 +14,7 @@ from airflow_provider_logto.exceptions import InvalidInput, InvalidSource
 
 #: Ending of a file's name -> its format.
 _ENDINGS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
+_SPREADSHEETS = (".xlsx", ".xls", ".ods")
 FORMATS = ("csv", "jsonl", "json")
 #: Keys under which exports keep their list: SCIM's list response, Keycloak's realm export.
 _WRAPPED = ("Resources", "users")
@@ -114,8 +115,10 @@ def header_of(rows: Sequence[Row]) -> list[str]:
 def _file(file: Any, name: str, reading: Reading, problems: Problems) -> Iterator[Row]:
     ending = "." + name.rpartition(".")[2].lower()
     file_format = reading.file_format or _ENDINGS.get(ending)
+    if file_format is None and ending in _SPREADSHEETS:
+        raise InvalidInput("source", f"{name!r} is a spreadsheet; save it as CSV (UTF-8)")
     if file_format is None:
-        raise InvalidInput("source", f"{name!r} has no known ending ({', '.join(_ENDINGS)}); give file_format")
+        raise InvalidInput("source", f"{name!r} has no known ending ({', '.join(_ENDINGS)}); set file_format")
     if file_format == "json":
         yield from _json(file.read(), reading, problems)
         return
@@ -128,7 +131,10 @@ def _file(file: Any, name: str, reading: Reading, problems: Problems) -> Iterato
         else:
             yield from _json_lines(text, problems)
     except UnicodeDecodeError as error:
-        problems.add("file", f"is not {reading.encoding} ({error.reason} at byte {error.start}); give its encoding")
+        encoding = reading.encoding.removesuffix("-sig")
+        problems.add(
+            "file", f'is not {encoding} ({error.reason} at byte {error.start}); set encoding, e.g. "cp1252" or "utf-16"'
+        )
     finally:
         text.detach()
 
@@ -137,9 +143,8 @@ def _csv(text: io.TextIOWrapper, delimiter: str, problems: Problems) -> Iterator
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
-        if not header:
+        if not header or not _check_header(header, delimiter, problems):
             return
-        _check_header(header, delimiter, problems)
         for cells in reader:
             if not cells or (len(cells) == 1 and not cells[0].strip()):
                 continue
@@ -148,17 +153,20 @@ def _csv(text: io.TextIOWrapper, delimiter: str, problems: Problems) -> Iterator
                 continue
             yield Row(reader.line_num, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
-        problems.add(f"line {reader.line_num}", f"is no CSV ({error})")
+        problems.add(f"line {reader.line_num}", f"is not valid CSV ({error})")
 
 
-def _check_header(header: list[str], delimiter: str, problems: Problems) -> None:
+def _check_header(header: list[str], delimiter: str, problems: Problems) -> bool:
+    """Whether the rows can be read by it."""
     for name in sorted({name for name in header if header.count(name) > 1}):
         problems.add("line 1", f"the column {name!r} is there twice")
     if "" in header:
         problems.add("line 1", f"column {header.index('') + 1} has no name")
     others = [one for one in (",", ";", "\t", "|") if one != delimiter and one in header[0]]
     if len(header) == 1 and others:
-        problems.add("line 1", f"is one column, {header[0]!r}; is the delimiter {others[0]!r}?")
+        problems.add("line 1", f"is a single column, {header[0]!r}; set delimiter={others[0]!r}")
+        return False
+    return True
 
 
 def _json_lines(text: io.TextIOWrapper, problems: Problems) -> Iterator[Row]:
@@ -168,7 +176,7 @@ def _json_lines(text: io.TextIOWrapper, problems: Problems) -> Iterator[Row]:
         try:
             cells = msgspec.json.decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
-            problems.add(f"line {number}", f"is no JSON ({error})")
+            problems.add(f"line {number}", f"is not valid JSON ({error})")
             continue
         if isinstance(cells, dict):
             yield Row(number, cells)

@@ -49,6 +49,8 @@ _BRAKE_OF = {
 }
 #: Rows that a result names; the journal names all.
 _NAMED = 1000
+#: Rows left alone that the task's log explains; the plan has all.
+_LOGGED = 20
 
 
 @dataclass(frozen=True)
@@ -203,8 +205,9 @@ class _Run:
                 log.warning(
                     "%9d  rows have values of %s, IGNORED: manage does not cover it", count, name.partition(".")[2]
                 )
+        self._log_left_alone(address)
         if self._job.mode == "check" and plan.changes:
-            raise FailedRun(result, OutOfSync(f"{len(plan.changes)} changes are due, see {address} ({plan.id})"))
+            raise FailedRun(result, OutOfSync(f"{plan.due}, see {address} ({plan.id})"))
         if self._job.mode != "apply":
             return result
         if self._options.approve_plan == plan.id:
@@ -247,6 +250,14 @@ class _Run:
         stopped_ids = {id(change) for change in stopped} | {id(change) for change in due if change.key in keys}
         applier.settle([one for one in due if id(one) in stopped_ids], Outcome("held", "a brake holds"))
         return [change for change in due if id(change) not in stopped_ids]
+
+    def _log_left_alone(self, plan: str) -> None:
+        notices = [notice for notice in self._found.notices if notice.status in ("held", "conflict")]
+        for one in notices[:_LOGGED]:
+            place = one.id if one.row is None else f"row {one.row}"
+            log.warning("%s %s: %s", place, "is held" if one.status == "held" else "is a conflict", one.reason)
+        if len(notices) > _LOGGED:
+            log.warning("and %d more; see left_alone in %s", len(notices) - _LOGGED, plan)
 
     def _note_left_alone(self, journal: Journal) -> None:
         for notice in self._found.notices:

@@ -277,7 +277,7 @@ def test_an_exported_tenant_gives_an_empty_plan_and_makes_another_alike(sandbox:
         ({"roles": [{"name": "a", "description": "-", "scope": []}]}, "did you mean scopes"),
         ({"roles": [{"name": "a", "description": "-", "scopes": ["read"]}]}, "indicator -> names"),
         ({"roles": [{"name": "a", "description": "-"}] * 2}, "role 'a' is listed twice"),
-        ({"resources": [{"indicator": "https://a", "name": "a", "scopes": ["a b"]}]}, "holds no spaces"),
+        ({"resources": [{"indicator": "https://a", "name": "a", "scopes": ["a b"]}]}, "must not contain spaces"),
         ({"webhooks": [{"name": "a", "events": ["User.Created"], "config": {"headers": {"x": "y"}}}]}, "may be secret"),
         (
             {"webhooks": [{"name": "a", "events": ["x"], "config": {"headers": {"x": {"$secret": "no"}}}}]},

@@ -66,7 +66,7 @@ def test_killed_worker_goes_on_and_stopped_one_stops(standalone: Standalone, row
     os.kill(int((standalone.home / "killed.1.pid").read_text()), signal.SIGKILL)
     standalone.sandbox("DELETE", "faults")
     standalone.finished(run)
-    assert re.search(r"Going on behind \d+ finished files", said("killed", 2))
+    assert re.search(r"Continuing after \d+ finished files", said("killed", 2))
     assert exported(folders["killed"]) == between(rows, DAY, DAY + timedelta(hours=HOURS))
     assert exported(folders["stopped"]) == []
 

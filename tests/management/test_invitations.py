@@ -309,7 +309,7 @@ def test_wrong_arguments_are_refused_by_name(arguments: dict[str, Any], message:
 @pytest.mark.parametrize(
     ("organization", "arguments", "message"),
     [
-        ("Nobody", {}, "organization: there is no organization 'Nobody'"),
+        ("Nobody", {}, "organization: there is no organization 'Nobody'; create it first, or write {.external_id"),
         ("Acme", {"roles": "nobody"}, "no organization role 'nobody'"),
         ("Acme", {"inviter": "nobody"}, "inviter: no user nobody"),
     ],

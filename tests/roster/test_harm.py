@@ -288,6 +288,15 @@ def test_columns_that_manage_does_not_cover_are_in_the_plans_table(
     assert not any("ignored" in name for name in covered["counts"])
 
 
+def test_the_log_says_why_rows_are_left_alone(roster: Roster, caplog: pytest.LogCaptureFixture) -> None:
+    roster.sandbox.seed({"users": [{"username": f"u{at:02}"} for at in range(22)]})
+    roster.plan([{"external_id": f"E{at}", "username": f"u{at:02}"} for at in range(22)])
+    assert caplog.text.count('has no mark of a roster; adopt="matched" takes over') == 20
+    assert "row 1 is a conflict" in caplog.text
+    assert "and 2 more; see left_alone in " in caplog.text
+    assert "u00" not in caplog.text
+
+
 @pytest.mark.parametrize("last_day", [YESTERDAY, datetime.now(UTC).date().isoformat(), "2999-01-01"])
 @pytest.mark.parametrize("undo", ["restore", "suspend_user"])
 def test_who_was_offboarded_by_mistake_and_is_restored_stays_in(roster: Roster, undo: str, last_day: str) -> None:

@@ -61,12 +61,12 @@ def test_every_format(tmp_path: Path, name: str, content: Any, reading: dict[str
     ("name", "content", "where"),
     [
         ("a.csv", "external_id,name\nE1,A,extra\n", "line 2: has 3 cells"),
-        ("a.csv", 'external_id,name\nE1,"A\n', "line 2: is no CSV"),
+        ("a.csv", 'external_id,name\nE1,"A\n', "line 2: is not valid CSV"),
         ("a.csv", "external_id,external_id\nE1,E2\n", "line 1: the column 'external_id' is there twice"),
         ("a.csv", "external_id,\nE1,x\n", "line 1: column 2 has no name"),
-        ("a.csv", "external_id;name\nE1;A\n", "is the delimiter ';'"),
-        ("a.csv", b"external_id,name\nE1,\xc5sa\n", "is not utf-8-sig"),
-        ("a.jsonl", '{"external_id": "E1"}\n{"external_id"\n', "line 2: is no JSON"),
+        ("a.csv", "external_id;name\nE1;A\n", "set delimiter=';'"),
+        ("a.csv", b"external_id,name\nE1,\xc5sa\n", "is not utf-8 (invalid"),
+        ("a.jsonl", '{"external_id": "E1"}\n{"external_id"\n', "line 2: is not valid JSON"),
         ("a.jsonl", '{"external_id": "E1"}\n[1]\n', "line 2: is no JSON object"),
         ("a.json", "[{", "is no JSON array"),
         ("a.json", '{"rows": []}', "is an object without"),
@@ -75,6 +75,24 @@ def test_every_format(tmp_path: Path, name: str, content: Any, reading: dict[str
 )
 def test_a_file_that_does_not_parse_is_named_with_its_line(tmp_path: Path, name: str, content: Any, where: str) -> None:
     assert any(where in problem for problem in problems_of(written(tmp_path, name, content)))
+
+
+def test_a_wrong_delimiter_is_one_problem(tmp_path: Path) -> None:
+    (problem,) = problems_of(written(tmp_path, "a.csv", "external_id;name\nE1;A\n"))
+    assert "set delimiter=';'" in problem
+
+
+@pytest.mark.parametrize(
+    ("column", "meant"), [("E-mail", "primary_email"), ("primaryEmail", "primary_email"), ("Dept", "custom_data.KEY")]
+)
+def test_an_unknown_column_comes_with_a_mapping(column: str, meant: str) -> None:
+    (problem,) = problems_of([{"external_id": "E1", column: "x"}])
+    assert f"mapping={{'{meant}': '{column}'}}" in problem
+
+
+def test_a_spreadsheet_is_to_be_saved_as_csv(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="save it as CSV"):
+        read(written(tmp_path, "people.xlsx", b"PK"))
 
 
 @pytest.mark.parametrize(
