@@ -90,7 +90,7 @@ def _event(raw: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise WebhookRejected("the body is not JSON") from None
     if not isinstance(event, dict) or not all(isinstance(event.get(key), str) for key in ("event", "createdAt")):
-        raise WebhookRejected("the body is no Logto event: event or createdAt is missing")
+        raise WebhookRejected("the body is not a Logto event: event or createdAt is missing")
     return event
 
 

@@ -11,6 +11,7 @@ variables:
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from typing import Any
 
@@ -22,6 +23,8 @@ from starlette.routing import Route
 
 from airflow_provider_logto.exceptions import WebhookRejected
 from airflow_provider_logto.webhooks import SIGNATURE_HEADER, verify
+
+log = logging.getLogger(__name__)
 
 LARGEST_BODY = 1_000_000
 #: Below the 10 seconds that Logto waits.
@@ -64,10 +67,12 @@ async def receive(request: Request) -> Response:
     run_id = f"logto__{hashlib.sha256(body).hexdigest()}"
     try:
         status = await start_run(run_id, conf_of(event))
-    except httpx.HTTPError:
-        status = 502
+        problem = f"Airflow answered {status}"
+    except httpx.HTTPError as error:
+        status, problem = 502, f"{type(error).__name__}: {error}"
     if status in (200, 201, 409):
         return PlainTextResponse("repeated" if status == 409 else "started", 200)
+    log.error("The run %s was not started: %s", run_id, problem)
     return PlainTextResponse("Airflow did not take it", 502)
 
 

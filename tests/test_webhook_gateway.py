@@ -125,11 +125,19 @@ def test_what_is_not_genuine_starts_nothing(gateway: str, airflow: Airflow) -> N
     assert airflow.runs == {}
 
 
-def test_a_failure_of_airflow_is_said_so_that_logto_may_try_again(gateway: str, airflow: Airflow) -> None:
+def test_a_failure_of_airflow_is_said_so_that_logto_may_try_again(
+    gateway: str, airflow: Airflow, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     body = delivery()
     airflow.broken = True
     assert deliver(gateway, body) == 502
+    assert "was not started: Airflow answered 503" in caplog.text
     airflow.broken = False
+    with monkeypatch.context() as wrong:
+        wrong.setenv("AIRFLOW_PASSWORD", "wrong-password")
+        assert deliver(gateway, body) == 502
+    assert "401 Unauthorized" in caplog.text
+    assert "wrong-password" not in caplog.text
     assert deliver(gateway, body) == 200
     assert len(airflow.runs) == 1
 
