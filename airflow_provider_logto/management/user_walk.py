@@ -7,8 +7,9 @@ position. Three things move rows over a page's border:
 - somebody is deleted: rows move forward, unseen. The count that comes with each page shows it, and the walk steps back.
   Where somebody was created at the same time it does not; the sum at the end does, and the walk begins again;
 - people were created at the very same moment (imports by SQL): the database orders them differently each time. A border
-  that two such rows straddle is visible, and the group is read again in one piece; a group too large for one page makes
-  the walk repeat with other borders until everybody was seen.
+  that two such rows straddle is visible, but most often harmless: the list shows milliseconds, the database orders by
+  microseconds. So such groups are read again, each in one piece, only where the sum at the end shows that somebody is
+  missing; a group too large for one page makes the walk repeat with other borders until everybody was seen.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ log = logging.getLogger(__name__)
 
 #: Page sizes of the walks after the first, where large groups were created at the same moment.
 _OTHER_SIZES = (83, 97, 61, 71, 89, 67, 79)
-#: Positions around a group that may have moved by the time it is read.
-_MARGIN = 3
+#: Positions around a group that may have moved by the time it is read: as many as a page has room for.
+_MARGINS = (40, 20, 10, 3)
 #: Pages read in all, as a multiple of those there are, before deletions are called too frequent.
 _PATIENCE = 4
 
@@ -47,10 +48,27 @@ async def walk_users(client: LogtoClient, path: str, query: Mapping[str, Any]) -
     for size in (PAGE_SIZE, *_OTHER_SIZES):
         async for rows in walk.pages(size):
             yield rows
-        if await walk.is_complete():
-            return
+        if await walk.noticed_deletions():
+            async for rows in walk.groups():
+                yield rows
+            if not walk.crowded:
+                return
         log.info("GET /api%s: the list changed, or many people are of one moment; reading again", path)
     raise IncompleteList(f"GET /api{path}", len(walk.seen), walk.total)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Where people of one moment stood, through whom a border ran.
+
+    :param start: position of the first.
+    :param end: position behind the last.
+    :param total: the list's count at that time.
+    """
+
+    start: int
+    end: int
+    total: int
 
 
 @dataclass
@@ -75,6 +93,7 @@ class _Walk:
     _total_at_begin: int = 0
     _created: set[bytes] = field(default_factory=set)
     _deleted: int = 0
+    _groups: dict[int, _Group] = field(default_factory=dict)
 
     async def begin(self) -> None:
         """What is seen from now on is counted together."""
@@ -84,18 +103,17 @@ class _Walk:
         self._total_at_begin = await self._count()
         self.seen, self._created, self._deleted = set(), set(), 0
 
-    async def is_complete(self) -> bool:
-        """Whether everybody was seen since :meth:`begin`; begins anew where somebody was deleted unnoticed."""
+    async def noticed_deletions(self) -> bool:
+        """Whether everybody deleted since :meth:`begin` was noticed in time; begins anew where not."""
         # In this order: who was created before the count is on the pages that are read after it.
-        total, seen = await self._count(), len(self.seen)
+        total = await self._count()
         await self._read_created()
         deleted = self._total_at_begin + len(self._created) - total
-        if not self.crowded and deleted == self._deleted:
+        # Where the count has fallen since, somebody created may be gone before they were read.
+        if deleted == self._deleted and self.total >= total:
             return True
-        if deleted or self._deleted:
-            await self.begin()
-            return False
-        return seen >= total
+        await self.begin()
+        return False
 
     async def _read_created(self) -> None:
         number, rows = 1, await self._read(1, PAGE_SIZE)
@@ -110,7 +128,7 @@ class _Walk:
         """
         number, requests, previous_total = 1, 0, self.total
         before: list[User] | None = None
-        self.crowded = False
+        self.crowded, self._groups = False, {}
         while True:
             rows = await self._page(number, size)
             requests += 1
@@ -121,7 +139,7 @@ class _Walk:
                 # The last page's count may be older than its rows.
                 await self._count()
             if before and rows and _moment(before[-1]) == _moment(rows[0]):
-                yield await self._group(before, rows, (number - 1) * size, size)
+                self._note_group(before, rows, (number - 1) * size, size)
             # Behind every request of this turn: any of them may show that somebody is gone.
             gone, previous_total = previous_total - self.total, self.total
             if gone > 0:
@@ -133,21 +151,39 @@ class _Walk:
                 return
             number, before = number + 1, rows
 
-    async def _group(self, before: list[User], after: list[User], border: int, size: int) -> list[User]:
-        """Everybody created at the moment that a border runs through, in one piece."""
+    def _note_group(self, before: list[User], after: list[User], border: int, size: int) -> None:
+        """Keep in mind that a border runs through people of one moment."""
         moment = _moment(after[0])
         behind = sum(_moment(row) == moment for row in before)
         ahead = sum(_moment(row) == moment for row in after)
-        place = _window(border - behind, border + ahead)
-        if place is None or behind == len(before) or (ahead == len(after) and len(after) == size):
+        if behind == len(before) or (ahead == len(after) and len(after) == size):
             self.crowded = True
-            return []
-        rows = await self._page(*place)
-        # It stands there whole where other moments surround it.
-        begun = place[0] == 1 or not rows or _moment(rows[0]) != moment
-        ended = len(rows) < place[1] or _moment(rows[-1]) != moment
-        self.crowded |= not (begun and ended)
-        return rows
+        else:
+            self._groups[moment] = _Group(border - behind, border + ahead, self.total)
+
+    async def groups(self) -> AsyncGenerator[list[User], None]:
+        """The groups that borders ran through, each in one piece; none where the sum shows that all were seen."""
+        # Those created since begin are on top: they move groups, and prove nothing about those who were there.
+        if len(self.seen) - len(self.seen & self._created) >= self._total_at_begin:
+            self.crowded = False
+            return
+        for moment, group in self._groups.items():
+            moved = self.total - group.total
+            place = _window(group.start + moved, group.end + moved)
+            if place is None:
+                self.crowded = True
+                continue
+            number, size = place
+            rows = await self._page(number, size)
+            yield rows
+            # It stands there whole where a newer and an older moment surround it.
+            begun = number == 1 or (rows and _moment(rows[0]) > moment)
+            ended = len(rows) < size or _moment(rows[-1]) < moment
+            if not (begun and ended):
+                self.crowded = True
+        if self.crowded and self._deleted:
+            # Some of those not seen may be gone: the sum will not tell any more.
+            await self.begin()
 
     async def _page(self, number: int, size: int) -> list[User]:
         rows = await self._read(number, size)
@@ -185,9 +221,10 @@ def _moment(row: User) -> int:
 
 def _window(start: int, end: int) -> tuple[int, int] | None:
     """Number and size of a page that holds the positions from ``start`` to ``end`` and some around them, if one can."""
-    low, high = max(0, start - _MARGIN), end + _MARGIN
-    for size in range(PAGE_SIZE, high - low - 1, -1):
-        number = low // size + 1
-        if number * size >= high:
-            return number, size
+    for margin in _MARGINS:
+        low, high = max(0, start - margin), end + margin
+        for size in range(PAGE_SIZE, high - low - 1, -1):
+            number = low // size + 1
+            if number * size >= high:
+                return number, size
     return None
