@@ -6,6 +6,7 @@
 
 People come into a real Logto by SQL (``psql``), since the API takes one request each. They stay: use a throw-away one.
 Most were created a millisecond apart, and ten groups of 50 at one moment each, as an import in batches leaves them.
+In a sandbox, several were created within each millisecond.
 During each walk, people at the top of the list are deleted, as the work of others in a tenant does.
 """
 
