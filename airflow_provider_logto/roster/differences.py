@@ -15,6 +15,7 @@ from airflow_provider_logto.roster.field_changes import creation, field_changes
 from airflow_provider_logto.roster.job import SUSPENDING, RosterJob
 from airflow_provider_logto.roster.matching import Matches, Notice
 from airflow_provider_logto.roster.people import Person
+from airflow_provider_logto.roster.relation_changes import RelationChanges
 from airflow_provider_logto.roster.state import Directory, Known, State
 
 #: How long an HR event may be newer than a source that is made once a day.
@@ -38,12 +39,11 @@ class Differences:
     as_of: datetime
     notices: list[Notice] = field(default_factory=list)
     _today: date = field(init=False)
+    _relations: RelationChanges = field(init=False)
 
     def __post_init__(self) -> None:
         self._today = self.job.today(self.as_of)
-        exact = self.job.exact or {}
-        self._exact_roles = {self.directory.roles[name] for name in exact.get("roles", ())}
-        self._exact_organizations = {self.directory.organizations[name] for name in exact.get("organizations", ())}
+        self._relations = RelationChanges(self.job, self.directory, self.state)
 
     def managed(self) -> list[Known]:
         """Everybody who belongs to the roster by their mark."""
@@ -77,7 +77,7 @@ class Differences:
             reason="new in the source",
             row=person.row,
         )
-        yield from self._relations(person, None)
+        yield from self._relations.of(person, None)
 
     def _present(self, person: Person, user: Known) -> Iterator[Change]:
         mark = user.mark
@@ -99,7 +99,7 @@ class Differences:
             yield from self._ownership(person, user)
             yield from self._suspension(person, user)
             yield from self._fields(person, user)
-            yield from self._relations(person, user)
+            yield from self._relations.of(person, user)
 
     def _not_ours(self, person: Person, user: Known) -> str | None:
         mark = user.mark
@@ -175,60 +175,6 @@ class Differences:
                 row=person.row,
             )
 
-    # -- roles and memberships
-
-    def _relations(self, person: Person, user: Known | None) -> Iterator[Change]:
-        job, directory = self.job, self.directory
-        owned = user is not None and user.mark.roster == job.roster
-        user_id = user.id if user else None
-        kind, name = job.population or ("", "")
-
-        roles = {directory.roles[one] for one in person.roles or ()} if "roles" in job.manage else set()
-        keep = roles | ({directory.roles[name]} if kind == "role" else set())
-        for role_id in sorted(keep):
-            if user_id not in self.state.holders.get(role_id, ()):
-                yield self._relation("role", "add", person, user_id, role_id)
-        if owned and person.roles is not None and "roles" in job.manage:
-            for role_id in sorted(self._exact_roles - keep):
-                if user_id in self.state.holders.get(role_id, ()):
-                    yield self._relation("role", "remove", person, user_id, role_id)
-        yield from self._memberships(person, user_id, owned)
-
-    def _memberships(self, person: Person, user_id: str | None, owned: bool) -> Iterator[Change]:
-        job = self.job
-        wanted = self._wanted_members(person)
-        for organization_id, roles in wanted.items():
-            held = self.state.members.get(organization_id, {}).get(user_id or "")
-            if held is None:
-                yield self._relation("member", "add", person, user_id, organization_id)
-            for role_id in sorted(roles - (held or frozenset())):
-                yield self._relation("organization_role", "add", person, user_id, f"{organization_id}/{role_id}")
-        for organization_id in sorted(self._exact_organizations) if owned else ():
-            held = self.state.members.get(organization_id, {}).get(user_id or "")
-            if held is None:
-                continue
-            if organization_id not in wanted and person.organizations is not None:
-                yield self._relation("member", "remove", person, user_id, organization_id)
-            elif "organization_roles" in job.manage and person.organization_roles is not None:
-                for role_id in sorted(held - wanted.get(organization_id, set())):
-                    yield self._relation("organization_role", "remove", person, user_id, f"{organization_id}/{role_id}")
-
-    def _wanted_members(self, person: Person) -> dict[str, set[str]]:
-        """Organization id -> ids of organization roles that a row wants."""
-        job, directory = self.job, self.directory
-        wanted: dict[str, set[str]] = {}
-        if job.population is not None and job.population[0] == "organization":
-            wanted[directory.organizations[job.population[1]]] = set()
-        for name in (person.organizations or ()) if "organizations" in job.manage else ():
-            wanted.setdefault(directory.organizations[name], set())
-        for name, roles in (person.organization_roles or {}).items() if "organization_roles" in job.manage else ():
-            ids = {directory.organization_roles[one] for one in roles}
-            wanted.setdefault(directory.organizations[name], set()).update(ids)
-        return wanted
-
-    def _relation(self, kind: str, action: str, person: Person, user_id: str | None, target: str) -> Change:
-        return _relation(kind, action, person.key, user_id, target, person.row, "differs from the source")
-
     # -- who leaves
 
     def _missing(self, user: Known) -> Iterator[Change]:
@@ -259,7 +205,7 @@ class Differences:
         level = self.job.on_missing
         mark = user.mark
         if level == "drop_access":
-            yield from self._drop_access(user, key, row, reason)
+            yield from self._relations.dropped(user, key, row, reason)
         if ended and level not in SUSPENDING:
             level = "suspend"
         unfinished = mark.ending_at is not None
@@ -289,14 +235,6 @@ class Differences:
                 reason=reason,
                 row=row,
             )
-
-    def _drop_access(self, user: Known, key: str, row: int | None, reason: str) -> Iterator[Change]:
-        for role_id in sorted(self._exact_roles):
-            if user.id in self.state.holders.get(role_id, ()):
-                yield _relation("role", "remove", key, user.id, role_id, row, reason)
-        for organization_id in sorted(self._exact_organizations):
-            if user.id in self.state.members.get(organization_id, {}):
-                yield _relation("member", "remove", key, user.id, organization_id, row, reason)
 
     def _suspend(self, user: Known, key: str, row: int | None, reason: str, action: str = "suspend") -> Change:
         return Change(
@@ -333,21 +271,3 @@ class Differences:
 def _owner(mark: Mark) -> dict[str, str]:
     """What of a mark says whose somebody is: dates are written when they happen."""
     return Mark(mark.roster, mark.external_id).json()
-
-
-def _relation(
-    kind: str, action: str, key: str, user_id: str | None, target: str, row: int | None, reason: str
-) -> Change:
-    held = action == "remove"
-    return Change(
-        kind=kind,
-        action=action,
-        key=key,
-        id=user_id,
-        target=target,
-        before={"held": held},
-        after={"held": not held},
-        reason=reason,
-        destructive=held,
-        row=row,
-    )
