@@ -12,10 +12,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from airflow.exceptions import AirflowOptionalProviderFeatureException
+
 try:
     from airflow.providers.standard.operators.hitl import ApprovalOperator
     from airflow.sdk import DAG
-except ImportError:  # before Airflow 3.1 nobody can be asked: then this file holds no DAG
+except (ImportError, AirflowOptionalProviderFeatureException):  # before Airflow 3.1: then this file holds no DAG
     DAG = None
 
 from airflow_provider_logto.operators.roster import SyncRosterOperator

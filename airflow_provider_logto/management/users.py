@@ -145,7 +145,7 @@ async def _find(client: LogtoClient, spec: UserSpec, key: str, *, case_sensitive
         shown = ", ".join(f"{name} of the user {user_id}" for name, user_id in others.items())
         raise Ambiguous(
             f"{key} is that of {'the user ' + person['id'] if person else 'nobody'}, but {shown}; "
-            "correct the identifiers, or name the one that counts by match_on"
+            "correct the identifiers, or set match_on to the one that counts"
         )
     return person
 

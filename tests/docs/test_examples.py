@@ -7,7 +7,6 @@ import copy
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -152,10 +151,6 @@ def test_dag_runs_and_a_second_run_changes_nothing(
     (example,) = (example for example in DAGS if example.dag_id == dag_id)
     if "airflow.sdk" in example.code and not find_spec("airflow.sdk"):
         pytest.skip("its imports are new in Airflow 3; docs/support.md says what 2.11 takes instead")
-    if "CronDataIntervalTimetable" in example.code and not hasattr(
-        import_module("airflow.sdk"), "CronDataIntervalTimetable"
-    ):
-        pytest.skip("airflow.sdk has it from Airflow 3.2; docs/support.md says where it is before")
     if "retry_policy=" in example.code and not has_retry_policies():
         pytest.skip("retry policies are new in Airflow 3.3")
     scenario = SCENARIOS[dag_id]
