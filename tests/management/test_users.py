@@ -143,7 +143,7 @@ def test_no_search_is_longer_than_a_server_takes(run: Run, sandbox: Sandbox) -> 
         ({}, "names nobody"),
         ({"username": ""}, "names nobody"),
         ({"nickname": "x"}, "is no part of a reference"),
-        ({"email": "nonsense"}, "no e-mail address"),
+        ({"email": "nonsense"}, "not an e-mail address"),
         ("a\x00b", "NUL"),
     ],
 )
