@@ -24,7 +24,7 @@ HINTS: tuple[tuple[Conditions, str], ...] = (
         {**_TOKEN, "error": "invalid_client", "description": re.compile("^invalid client")},
         "no application {app_id!r} in this tenant: check login (App ID) and host",
     ),
-    ({**_TOKEN, "error": "invalid_client"}, "the secret is wrong: check password (App secret)"),
+    ({**_TOKEN, "error": "invalid_client"}, "the secret is wrong: check password (App secret) for typos and spaces"),
     (
         {**_TOKEN, "error": "invalid_request", "description": re.compile("secret has expired")},
         "the application's secret has expired: make a new one in the Console and put it into password",
