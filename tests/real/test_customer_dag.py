@@ -33,7 +33,8 @@ def test_a_customer_comes_and_goes(
         assert secret.read_text() in values
         assert list(hook.iterate("/organizations", {"q": word})) == []
         assert word in (tmp_path / "tenant.yaml").read_text("utf-8")
-        results = {task.task_id: task.xcom_pull(task.task_id) for task in run.get_task_instances()}
+        tasks = run.get_task_instances()
+        results = {task.task_id: task.xcom_pull(task.task_id, map_indexes=task.map_index) for task in tasks}
         json.dumps(results, default=list)
         assert results["organization"]["members"]["added"] == 2
         assert results["organization"]["applications"]["added"] == 1

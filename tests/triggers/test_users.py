@@ -108,9 +108,9 @@ def test_a_look_that_hangs_ends_at_the_deadline(sandbox: Sandbox, monkeypatch: p
 
 def test_looks_are_a_second_apart_at_least(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "MIN_POKE_INTERVAL", waiting.MIN_POKE_INTERVAL)
-    (event,) = asyncio.run(events(trigger(poke_interval=0.0, end_time=time.time() + 1.5)))
+    (event,) = asyncio.run(events(trigger(poke_interval=0.0, end_time=time.time() + 4)))
     assert event["status"] == "timeout"
-    assert 2 <= sandbox.stats()["routes"]["GET /api/users"] <= 3
+    assert 2 <= sandbox.stats()["routes"]["GET /api/users"] <= 5
 
 
 def test_nothing_secret_is_in_its_event(sandbox_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
