@@ -165,7 +165,8 @@ class Environment:
 
     def airflow_version(self) -> str:
         """The version that is installed."""
-        return self.run(UV, "pip", "show", "--quiet", "--python", self.python, "apache-airflow").split()[3]
+        asked = "from importlib.metadata import version; print(version('apache-airflow'))"
+        return self.run(self.python, "-c", asked).strip()
 
     def run(self, *command: str) -> str:
         """Run one command to its end -> what it said.
