@@ -155,6 +155,10 @@ class RateLimited(LogtoApiError):
 
     transient = True
 
+    def _outcome(self) -> str:
+        asked = f" (the server asks to wait {self.retry_after:.0f} s)" if self.retry_after else ""
+        return f"{super()._outcome()}{asked}"
+
 
 class ServerFailed(LogtoApiError):
     """5xx: the server failed; a write may or may not have taken effect."""

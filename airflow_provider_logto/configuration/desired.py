@@ -28,6 +28,8 @@ from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management.fields import text
 from airflow_provider_logto.management.json_values import json_object
 
+#: How like a known word (0 to 1) another one has to be to count as a slip.
+_NEAR = 0.9
 _SECTIONS = {kind.section: name for name, kind in KINDS.items() if name != "scope"}
 
 
@@ -136,6 +138,8 @@ class _Reader:
             for value in (fields[one], filled[one]):
                 if not isinstance(value, Mapping):
                     raise InvalidInput(f"{where}.{one}", f"must be an object, not {type(value).__name__}")
+        for one in kind.words.keys() & fields.keys():
+            _check_words(f"{where}.{one}", filled[one], kind.words[one])
         for one in kind.secret & set(fields):
             _refuse_plain_secrets(f"{where}.{one}", fields[one])
         relations = self._relations(kind, where, entry)
@@ -216,6 +220,22 @@ def _refuse_plain_secrets(where: str, value: Mapping[str, Any]) -> None:
             _refuse_plain_secrets(f"{where}.{name}", one)
         else:
             raise InvalidInput(f"{where}.{name}", f'may be secret: give it as {{"{SECRET}": "a name"}}, and in secrets')
+
+
+def _check_words(where: str, value: Any, known: Sequence[str]) -> None:
+    """
+    :raises InvalidInput: for a list that holds what is nearly one of the known words.
+    """
+    plain = {_plain(word): word for word in known}
+    for at, one in enumerate(_list(where, value)):
+        if not isinstance(one, str):
+            raise InvalidInput(f"{where}[{at}]", f"must be a text, not {type(one).__name__}")
+        if one not in known and (near := difflib.get_close_matches(_plain(one), plain, n=1, cutoff=_NEAR)):
+            raise InvalidInput(f"{where}[{at}]", f"{one!r} is unknown; did you mean {plain[near[0]]}?")
+
+
+def _plain(word: str) -> str:
+    return "".join(filter(str.isalnum, word)).casefold()
 
 
 def _list(where: str, value: Any) -> list[Any]:

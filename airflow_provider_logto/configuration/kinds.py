@@ -37,6 +37,8 @@ class Kind:
     :param read: fields that are read besides, with their types.
     :param by_target: whether several may have one key, and are told apart by the target in their metadata.
     :param keeps_empty: whether Logto keeps what is empty within JSON fields.
+    :param words: field -> words that its list may hold. A newer Logto may know more, so that only a word which is
+        nearly one of these is refused.
     :param proof: the field of a creation that can carry a word of ours, which proves who made the object.
     """
 
@@ -55,6 +57,7 @@ class Kind:
     read: Shape = field(default_factory=dict)
     by_target: bool = False
     keeps_empty: bool = True
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     proof: Literal["id", "customData"] | None = None
 
     @property
@@ -67,6 +70,25 @@ class Kind:
         target = (row.get("metadata") or {}).get("target") if self.by_target else None
         return f"{row[self.key]} {target}" if target else str(row[self.key])
 
+
+_CHANGES = ("Created", "Deleted", "Data.Updated")
+#: What a webhook can be sent for; source: ``POST /api/hooks``.
+EVENTS = (
+    *("PostRegister", "PostSignIn", "PostSignInAdaptiveMfaTriggered", "PostResetPassword"),
+    *(
+        f"{what}.{change}"
+        for what, more in {
+            "User": ("SuspensionStatus.Updated",),
+            "Role": ("Scopes.Updated",),
+            "Scope": (),
+            "Organization": ("Membership.Updated",),
+            "OrganizationRole": ("Scopes.Updated",),
+            "OrganizationScope": (),
+        }.items()
+        for change in (*_CHANGES, *more)
+    ),
+    *("Identifier.Lockout", "Message.RateLimited", "Grant.LimitExceeded"),
+)
 
 KINDS: Mapping[str, Kind] = {
     "resource": Kind(
@@ -150,6 +172,7 @@ KINDS: Mapping[str, Kind] = {
         phase=6,
         unique=False,
         read={"createdAt": (int, float)},
+        words={"events": EVENTS},
     ),
     "sign_in_experience": Kind("sign_in_experience", "/sign-in-exp", phase=7),
 }

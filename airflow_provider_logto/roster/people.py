@@ -198,9 +198,12 @@ def read_people(rows: Iterable[Row], columns: Columns, keys: Sequence[str], prob
                 continue
             unknown.update(name for name in cells if name not in seen and not _is_column(name, columns.secrets))
             seen.update(row.cells if columns.mapping else cells)
-            people.append(_person(row.number, cells, columns, keys))
         except InvalidInput as error:
             problems.add(f"row {row.number}", error)
+            continue
+        person = _person(row.number, cells, columns, keys, problems)
+        if person is not None:
+            people.append(person)
     for name in sorted(unknown):
         problems.add(
             "columns",
@@ -230,22 +233,34 @@ def digest_of_people(people: Iterable[Person]) -> str:
     return digest_of(sorted(person.canonical() for person in people))
 
 
-def _person(number: int, cells: Mapping[str, Any], columns: Columns, keys: Sequence[str]) -> Person:
+def _person(
+    number: int, cells: Mapping[str, Any], columns: Columns, keys: Sequence[str], problems: Problems
+) -> Person | None:
+    """A row's person; None where something is wrong with it, each cell of which ``problems`` then names."""
     person = Person(row=number, texts={})
+    bad = False
     for name, raw in cells.items():
-        value = raw.strip() if isinstance(raw, str) else raw
-        if isinstance(value, str):
-            cell.refuse_damage(name, value, name in (*KEYS, *_DATES))
-        if value is None or value == "":
-            if name in columns.clear_blank:
-                _clear(person, name)
-        else:
-            _set_quietly(person, name, value, columns)
+        try:
+            _read_cell(person, name, raw, columns)
+        except InvalidInput as error:
+            problems.add(f"row {number}", error)
+            bad = True
     named = ((key, person.value(key)) for key in keys)
     person.key = next((f"{key}:{value}" for key, value in named if value), "")
-    if not person.key:
-        raise InvalidInput("row", f"has none of {', '.join(keys)}: nobody can be found by it")
-    return person
+    if not bad and not person.key:
+        problems.add(f"row {number}", f"row: has none of {', '.join(keys)}: nobody can be found by it")
+    return person if person.key and not bad else None
+
+
+def _read_cell(person: Person, name: str, raw: Any, columns: Columns) -> None:
+    value = raw.strip() if isinstance(raw, str) else raw
+    if isinstance(value, str):
+        cell.refuse_damage(name, value, name in (*KEYS, *_DATES))
+    if value is None or value == "":
+        if name in columns.clear_blank:
+            _clear(person, name)
+    else:
+        _set_quietly(person, name, value, columns)
 
 
 def _set_quietly(person: Person, name: str, value: Any, columns: Columns) -> None:

@@ -18,7 +18,7 @@ _SPREADSHEETS = (".xlsx", ".xls", ".ods")
 FORMATS = ("csv", "jsonl", "json")
 #: Keys under which exports keep their list: SCIM's list response, Keycloak's realm export.
 _WRAPPED = ("Resources", "users")
-#: Bad rows that an error names.
+#: Problems that an error names; the rest are counted.
 _NAMED = 100
 
 

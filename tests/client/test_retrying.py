@@ -166,6 +166,7 @@ def test_a_429_longer_than_the_operation_may_take_is_handed_up(run: Run, sandbox
     with pytest.raises(RateLimited) as caught:
         run(lambda client: client.request("GET", "/users"))
     assert caught.value.retry_after == 60
+    assert "429 (the server asks to wait 60 s)" in str(caught.value)
     assert time.monotonic() - began < 2
     options = RetryOptions(until=time.monotonic() + 30)
     with pytest.raises(RateLimited):  # the task ends before that

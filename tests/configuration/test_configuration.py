@@ -289,6 +289,12 @@ def test_an_exported_tenant_gives_an_empty_plan_and_makes_another_alike(sandbox:
         ({"roles": [{"name": "a", "description": "-" * 129}]}, r"\.description: has 129 characters"),
         ({"organization_scopes": ["\U0001f469" * 65]}, r"config\.organization_scopes\[0\]\.name: has 130 characters"),
         ({"resources": [{"indicator": "https://a", "name": "a", "scopes": ["a" * 257]}]}, "has 257 characters"),
+        (
+            {"webhooks": [{"name": "a", "events": ["User.Created", "user.delete"], "config": {}}]},
+            r"config\.webhooks\[0\]\.events\[1\]: 'user\.delete' is unknown; did you mean User\.Deleted",
+        ),
+        ({"webhooks": [{"name": "a", "events": "User.Created", "config": {}}]}, r"\.events: must be a list"),
+        ({"webhooks": [{"name": "a", "events": [5], "config": {}}]}, r"\.events\[0\]: must be a text, not int"),
         ({"webhooks": [{"name": "a\0", "events": ["User.Created"], "config": {}}]}, "a NUL character"),
         (
             {"applications": [{"name": "a", "type": "SPA", "customData": {"since": date(2026, 1, 1)}}]},

@@ -187,6 +187,18 @@ def test_every_bad_row_is_named_at_once() -> None:
     assert "and 50 more" in str(caught.value)
 
 
+def test_every_bad_cell_of_a_row_is_named_at_once() -> None:
+    assert [
+        problem.partition(": ")[2].partition(":")[0]
+        for problem in problems_of([{"external_id": "E1", "primary_email": "ann", "roles": [5], "suspended": "maybe"}])
+    ] == ["primary_email", "roles", "suspended"]
+
+
+def test_a_bad_key_is_one_problem() -> None:
+    (problem,) = problems_of([{"primary_email": "ann"}])
+    assert "primary_email" in problem
+
+
 def test_a_misspelt_column_is_named_unless_a_mapping_chooses() -> None:
     (problem,) = problems_of([{"external_id": "E1", "primary_emial": "a@example.com"}])
     assert "primary_emial" in problem
