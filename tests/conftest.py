@@ -43,6 +43,14 @@ os.environ.update(
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups at the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On a real tenant one test runs at a time: they take away what they made, but must not see each other's."""
+    if os.environ.get("LOGTO_TEST_ENDPOINT"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group("tenant"))
+
+
 def pytest_unconfigure() -> None:
     """The last thing that pytest does."""
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
@@ -178,10 +186,7 @@ def airflow_database() -> None:
 
 @pytest.fixture
 def run_dag(airflow_database: None) -> RunDag:
-    """``run_dag(file, dag_id, logical_date=None, conf=None)`` -> the DagRun, after its tasks ran in this process.
-
-    Tests that take it belong to the xdist group ``airflow``, so that one worker pays for the database.
-    """
+    """``run_dag(file, dag_id, logical_date=None, conf=None)`` -> the DagRun, after its tasks ran in this process."""
 
     def run(file: Path, dag_id: str, logical_date: datetime | None = None, conf: dict[str, Any] | None = None) -> Any:
         from tests.airflow_names import run_in_process

@@ -14,9 +14,6 @@ from tests.conftest import Tenant
 from tests.contracts.contract import Player
 from tests.contracts.scenarios import SCENARIOS
 
-# One real tenant bears one scenario at a time: "sign_in" needs it without the mail connector that "connectors" makes.
-pytestmark = pytest.mark.xdist_group("contracts")
-
 RECORDINGS = Path(__file__).with_name("recordings")
 
 

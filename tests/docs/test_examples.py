@@ -17,8 +17,6 @@ from logto_sandbox import Sandbox
 from tests.conftest import RunDag, Tenant
 from tests.docs.pages import PAGES, Example, examples
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 EXAMPLES = [example for page in PAGES for example in examples(page)]
 DAGS = [example for example in EXAMPLES if example.dag_id]
 

@@ -84,7 +84,6 @@ def test_the_command_says_what_is_wrong_with_a_variable(
     assert "hidden-secret" not in said
 
 
-@pytest.mark.xdist_group("airflow")
 def test_the_command_finds_connections_of_airflows_database(
     sandbox_tenant: Tenant, airflow_database: None, tmp_path: Path
 ) -> None:

@@ -223,7 +223,6 @@ def test_arguments_collide_with_nothing() -> None:
     assert set(ExportLogsOperator.template_fields) <= set(own)
 
 
-@pytest.mark.xdist_group("airflow")
 def test_mapped(filled: Sandbox, run_dag: RunDag, tmp_path: Path) -> None:
     """One task for each row of arguments, whose values come from upstream."""
     file = tmp_path / "mapped_exports.py"

@@ -88,7 +88,6 @@ def test_a_missing_bucket_is_not_created(filled: Sandbox, store: Any) -> None:
     assert not store.exists("no-such-bucket")
 
 
-@pytest.mark.xdist_group("airflow")
 @pytest.mark.parametrize("where", ["s3", "file"])
 def test_example_dag(
     filled: Sandbox, store: Any, run_dag: RunDag, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, where: str

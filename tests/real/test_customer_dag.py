@@ -11,8 +11,6 @@ import pytest
 from tests.conftest import RunDag, Tenant
 from tests.real.conftest import Corner
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 FILE = Path(__file__).with_name("dags") / "customer.py"
 
 

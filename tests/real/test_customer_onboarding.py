@@ -13,8 +13,6 @@ from airflow_provider_logto.hooks.logto import LogtoHook
 from tests.conftest import EXAMPLES, RunDag, Tenant
 from tests.real.conftest import Corner
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 FILE = EXAMPLES / "customer_onboarding.py"
 DRIFT = EXAMPLES / "configuration_drift.py"
 

@@ -20,8 +20,6 @@ from airflow_provider_logto.client.client import path_of
 from airflow_provider_logto.hooks.logto import LogtoHook
 from tests.conftest import DEMO_SEED, EXAMPLES, RunDag, Tenant
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 COMPANY = "Sakura Trading"
 #: Family in the demo's seed -> the operation that lists and creates it.
 FAMILIES = {"roles": "/roles", "organizationScopes": "/organization-scopes", "organizationRoles": "/organization-roles"}

@@ -17,8 +17,6 @@ from airflow_provider_logto.management.marks import Mark, stamp
 from tests.conftest import EXAMPLES, RunDag, Tenant
 from tests.real.conftest import Corner
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 NOW = datetime.now(UTC).replace(microsecond=0)
 Send = Callable[..., Any]
 

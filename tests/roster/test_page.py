@@ -15,8 +15,6 @@ from airflow_provider_logto.roster.presets import PRESETS
 from tests.conftest import EXAMPLES, PROJECT, RunDag, Tenant
 from tests.docs.pages import examples
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 PAGE = PROJECT / "docs" / "roster.md"
 TEXT = PAGE.read_text("utf-8")
 DAGS = {example.dag_id: example.code for example in examples(PAGE)}

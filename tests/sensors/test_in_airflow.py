@@ -32,7 +32,6 @@ with DAG("waiting", schedule=None):
 """
 
 
-@pytest.mark.xdist_group("airflow")
 def test_no_warning_of_nested_operators(
     run_dag: RunDag,
     sandbox_tenant: Tenant,
