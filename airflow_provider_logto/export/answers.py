@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import IO, Any
 
@@ -13,6 +12,7 @@ from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.formats import open_writer
 from airflow_provider_logto.export.local_files import spool_file
+from airflow_provider_logto.export.stop import StopSwitch
 from airflow_provider_logto.management.operations import Call, ResponseFilter, call_operation, iterate_operation
 
 #: Items that are written at once.
@@ -29,27 +29,33 @@ async def save_operation(
     :param name: its name; ``.gz`` at the end compresses it.
     :returns: ``{"destination": address, "count": items}``; an answer that is no list counts as one.
     """
+    stop = StopSwitch()
     file, local = spool_file()
     with file:
-        count = await _write(client, call, response_filter, file, "gzip" if name.endswith(".gz") else "none")
+        count = await _write(client, call, response_filter, file, "gzip" if name.endswith(".gz") else "none", stop)
         file.flush()
-        await asyncio.to_thread(folder.upload, local, name, lambda: False)
+        await stop.to_the_end(folder.upload, local, name, stop)
     return {"destination": folder.uri(name), "count": count}
 
 
 async def _write(
-    client: LogtoClient, call: Call, response_filter: ResponseFilter | None, file: IO[bytes], compression: str
+    client: LogtoClient,
+    call: Call,
+    response_filter: ResponseFilter | None,
+    file: IO[bytes],
+    compression: str,
+    stop: StopSwitch,
 ) -> int:
     # Both forms are lines: a single answer is a file of one.
     writer = open_writer(file, "jsonl", compression)
     count = 0
     if call.paginate:
         async for portion in _portions(iterate_operation(client, call, response_filter)):
-            await asyncio.to_thread(writer.write, portion)
+            await stop.to_the_end(writer.write, portion)
             count += len(portion)
     else:
         answer = await call_operation(client, call, response_filter)
-        await asyncio.to_thread(writer.write, [_line(answer)])
+        await stop.to_the_end(writer.write, [_line(answer)])
         count = len(answer) if isinstance(answer, list) else 1
     writer.close()
     return count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -89,7 +89,7 @@ class Exporter:
             return await self._run()
         except BaseException as error:  # execution_timeout is raised from a signal handler, wherever the loop stands
             log.warning("Export broken off: %s", self._progress)
-            if isinstance(error, asyncio.CancelledError | InterruptedError) and self._stop():
+            if isinstance(error, asyncio.CancelledError | InterruptedError) and self._stop.asked:
                 raise ExportStopped(f"told to stop; the export had come to {self._progress}") from None
             raise
         finally:
@@ -152,9 +152,9 @@ class Exporter:
                 async for batch in batches:
                     for start in range(0, len(batch), PORTION):
                         rows = batch[start : start + PORTION]
-                        await _to_the_end(self._write_portion, spool, rows, await self._prepared(rows), files)
+                        await self._stop.to_the_end(self._write_portion, spool, rows, await self._prepared(rows), files)
                         self._progress.advance(len(rows), rows[-1].created_at)
-            await _to_the_end(self._write_portion, spool, (), (), files)
+            await self._stop.to_the_end(self._write_portion, spool, (), (), files)
         finally:
             spool.discard()
 
@@ -194,18 +194,6 @@ class Exporter:
         return summary
 
 
-async def _to_the_end(function: Callable[..., None], *arguments: Any) -> None:
-    """Run a function in a thread; when cancelled, wait until it has ended: nobody else may touch its files before."""
-    thread = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
-    try:
-        await asyncio.shield(thread)
-    except asyncio.CancelledError:
-        await asyncio.wait((thread,))
-        if not thread.cancelled():
-            thread.exception()  # looked at, so that the event loop does not complain
-        raise
-
-
 async def export_audit_logs(
     client: LogtoClient,
     job: ExportJob,
@@ -228,7 +216,7 @@ async def wait_until_readable(client: LogtoClient, end_ms: int, lag: float, stop
             log.info("Waiting %.0f s until the rows at the end of the interval are certain to show", seconds)
             await asyncio.sleep(seconds)
     except asyncio.CancelledError:
-        if stop():
+        if stop.asked:
             raise ExportStopped("told to stop before the first row was read") from None
         raise
     finally:

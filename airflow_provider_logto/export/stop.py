@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from airflow_provider_logto.exceptions import LogtoError
+
+T = TypeVar("T")
 
 
 class ExportStopped(LogtoError):
@@ -19,10 +24,16 @@ class StopSwitch:
 
     def __init__(self) -> None:
         self._asked = threading.Event()
+        self._leaving = threading.Event()
         self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[object]] | None = None
 
     def __call__(self) -> bool:
-        """Whether to stop."""
+        """Whether work in a thread is to break off."""
+        return self._asked.is_set() or self._leaving.is_set()
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody called :meth:`stop`."""
         return self._asked.is_set()
 
     def carry(self) -> None:
@@ -41,3 +52,21 @@ class StopSwitch:
         if self._running is not None:
             loop, task = self._running
             loop.call_soon_threadsafe(task.cancel)
+
+    async def to_the_end(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Run a function in a thread. When left by an exception (a cancellation, ``execution_timeout``), tell it to
+        break off and wait until it has ended: nobody may take its files away before."""
+        call = contextvars.copy_context().run
+        # A future and no task: the end of ``asyncio.run`` cancels every task, and the thread would run on.
+        thread = asyncio.get_running_loop().run_in_executor(None, call, function, *arguments)
+        left_by: BaseException | None = None
+        while not thread.done():
+            try:
+                await asyncio.wait((thread,))
+            except BaseException as error:
+                left_by = error
+                self._leaving.set()
+        if left_by is not None:
+            thread.exception()  # looked at, so that the event loop does not complain
+            raise left_by
+        return thread.result()

@@ -145,17 +145,17 @@ async def export_users(
     stop.carry()
     try:
         with UserSpool() as spool:
-            await _read(client, job, spool)
-            return await asyncio.to_thread(_Files(job, folder, client.endpoint.base_url, stop).write, spool)
+            await _read(client, job, spool, stop)
+            return await stop.to_the_end(_Files(job, folder, client.endpoint.base_url, stop).write, spool)
     except (asyncio.CancelledError, InterruptedError):
-        if stop():
+        if stop.asked:
             raise ExportStopped("told to stop; no manifest was written") from None
         raise
     finally:
         stop.release()
 
 
-async def _read(client: LogtoClient, job: UserExport, spool: UserSpool) -> None:
+async def _read(client: LogtoClient, job: UserExport, spool: UserSpool, stop: StopSwitch) -> None:
     query = {**job.query, **({"includePasswordHash": "true"} if job.digests else {})}
     said = time.monotonic()
     pages = walk_users(client, "/users", query)
@@ -164,25 +164,25 @@ async def _read(client: LogtoClient, job: UserExport, spool: UserSpool) -> None:
             if job.digests and rows and "passwordDigest" not in rows[0]:
                 raise ConfigurationError("this Logto sends no password digests; that takes version 1.38 or newer")
             kept = [row for row in rows if job.suspended in (None, row["isSuspended"])]
-            await asyncio.to_thread(spool.add_people, kept)
+            await stop.to_the_end(spool.add_people, kept)
             if time.monotonic() - said > _INTERVAL:
                 said = time.monotonic()
-                log.info("Export: %d people read", await asyncio.to_thread(spool.count))
+                log.info("Export: %d people read", await stop.to_the_end(spool.count))
     if job.roles:
-        await _read_roles(client, spool)
+        await _read_roles(client, spool, stop)
     if job.organizations:
-        await _read_organizations(client, job, spool)
+        await _read_organizations(client, job, spool, stop)
 
 
-async def _read_roles(client: LogtoClient, spool: UserSpool) -> None:
+async def _read_roles(client: LogtoClient, spool: UserSpool, stop: StopSwitch) -> None:
     for role in await client.collect("/roles", {"type": "User"}):
         # A server that does not say how many hold it is asked for all.
         if role.get("usersCount", 1):
             async for rows in walk_users(client, path_of("/roles/{}/users", role["id"]), {}):
-                await asyncio.to_thread(spool.add_role, role["name"], [row["id"] for row in rows])
+                await stop.to_the_end(spool.add_role, role["name"], [row["id"] for row in rows])
 
 
-async def _read_organizations(client: LogtoClient, job: UserExport, spool: UserSpool) -> None:
+async def _read_organizations(client: LogtoClient, job: UserExport, spool: UserSpool, stop: StopSwitch) -> None:
     if isinstance(job.organizations, bool):
         organizations = await client.collect("/organizations")
     else:
@@ -192,9 +192,9 @@ async def _read_organizations(client: LogtoClient, job: UserExport, spool: UserS
         async for member in client.iterate(path_of("/organizations/{}/users", organization["id"])):
             members.append(member)
             if len(members) >= _MEMBERS:
-                await asyncio.to_thread(spool.add_organization, organization, members)
+                await stop.to_the_end(spool.add_organization, organization, members)
                 members = []
-        await asyncio.to_thread(spool.add_organization, organization, members)
+        await stop.to_the_end(spool.add_organization, organization, members)
 
 
 class _Files:
@@ -254,7 +254,7 @@ class _Files:
     def _write_file(self, number: int, portions: Iterator[Sequence[dict[str, Any]]]) -> dict[str, Any]:
         job, columns = self._job, self._job.columns
         parquet = job.file_format == "parquet"
-        path = f"{self._name}-{number:05d}{FORMATS[job.file_format].endings[job.compression]}"
+        path = self._path(number)
         file, local = spool_file()
         with file:
             writer = open_writer(file, job.file_format, job.compression, columns)
@@ -285,9 +285,18 @@ class _Files:
         """Path -> entry of an earlier export with the same description."""
         body = self._folder.read_json(self._manifest)
         try:
-            return {str(entry["path"]): entry for entry in body["files"]} if body["version"] == _VERSION else {}
+            entries = {str(entry["path"]): entry for entry in body["files"]} if body["version"] == _VERSION else {}
         except (KeyError, TypeError):
             return {}
+        # Files that are no longer needed are deleted by this list, and it may have been tampered with.
+        if any(path != self._path(number) for number, path in enumerate(entries, 1)):
+            log.warning("%s names files of other exports; it is not believed", self._folder.uri(self._manifest))
+            return {}
+        return entries
+
+    def _path(self, number: int) -> str:
+        ending = FORMATS[self._job.file_format].endings[self._job.compression]
+        return f"{self._name}-{number:05d}{ending}"
 
 
 def _with_etag(entry: dict[str, Any], etag: str | None) -> dict[str, Any]:

@@ -97,6 +97,24 @@ def test_the_same_people_give_the_same_bytes(people: list[dict[str, Any]], tmp_p
     assert len(list(tmp_path.glob("*.gz"))) == 1
 
 
+def test_files_that_a_manifest_names_are_deleted_only_when_they_are_its_own(
+    people: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    first = export(folder)
+    name = Path(first["files"][0]).name
+    strangers = [tmp_path / "other.txt", folder / "users-0123abcd-00001.jsonl.gz", folder / name.replace("1.", "9.")]
+    for stranger in strangers:
+        stranger.write_text("of somebody else")
+    names = ["../other.txt", strangers[0], strangers[1].name, strangers[2].name]
+    for stranger_name in map(str, names):
+        listed = manifest(first)
+        listed["files"].append({"path": stranger_name})
+        Path(first["manifest"].removeprefix("file://")).write_text(json.dumps(listed))
+        assert export(folder) == first
+    assert all(stranger.read_text() == "of somebody else" for stranger in strangers)
+
+
 @pytest.mark.parametrize(
     ("arguments", "count"),
     [
