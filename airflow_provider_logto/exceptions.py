@@ -175,6 +175,12 @@ class UnreadableAnswer(LogtoApiError):
         return f"{self.operation} answered {self.status}"
 
 
+class NotFromLogto(UnreadableAnswer):
+    """404 or 405 of a proxy that answered in Logto's place: the wrong host, or Logto is restarting."""
+
+    transient = True
+
+
 class AnswerCutShort(UnreadableAnswer):
     """The answer broke off before its end: a write may or may not have taken effect."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+import httpx
+
 from airflow_provider_logto.client.auth.credentials import Credentials
 from airflow_provider_logto.client.auth.token_cache import ProcessTokenCache
 from airflow_provider_logto.client.cleaning import Secrets
@@ -63,3 +65,16 @@ def client_of(
     credentials = Credentials(app or logto.app_id, secret or logto.app_secret)
     endpoint = Endpoint.parse(url, resource=resource)
     return kind(endpoint, credentials, **{"token_cache": ProcessTokenCache(), "retry": QUICK, **options})
+
+
+class Restarting(httpx.AsyncBaseTransport):
+    """A proxy that answers 404 or 405 itself for some requests, as an ingress does while Logto restarts."""
+
+    def __init__(self, client: LogtoClient, path: str, method: str = "GET", status: int = 404) -> None:
+        self._behind, self._answered, self._status = client._http._transport, (method, path), status
+        client._http._transport = self
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if (request.method, request.url.path) == self._answered:
+            return httpx.Response(self._status, text="default backend - 404")
+        return await self._behind.handle_async_request(request)

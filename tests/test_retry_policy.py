@@ -49,6 +49,7 @@ VERDICTS: list[tuple[BaseException, str, float | None]] = [
     (Conflict(*API), "fail", None),
     (UnreadableAnswer(*API), "fail", None),
     (exceptions.AnswerCutShort(*API), "default", None),
+    (exceptions.NotFromLogto(*API), "default", None),
     (exceptions.PaceExceeded("GET /api/users", 7.0), "retry", 7.0),
     (exceptions.AlreadyExists("a user", "skip it"), "fail", None),
     (exceptions.WebhookRejected("?"), "fail", None),

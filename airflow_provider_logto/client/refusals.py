@@ -21,6 +21,7 @@ from airflow_provider_logto.exceptions import (
     Forbidden,
     LogtoApiError,
     NotFound,
+    NotFromLogto,
     QuotaExhausted,
     RateLimited,
     ServerFailed,
@@ -89,6 +90,10 @@ def refusal(
     if isinstance(body.get("details"), str):
         message = f"{message} {body['details']}".strip()
     kind = _kind(status, code)
+    # Logto's own answers have a request id. Without one it says nothing about an object or an operation; nor does a
+    # token endpoint that is not there.
+    if (status in (404, 405) and code is None and request_id is None) or (context.token_request and kind is NotFound):
+        kind, message = NotFromLogto, "it was not Logto that answered"
     hint = context.hint(kind, status, body, allow)
     return kind(operation, status, code, context.clean(message), request_id, hint, retry_after)
 

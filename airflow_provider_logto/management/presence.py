@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient
-from airflow_provider_logto.exceptions import LogtoApiError, NotFound
+from airflow_provider_logto.exceptions import LogtoApiError, NotFound, NotFromLogto
 
 
 def is_unknown_operation(error: LogtoApiError) -> bool:
     """Whether an older Logto refused because it has no such operation: its 404 and 405 carry no code."""
-    return error.code is None and error.status in (404, 405)
+    return error.code is None and error.status in (404, 405) and not isinstance(error, NotFromLogto)
 
 
 async def delete(client: LogtoClient, path: str, query: Mapping[str, Any] | None = None) -> bool:

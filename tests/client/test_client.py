@@ -25,6 +25,7 @@ from airflow_provider_logto.exceptions import (
     InvalidInput,
     LogtoApiError,
     NotFound,
+    NotFromLogto,
     OutcomeUnknown,
     ServerFailed,
     UnreadableAnswer,
@@ -35,6 +36,8 @@ from tests.clients import QUICK, Run, client_of, context_of
 from .conftest import Scripted, raw
 
 JSON = "Content-Type: application/json"
+#: Logto's own answers have it.
+ID = "Logto-Core-Request-Id: r1d"
 
 
 @pytest.mark.parametrize(
@@ -58,8 +61,15 @@ def test_answers(ask: Run, answer: bytes, data: Any) -> None:
         (raw("200 OK", b"<html>sign in</html>", "Content-Type: text/html"), UnreadableAnswer, "web page"),
         (raw("200 OK", b"[" * 100_000, JSON), UnreadableAnswer, "nested too deeply"),
         (raw("302 Found", b"", "Location: https://other.example/x"), UnreadableAnswer, "redirects to https://other"),
-        (raw("404 Not Found", b"Not Found", "Content-Type: text/plain"), NotFound, "older Logto, or a body over 1 MB"),
-        (raw("405 Method Not Allowed", b"no", "Allow: GET"), LogtoApiError, "GET"),
+        (raw("404 X", b"Not Found", "Content-Type: text/plain", ID), NotFound, "older Logto, or a body over 1 MB"),
+        (raw("405 Method Not Allowed", b"no", "Allow: GET", ID), LogtoApiError, "GET"),
+        (
+            raw("404 X", b"default backend"),
+            NotFromLogto,
+            "404, but it was not Logto that answered - a proxy did in its",
+        ),
+        (raw("405 X", b"no", "Allow: GET"), NotFromLogto, "405, but it was not Logto that answered"),
+        (raw("404 X", b'{"code":"entity.not_found","message":"M"}', JSON), NotFound, "entity.not_found"),
         (raw("400 Bad Request", b'{"message":"bad json"}', JSON), LogtoApiError, "bad json"),
         (raw("422 X", b'{"code":"role.name_in_use","message":"M"}', JSON), Conflict, "role.name_in_use"),
         (raw("422 X", b'{"code":["x"],"message":5}', JSON), Conflict, "422"),
@@ -104,11 +114,13 @@ def test_a_deletion_whose_answer_was_lost_is_done_when_nothing_is_found(ask: Run
     with pytest.raises(NotFound):
         ask("DELETE", "/users/a", answers=[gone])
     with pytest.raises(NotFound):  # no such operation is not "gone"
+        ask("DELETE", "/users/a", answers=[raw("500 X"), raw("404 X", b"Not Found", ID)])
+    with pytest.raises(NotFromLogto):
         ask("DELETE", "/users/a", answers=[raw("500 X"), raw("404 X", b"Not Found")])
 
 
 def test_an_error_says_where_what_and_which_request(ask: Run) -> None:
-    answer = raw("422 X", b'{"code":"user.email_already_in_use","message":"M"}', JSON, "Logto-Core-Request-Id: r1d")
+    answer = raw("422 X", b'{"code":"user.email_already_in_use","message":"M"}', JSON, ID)
     with pytest.raises(Conflict) as caught:
         ask("POST", "/users", {}, answers=[answer])
     assert str(caught.value) == ("POST /api/users failed with 422 user.email_already_in_use: M (request id r1d)")

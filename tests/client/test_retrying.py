@@ -21,6 +21,7 @@ from airflow_provider_logto.exceptions import (
     Conflict,
     ConnectionFailed,
     LogtoApiError,
+    NotFromLogto,
     OutcomeUnknown,
     PaceExceeded,
     QuotaExhausted,
@@ -73,6 +74,9 @@ def test_after_a_lost_answer(method: str, path: str, decision: str) -> None:
         (PaceExceeded("POST /api/users", 7.0), "throttled"),
         (AnswerCutShort("POST /api/users", 200), "lost"),
         (UnreadableAnswer("POST /api/users", 200), None),
+        # A wrong host would be asked for minutes: retries of the task are enough.
+        (NotFromLogto("POST /api/users", 404), None),
+        (NotFromLogto("POST /oidc/token", 404), None),
         (QuotaExhausted("POST /oidc/token", 429, "auth.exceed_token_limit"), None),
         (AuthFailed("GET /api/x", 401), None),
         (Conflict("POST /api/users", 422), None),

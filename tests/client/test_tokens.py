@@ -22,6 +22,7 @@ from airflow_provider_logto.exceptions import (
     LogtoApiError,
     LogtoError,
     NotFound,
+    NotFromLogto,
     QuotaExhausted,
     RateLimited,
     ServerFailed,
@@ -112,6 +113,16 @@ def test_each_refusal_has_its_own_sentence(status: int, body: Any, words: str) -
     hint = hint_of(status, body, token_request=True)
     assert words in hint
     assert bool(words) == bool(hint)
+
+
+@pytest.mark.parametrize("request_id", [None, "r1d"])
+def test_a_token_endpoint_that_is_not_there_is_no_absent_object(request_id: str | None) -> None:
+    error = refusal("POST /oidc/token", 404, {}, context_of(token_request=True), request_id)
+    assert type(error) is NotFromLogto
+    said = (
+        "answered 404, but it was not Logto that answered - nothing gives out tokens there: is host a Logto endpoint?"
+    )
+    assert said in str(error)
 
 
 def test_the_admin_port_is_named() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_logto.exceptions import NotFound
+from airflow_provider_logto.exceptions import NotFound, NotFromLogto
 from airflow_provider_logto.management.marks import (
     KEY,
     Mark,
@@ -21,6 +21,7 @@ from airflow_provider_logto.management.marks import (
     write_mark,
 )
 from logto_sandbox import Sandbox
+from tests.clients import Restarting
 
 Run = Callable[..., Any]
 NOW = datetime(2026, 3, 1, 12, 30, 15, 999, tzinfo=UTC)
@@ -83,3 +84,10 @@ def test_whether_end_users_may_edit_it(run: Run, sandbox: Sandbox, center: Any, 
 def test_a_server_without_account_centre(run: Run, sandbox: Sandbox) -> None:
     sandbox.add_fault(kind="error", status=404, method="GET", path="/api/account-center")
     assert run(end_users_may_edit) is False
+
+    async def ask_a_proxy(client: Any) -> bool:
+        Restarting(client, "/api/account-center")
+        return await end_users_may_edit(client)
+
+    with pytest.raises(NotFromLogto):  # and not "nobody may"
+        run(ask_a_proxy)

@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_logto.destinations import folder_at
 from airflow_provider_logto.exceptions import InvalidInput, OffboardingIncomplete
 from airflow_provider_logto.management.marks import Mark
-from airflow_provider_logto.management.offboarding.offboard import checked_removals
+from airflow_provider_logto.management.offboarding.offboard import checked_removals, offboard_user
 from airflow_provider_logto.management.offboarding.restore import restore_user
 from airflow_provider_logto.management.offboarding.steps import STEPS
 from airflow_provider_logto.management.protection import Protection
+from airflow_provider_logto.plans.store import Store
 from logto_sandbox import Sandbox
+from tests.clients import Restarting
 from tests.management.leaver import World
 
 EVERYTHING: dict[str, Any] = {"remove": frozenset({"roles", "organizations"}), "reset_credentials": True}
@@ -237,6 +240,23 @@ def test_before_1_38_sessions_and_grants_are_unsupported(tmp_path: Path) -> None
         assert report["outcome"] == "offboarded"
         # What this version can end has ended; grants stay, and buy nothing without tokens.
         assert world.what_buys_a_token() == []
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_what_a_proxy_answers_is_not_called_unsupported(one_world: World, status: int) -> None:
+    world = one_world
+
+    async def offboard_behind_a_proxy(client: Any) -> Any:
+        Restarting(client, f"/api/users/{world.user}/personal-access-tokens/delete", "POST", status)
+        files = Store(folder_at(f"file://{world.folder}").path)
+        return await offboard_user(client, "mika", files, run="run-1")
+
+    with pytest.raises(OffboardingIncomplete) as caught:
+        world.run(offboard_behind_a_proxy)
+    assert caught.value.transient
+    assert caught.value.report["unsupported"] == []
+    assert "failed" in {step["outcome"] for step in caught.value.report["steps"].values()}
+    assert world.offboard(run="run-1")["outcome"] == "offboarded"
 
 
 def test_the_snapshot_holds_what_was_there_and_no_secret(one_world: World) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_logto.exceptions import InvalidInput, LogtoError, Refused
+from airflow_provider_logto.exceptions import InvalidInput, LogtoError, NotFromLogto, Refused
 from airflow_provider_logto.management.marks import KEY, Mark, stamp
 from airflow_provider_logto.management.member_removal import remove_members
 from airflow_provider_logto.management.protection import Protection
@@ -19,7 +19,7 @@ from airflow_provider_logto.management.removal import (
     suspended_since,
 )
 from logto_sandbox import Sandbox
-from tests.clients import Run
+from tests.clients import Restarting, Run
 
 NOBODY = Protection({})
 NOW = datetime.now(UTC)
@@ -233,3 +233,17 @@ def test_one_failure_does_not_keep_the_others_in(run: Run, sandbox: Sandbox) -> 
         run(remove_members, "Acme", names, NOBODY)
     assert [one for _, one in sandbox.state()["relations"]["organization_users"]] == [user]
     assert run(remove_members, "Acme", names, NOBODY)["removed"] == [user]
+
+
+def test_a_404_of_a_proxy_is_nobodys_absence(run: Run, sandbox: Sandbox) -> None:
+    mika = seed(sandbox)
+    run(suspend_user, "mika", True, NOBODY)
+
+    async def delete_behind_a_proxy(client: Any) -> Any:
+        Restarting(client, f"/api/users/{mika}")
+        return await delete_user(client, {"id": mika}, NOBODY, suspended_for=1e-9)
+
+    with pytest.raises(NotFromLogto) as caught:
+        run(delete_behind_a_proxy)
+    assert caught.value.transient
+    assert len(users(sandbox)) == 1

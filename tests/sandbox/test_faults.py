@@ -61,6 +61,16 @@ def test_an_answer_that_never_came_has_no_status(logto_sandbox: Sandbox, api: ht
     }
 
 
+@pytest.mark.parametrize(("status", "text"), [(404, "Not Found"), (405, "Method Not Allowed")])
+def test_an_operation_that_logto_lacks(logto_sandbox: Sandbox, api: httpx.Client, status: int, text: str) -> None:
+    logto_sandbox.add_fault(kind="error", status=status)
+    answer = api.get("/api/users")
+    assert (answer.status_code, answer.text) == (status, text)
+    assert answer.headers["logto-core-request-id"]
+    if status == 405:  # as its own
+        assert api.put("/api/users").headers["logto-core-request-id"]
+
+
 @pytest.mark.parametrize("status", [500, 502, 503])
 @pytest.mark.parametrize("after_commit", [False, True])
 def test_server_errors(logto_sandbox: Sandbox, api: httpx.Client, status: int, after_commit: bool) -> None:

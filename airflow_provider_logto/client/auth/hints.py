@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from airflow_provider_logto.exceptions import LogtoApiError, QuotaExhausted
+from airflow_provider_logto.exceptions import LogtoApiError, NotFromLogto, QuotaExhausted
 
 #: Fact -> what it must be: a value, or a pattern that must be found in it. Facts are those of :func:`facts_of`.
 Conditions = Mapping[str, Any]
@@ -42,6 +42,7 @@ HINTS: tuple[tuple[Conditions, str], ...] = (
         {**_TOKEN, "error": re.compile("^(access_denied|invalid_request)$"), "kind": re.compile("^(?!RateLimited)")},
         "the token endpoint (or the tenant's own token script) refused: {description}",
     ),
+    ({**_TOKEN, "status": 404}, f"nothing gives out tokens there: {_HOST}"),
     (
         {**_TOKEN, "error": re.compile("^(unsupported_grant_type|unauthorized_client)$")},
         f"this server does not issue client-credentials tokens: {_HOST}",
@@ -71,6 +72,10 @@ HINTS: tuple[tuple[Conditions, str], ...] = (
     (
         {"kind": QuotaExhausted.__name__},
         "the tenant's plan has no quota left for this: waiting minutes does not help",
+    ),
+    (
+        {"kind": NotFromLogto.__name__},
+        "a proxy did in its place: Logto is restarting, or host is not the tenant's Logto endpoint",
     ),
     (
         {"status": 404, "code": None},

@@ -37,14 +37,17 @@ def too_many_requests(tenant: Tenant, wait: float | None, retry_after: str = "se
 
 
 def _server_error(status: int) -> Answer:
-    """500 as Logto answers the unexpected (no code), anything else as a gateway in front of it does (HTML)."""
+    """500 as Logto answers the unexpected (no code), 404 and 405 as it answers where it has no such operation, anything
+    else as a gateway in front of it does (HTML)."""
+    request_id = (b"logto-core-request-id", secrets.token_urlsafe(12).encode())
     if status == 500:
-        request_id = (b"logto-core-request-id", secrets.token_urlsafe(12).encode())
         return Answer(500, [_JSON, request_id], b'{"message":"Internal server error."}')
     try:
         title = f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
         title = str(status)
+    if status in (404, 405):
+        return Answer(status, [_TEXT, request_id], HTTPStatus(status).phrase.encode())
     return Answer(status, [_HTML], f"<html><head><title>{title}</title></head></html>".encode())
 
 
