@@ -130,11 +130,9 @@ def failure_of(error: BaseException | None) -> Failure | None:
         return "throttled"
     if isinstance(error, ConnectionFailed):
         return "lost" if error.sent else "unsent"
-    if isinstance(error, ServerFailed):
+    if isinstance(error, ServerFailed | AnswerCutShort):
         # Without a token, what the caller wanted was not sent.
         return "unsent" if error.operation == TOKEN_OPERATION else "lost"
-    if isinstance(error, AnswerCutShort):
-        return "lost"
     return None
 
 
@@ -168,17 +166,20 @@ class RetryOptions:
         :param budget: asked before every further try but those after a 429, which executed nothing.
         """
         too_late = stop_before_delay(self.patience())
+        throttled = 0
 
         def worth_it(error: BaseException) -> bool:
             failure = failure_of(error)
             return failure in ("unsent", "throttled") or (failure == "lost" and repeat)
 
         async def enough(state: RetryCallState) -> bool:
+            nonlocal throttled
             if too_late(state):
                 return True
             if failure_of(_error(state)) == "throttled":
+                throttled += 1
                 return False
-            if state.attempt_number >= self.attempts:
+            if state.attempt_number - throttled >= self.attempts:
                 return True
             if budget is None or await budget():
                 return False

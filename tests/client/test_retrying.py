@@ -21,6 +21,7 @@ from airflow_provider_logto.exceptions import (
     Conflict,
     ConnectionFailed,
     LogtoApiError,
+    NotFound,
     NotFromLogto,
     OutcomeUnknown,
     PaceExceeded,
@@ -73,6 +74,7 @@ def test_after_a_lost_answer(method: str, path: str, decision: str) -> None:
         (ConnectionFailed("POST /api/users", "refused", False), "unsent"),
         (PaceExceeded("POST /api/users", 7.0), "throttled"),
         (AnswerCutShort("POST /api/users", 200), "lost"),
+        (AnswerCutShort("POST /oidc/token", 200), "unsent"),
         (UnreadableAnswer("POST /api/users", 200), None),
         # A wrong host would be asked for minutes: retries of the task are enough.
         (NotFromLogto("POST /api/users", 404), None),
@@ -194,6 +196,28 @@ def test_an_outage_is_given_up_after_some_tries(run: Run, sandbox: Sandbox) -> N
     with pytest.raises(ServerFailed):
         run(lambda client: client.request("GET", "/users"))
     assert sandbox.stats()["routes"]["GET /api/users"] == QUICK.attempts
+
+
+def test_429s_use_up_no_tries(run: Run, sandbox: Sandbox) -> None:
+    sandbox.add_fault(kind="rate_limited", path="/api/users", retry_after=0, times=QUICK.attempts + 1)
+    sandbox.add_fault(kind="error", status=500, path="/api/users", times=QUICK.attempts - 1)
+    assert run(lambda client: client.request("GET", "/users")) == []
+    assert sandbox.stats()["routes"]["GET /api/users"] == 2 * QUICK.attempts + 1
+
+
+@pytest.mark.parametrize(("method", "path", "body"), [("POST", "/users", {"username": "ada"}), ("GET", "/users", None)])
+def test_a_token_answer_that_is_cut_short_leaves_nothing_unknown(
+    run: Run, sandbox: Sandbox, method: str, path: str, body: Any
+) -> None:
+    sandbox.add_fault(kind="truncated", path="/oidc/token", times=2)
+    run(lambda client: client.request(method, path, body=body))
+    assert sandbox.stats()["routes"][f"{method} /api{path}"] == 1
+
+
+def test_a_deletion_whose_token_was_cut_short_was_not_sent(run: Run, sandbox: Sandbox) -> None:
+    sandbox.add_fault(kind="truncated", path="/oidc/token")
+    with pytest.raises(NotFound):
+        run(lambda client: client.request("DELETE", "/users/nobody"))
 
 
 def test_a_long_outage_is_not_made_worse(run: Run, sandbox: Sandbox) -> None:
