@@ -331,6 +331,12 @@ class ApplyStopped(LogtoError):
     """An apply stopped before its end: too much failed, or the tenant refuses everything."""
 
 
+class ApplyInterrupted(ApplyStopped):
+    """An apply was told to stop, or could not write its journal. A retry goes on where it stopped."""
+
+    transient = True
+
+
 class StillThere(LogtoError):
     """What was removed is there, or there again; a later try may find it gone."""
 

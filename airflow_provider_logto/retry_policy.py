@@ -23,7 +23,7 @@ class LogtoRetryPolicy(RetryPolicy):
     RateLimited, PaceExceeded                                  retries after ``retry_after`` (or ``rate_limit_delay``),
                                                                its worker slot free meanwhile
     ServerFailed, ConnectionFailed, AnswerCutShort,            retries after its own ``retry_delay``
-    NotFromLogto, IncompleteList,
+    NotFromLogto, IncompleteList, ApplyInterrupted,
     OutcomeUnknown (the retry looks first)
     every other LogtoError: input, Connection, permissions,    fails at once
     quota, conflict, not found, ambiguous

@@ -50,6 +50,8 @@ VERDICTS: list[tuple[BaseException, str, float | None]] = [
     (UnreadableAnswer(*API), "fail", None),
     (exceptions.AnswerCutShort(*API), "default", None),
     (exceptions.NotFromLogto(*API), "default", None),
+    (exceptions.ApplyStopped("too much failed"), "fail", None),
+    (exceptions.ApplyInterrupted("told to stop"), "default", None),
     (exceptions.PaceExceeded("GET /api/users", 7.0), "retry", 7.0),
     (exceptions.AlreadyExists("a user", "skip it"), "fail", None),
     (exceptions.WebhookRejected("?"), "fail", None),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from airflow_provider_logto.exceptions import (
+    ApplyInterrupted,
     ApplyStopped,
     AuthFailed,
     ConfigurationError,
@@ -127,9 +128,17 @@ class Applier:
                 if self._halt is not None:
                     raise self._halt
         finally:
-            if self._journal is not None:
-                await self._journal.flush(last=True)
+            await self._flush(last=True)
         return self.report
+
+    async def _flush(self, last: bool = False) -> None:
+        """Nothing is changed any more once the journal cannot tell of it."""
+        if self._journal is None:
+            return
+        try:
+            await self._journal.flush(last)
+        except LogtoError as error:
+            raise ApplyInterrupted(f"the journal cannot be written: {error}; a retry goes on") from error
 
     def settle(self, changes: Sequence[Change], outcome: Outcome) -> None:
         """Report changes that are not made."""
@@ -158,12 +167,14 @@ class Applier:
         async def work() -> None:
             for batch in waiting:
                 if self._halt is None and self._stopped():
-                    self._halt = ApplyStopped("the task was told to stop; a retry goes on where this try stopped")
+                    self._halt = ApplyInterrupted("the task was told to stop; a retry goes on where this try stopped")
                 if self._halt is not None:
                     return
                 await self._batch(batch)
-                if self._journal is not None:
-                    await self._journal.flush()
+                try:
+                    await self._flush()
+                except ApplyInterrupted as error:  # what is under way comes to its end
+                    self._halt = self._halt or error
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(self._concurrency, len(batches))):

@@ -8,17 +8,22 @@ files only, lines are written once a second and at the end.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 
+from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.plans.store import Store
+
+log = logging.getLogger(__name__)
 
 Status = Literal["success", "skipped", "held", "conflict", "failed"]
 
@@ -74,7 +79,7 @@ class Journal:
         self._handle: int | None = None
 
     def add(self, change: Change, outcome: Outcome) -> None:
-        """Report one change."""
+        """Report one change. Where it cannot be written now, the next :meth:`flush` tries again, and says so."""
         line: dict[str, Any] = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "row": change.row,
@@ -94,32 +99,54 @@ class Journal:
             line |= {"before": change.before, "after": change.after}
         self._lines.append(msgspec.json.encode(line) + b"\n")
         if self._store.is_local:
-            self._append()
+            with suppress(InvalidInput):
+                self._append()
 
     async def flush(self, last: bool = False) -> None:
-        """Hand over what an object store has not got yet, at most once a second."""
-        if self._lines and (last or time.monotonic() - self._written >= _EVERY):
+        """Hand over what an object store has not got yet, at most once a second.
+
+        :raises InvalidInput: when it cannot be written; the lines stay for the next time.
+        """
+        if self._store.is_local:
+            self._append()
+        elif self._lines and (last or time.monotonic() - self._written >= _EVERY):
             content, self._lines = b"".join(self._lines), []
             self._part += 1
-            await asyncio.to_thread(self._store.write, f"{self._stem}-{self._part:05d}.jsonl", content)
+            try:
+                await asyncio.to_thread(self._store.write, f"{self._stem}-{self._part:05d}.jsonl", content)
+            except InvalidInput:
+                self._lines.insert(0, content)
+                raise
             self._written = time.monotonic()
 
     def close(self) -> None:
-        """Write what is left."""
-        if self._lines:
-            self._part += 1
-            self._store.write(f"{self._stem}-{self._part:05d}.jsonl", b"".join(self._lines))
-            self._lines = []
+        """Write what is left; where even that cannot be written, the log says so."""
+        try:
+            if self._store.is_local:
+                self._append()
+            elif self._lines:
+                self._part += 1
+                self._store.write(f"{self._stem}-{self._part:05d}.jsonl", b"".join(self._lines))
+                self._lines = []
+        except InvalidInput as error:
+            log.error("The journal's last lines are lost: %s", error)
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
 
     def _append(self) -> None:
-        if self._handle is None:
-            path = self._store.local_path(f"{self._stem}.jsonl")
-            self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        os.write(self._handle, b"".join(self._lines))
-        self._lines = []
+        content = b"".join(self._lines)
+        if not content:
+            return
+        try:
+            if self._handle is None:
+                path = self._store.local_path(f"{self._stem}.jsonl")
+                self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+            written = os.write(self._handle, content)
+        except OSError as error:
+            raise InvalidInput("folder", f"{self.uri} cannot be written ({error})") from error
+        rest = content[written:]  # a disk may be full in the middle of a line
+        self._lines = [rest] if rest else []
 
 
 def read_journal(store: Store, name: str) -> list[Mapping[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import re
@@ -15,7 +16,14 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from airflow_provider_logto.exceptions import ApplyStopped, AuthFailed, Conflict, PlanRefused
+from airflow_provider_logto.exceptions import (
+    ApplyInterrupted,
+    ApplyStopped,
+    AuthFailed,
+    Conflict,
+    InvalidInput,
+    PlanRefused,
+)
 from airflow_provider_logto.plans.apply import Applier, Operation
 from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.plans.drift import agreed
@@ -318,9 +326,73 @@ def test_it_ends_between_two_requests_when_told_to() -> None:
         return [Outcome()]
 
     loop = applier(write, concurrency=1, stopped=lambda: len(made) >= 3)
-    with pytest.raises(ApplyStopped, match="told to stop"):
+    with pytest.raises(ApplyInterrupted, match="told to stop"):
         asyncio.run(loop.run([change(at) for at in range(10)]))
     assert len(made) == 3
+
+
+class Slow(Store):
+    """An object store that refuses the first files of a journal."""
+
+    refusals = 1
+
+    @property
+    def is_local(self) -> bool:
+        return False
+
+    def write(self, name: str, content: bytes) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise InvalidInput("folder", "cannot be written (SlowDown)")
+        path = Path(self._at(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+async def made(batch: Sequence[Change]) -> list[Outcome]:
+    await asyncio.sleep(0)
+    return [Outcome() for _ in batch]
+
+
+@pytest.mark.parametrize("refusals", [1, 100])
+def test_it_ends_where_the_journal_cannot_be_written_and_no_line_is_lost(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusals: int
+) -> None:
+    monkeypatch.setattr("airflow_provider_logto.plans.journal._EVERY", 0.0)
+    monkeypatch.setattr(Slow, "refusals", refusals)
+    slow = Slow(store.path)
+    journal = Journal(slow, "roster/hr/slow")
+    loop = applier(made, journal=journal)
+    with pytest.raises(ApplyInterrupted, match="SlowDown"):
+        asyncio.run(loop.run([change(at) for at in range(60)]))
+    journal.close()
+    done = loop.report.statuses["success"]
+    assert 0 < done < 60
+    lines = read_journal(slow, "roster/hr/slow")
+    assert len(lines) == (done if refusals == 1 else 0)
+    assert ("lost" in caplog.text) == (refusals == 100)
+
+
+def test_a_full_disk_ends_it_and_what_fits_later_is_written(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = [700]
+    write = os.write
+
+    def full(handle: int, content: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = write(handle, content[: room[0]])
+        room[0] -= written
+        return written
+
+    journal = Journal(store, "roster/hr/full")
+    loop = applier(made, journal=journal)
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", full)
+        with pytest.raises(ApplyInterrupted, match="No space left"):
+            asyncio.run(loop.run([change(at, target="r") for at in range(60)]))
+    journal.close()
+    lines = read_journal(store, "roster/hr/full")
+    assert 0 < len(lines) == loop.report.statuses["success"] < 60
 
 
 # -- drift
