@@ -42,6 +42,7 @@ class Item:
     :param fields: fields that are given, secrets filled in.
     :param relations: relation -> keys of what it is to hold.
     :param parent: of a scope: the key of its resource.
+    :param hidden: fields that a secret was filled into: their values appear in no plan.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Item:
     fields: Mapping[str, Any] = field(default_factory=dict, repr=False)
     relations: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     parent: str | None = None
+    hidden: frozenset[str] = frozenset()
 
 
 #: (kind, key) -> the object as it should be.
@@ -105,7 +107,7 @@ class _Reader:
         if kind == "sign_in_experience":
             if not isinstance(value, Mapping) or not value:
                 raise InvalidInput(where, "must be an object with the fields of PATCH /api/sign-in-exp")
-            yield Item(kind, kind, fields=self._filled(where, value))
+            yield Item(kind, kind, fields=self._filled(where, value), hidden=_hidden(value))
             return
         if not isinstance(value, Sequence) or isinstance(value, str):
             raise InvalidInput(where, f"must be a list, not {type(value).__name__}")
@@ -143,7 +145,7 @@ class _Reader:
         for one in kind.secret & set(fields):
             _refuse_plain_secrets(f"{where}.{one}", fields[one])
         relations = self._relations(kind, where, entry)
-        yield Item(name, kind.key_of(entry), given, filled, relations)
+        yield Item(name, kind.key_of(entry), given, filled, relations, hidden=_hidden(fields))
         if name == "resource":
             for at, scope in enumerate(_list(f"{where}.scopes", entry.get("scopes") or ())):
                 yield self._scope(given, f"{where}.scopes[{at}]", scope)
@@ -202,6 +204,16 @@ class _Reader:
         if isinstance(value, list | tuple):
             return [self._filled(f"{where}[{at}]", one) for at, one in enumerate(value)]
         return value
+
+
+def _hidden(fields: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(name for name, value in fields.items() if _holds_secret(value))
+
+
+def _holds_secret(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return set(value) == {SECRET} or any(map(_holds_secret, value.values()))
+    return isinstance(value, list | tuple) and any(map(_holds_secret, value))
 
 
 def is_plain(name: str, value: Any) -> bool:

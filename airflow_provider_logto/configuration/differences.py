@@ -45,7 +45,7 @@ def changes_of(
                 kind=kind,
                 action="create",
                 key=key,
-                after=_shown(kind, item.fields),
+                after=_shown(item, item.fields),
                 reason="" if old is None else f"replaces {KINDS[kind].key_of(old)}, the one of type {old['type']}",
                 destructive=_sensitive(item) or old is not None,
             )
@@ -135,8 +135,8 @@ def _update(item: Item, row: Mapping[str, Any], found: Observed) -> Iterator[Cha
         action="update",
         key=item.key,
         id=row["id"],
-        before=_shown(item.kind, before),
-        after=_shown(item.kind, patch),
+        before=_shown(item, before),
+        after=_shown(item, patch),
         # Without storage, Logto deletes the tokens of the identity provider that it keeps.
         destructive=_sensitive(item) or bool(row.get("isDefault")) or patch.get("enableTokenStorage") is False,
     )
@@ -178,8 +178,9 @@ def _sensitive(item: Item) -> bool:
     return item.kind == "sign_in_experience" or bool(item.fields.get("isDefault"))
 
 
-def _shown(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _CHANGED if name in KINDS[kind].secret else value for name, value in fields.items()}
+def _shown(item: Item, fields: Mapping[str, Any]) -> dict[str, Any]:
+    hidden = KINDS[item.kind].secret | item.hidden
+    return {name: _CHANGED if name in hidden else value for name, value in fields.items()}
 
 
 def phase_of(kind: str) -> int:

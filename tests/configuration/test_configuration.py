@@ -189,6 +189,21 @@ def test_what_decides_over_access_needs_approval(sandbox: Sandbox, tmp_path: Pat
     assert apply(tmp_path, {"roles": [role]}, brakes={"destructive": 1})["applied"]
 
 
+def test_no_file_holds_a_secret_wherever_it_is_filled_in(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = {
+        "applications": [{"name": "page", "type": "SPA", "customData": {"keys": [{"$secret": "key"}]}}],
+        "sign_in_experience": {"customContent": {"/": {"$secret": "key"}}},
+    }
+    brakes = {"destructive": 9}
+    for value in ("KEY-ONE", "KEY-TWO"):
+        apply(tmp_path, config, secrets={"key": value}, brakes=brakes)
+        made = next(one for one in sandbox.state()["applications"] if one["name"] == "page")
+        assert made["customData"]["keys"] == [value]
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(b'"customData":"changed"' in content for content in files)
+    assert not [content for content in files if b"KEY-" in content]
+
+
 def test_the_connections_own_objects_are_never_touched(sandbox: Sandbox, tmp_path: Path) -> None:
     own = next(one for one in sandbox.state()["applications"] if one["id"] == sandbox.app_id)
     config = {"applications": [{"name": own["name"], "type": "MachineToMachine", "description": "mine"}]}
