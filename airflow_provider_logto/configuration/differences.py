@@ -168,9 +168,21 @@ def _relations(item: Item, desired: Desired, found: Observed, management_api: st
                 key=f"{item.key} | {key}",
                 target=item.key,
                 after={"adds": key},
-                # Whoever gets the scope of the Management API may do everything.
-                destructive=target == "scope" and key.startswith(f"{management_api} "),
+                destructive=_gives_much(item, target, key, desired, found, management_api),
             )
+
+
+def _gives_much(item: Item, target: str, key: str, desired: Desired, found: Observed, management_api: str) -> bool:
+    """Whether it gives everything (the Management API's scope, or a role that holds it), or gives to everybody."""
+    api = f"{management_api} "
+    if target == "role":
+        wanted = desired[target, key].relations.get("role_scope", ()) if (target, key) in desired else ()
+        held = {found.id_of(target, key), *found.held.get(("role_scope", key), ())}
+        return not found.untouchable.isdisjoint(held) or any(one.startswith(api) for one in wanted)
+    default = item.kind == "role" and (
+        _sensitive(item) or bool(found.rows.get(("role", item.key), {}).get("isDefault"))
+    )
+    return target == "scope" and (default or key.startswith(api))
 
 
 def _sensitive(item: Item) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.configuration.desired import Desired
 from airflow_provider_logto.configuration.kinds import KINDS, RELATIONS, scope_key
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput, NotFound
 from airflow_provider_logto.management.answers import IDENTIFIED, ROLE, checked, objects
@@ -73,9 +74,7 @@ async def observe(
         found.rows["sign_in_experience", "sign_in_experience"] = {"id": "default", **row}
     found.untouchable.add(client.app_id)
     found.untouchable |= await _ids(client, path_of("/applications/{}/roles", client.app_id))
-    api = found.rows.get(("resource", management_api))
-    if api is not None:
-        found.untouchable.update((api["id"], *(scope["id"] for scope in api.get("scopes") or ())))
+    _keep_from(found, management_api)
     await observe_held(client, found, related)
     return found
 
@@ -89,6 +88,24 @@ async def observe_held(client: LogtoClient, found: Observed, related: Mapping[tu
         row = found.rows.get((kind, key), {})
         for relation in relations if row else ():
             found.held[relation, key] = await _held(client, kind, relation, row)
+
+
+async def observe_given_roles(client: LogtoClient, found: Observed, desired: Desired, management_api: str) -> None:
+    """Read what the roles hold that applications are about to get, so that it is known how much that gives."""
+    given: dict[str, None] = {}
+    for (_, key), item in desired.items():
+        held = found.held.get(("application_role", key), set()) | found.untouchable
+        for role in item.relations.get("application_role", ()):
+            if (
+                (role_id := found.id_of("role", role))
+                and role_id not in held
+                and ("role_scope", role) not in found.held
+            ):
+                given[role] = None
+    if given and ("resource", management_api) not in found.rows:
+        await _read_list(client, "resource", found)
+        _keep_from(found, management_api)
+    await observe_held(client, found, {("role", role): ("role_scope",) for role in given})
 
 
 async def observe_factories(client: LogtoClient, found: Observed, connectors: Mapping[str, str]) -> None:
@@ -105,6 +122,12 @@ async def observe_factories(client: LogtoClient, found: Observed, connectors: Ma
             except NotFound:
                 hint = f"this Logto has no connector {factory!r}; GET /api/connector-factories lists all"
                 raise InvalidInput("config.connectors", hint) from None
+
+
+def _keep_from(found: Observed, management_api: str) -> None:
+    api = found.rows.get(("resource", management_api))
+    if api is not None:
+        found.untouchable.update((api["id"], *(scope["id"] for scope in api.get("scopes") or ())))
 
 
 async def _read_list(client: LogtoClient, kind: str, found: Observed) -> None:

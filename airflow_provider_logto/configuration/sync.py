@@ -15,7 +15,7 @@ from airflow_provider_logto.configuration.desired import Item, desired_items
 from airflow_provider_logto.configuration.differences import changes_of, foreign_in
 from airflow_provider_logto.configuration.kinds import KINDS
 from airflow_provider_logto.configuration.ledger import Ledger
-from airflow_provider_logto.configuration.observed import observe, observe_factories
+from airflow_provider_logto.configuration.observed import observe, observe_factories, observe_given_roles
 from airflow_provider_logto.configuration.writer import ConfigurationWriter
 from airflow_provider_logto.exceptions import (
     BrakeHeld,
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 Mode = Literal["plan", "apply", "check"]
 MODES = ("plan", "apply", "check")
-#: ``destructive`` counts deletions, and changes of the scope of the Management API, of default roles and of sign-in.
+#: ``destructive`` counts deletions, what gives access to the Management API, and changes of default roles and sign-in.
 BRAKES = (Brake("destructive", 0),)
 _PRUNABLE = tuple(kind.section for name, kind in KINDS.items() if name != "sign_in_experience")
 
@@ -130,6 +130,7 @@ async def apply_configuration(client: LogtoClient, job: ConfigurationJob, option
         found = await observe(client, _kinds(desired, job.prune), _related(desired), management_api)
         connectors = {key: item.name for (kind, key), item in desired.items() if kind == "connector"}
         await observe_factories(client, found, connectors)
+        await observe_given_roles(client, found, desired, management_api)
         ledger.recognize(found.rows)
         changes = list(changes_of(desired, found, ledger.ids, job.prune, management_api))
         if foreign := foreign_in(desired, found, ledger.ids, job.prune):

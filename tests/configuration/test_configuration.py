@@ -189,6 +189,47 @@ def test_what_decides_over_access_needs_approval(sandbox: Sandbox, tmp_path: Pat
     assert apply(tmp_path, {"roles": [role]}, brakes={"destructive": 1})["applied"]
 
 
+ALL = {"$management_api": ["all"]}
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        {"name": "root", "scopes": ALL},
+        {"name": "root"},
+        "root",
+        "Logto Management API access",  # the Connection's own, which is not read
+    ],
+    ids=["with scope", "without", "not listed", "own"],
+)
+def test_an_application_that_gets_the_management_api_by_a_role_needs_approval(
+    sandbox: Sandbox, tmp_path: Path, role: Any
+) -> None:
+    root = {"name": "root", "description": "-", "type": "MachineToMachine"}
+    plain = {"name": "plain", "description": "-", "type": "MachineToMachine"}
+    apply(tmp_path, {"roles": [{**root, "scopes": ALL}, plain]}, brakes={"destructive": 1})
+    name = role if isinstance(role, str) else role["name"]
+    config: dict[str, Any] = {"applications": [{"name": "batch", "type": "MachineToMachine", "roles": [name, "plain"]}]}
+    if isinstance(role, dict):
+        config["roles"] = [{**root, **role}]
+    with pytest.raises(AirflowFailException, match="destructive: 1"):
+        apply(tmp_path, config)
+    assert "batch" not in names("/applications")
+    assert apply(tmp_path, config, brakes={"destructive": 1})["applied"]
+    sandbox.reset_stats()
+    assert apply(tmp_path, config)["applied"]
+    assert sandbox.stats()["writes"] == 0
+
+
+def test_more_for_everybody_needs_approval(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.seed({"roles": [{"name": "everybody", "description": "-", "isDefault": True}]})
+    resource = {"indicator": "https://a.example", "name": "A", "scopes": ["delete"]}
+    role = {"name": "everybody", "description": "-", "scopes": {"https://a.example": ["delete"]}}
+    with pytest.raises(AirflowFailException, match="destructive: 1"):
+        apply(tmp_path, {"resources": [resource], "roles": [role]})
+    assert "https://a.example" not in names("/resources", "indicator")
+
+
 def test_no_file_holds_a_secret_wherever_it_is_filled_in(sandbox: Sandbox, tmp_path: Path) -> None:
     config = {
         "applications": [{"name": "page", "type": "SPA", "customData": {"keys": [{"$secret": "key"}]}}],
