@@ -28,9 +28,9 @@ class ApplyConfigurationOperator(LogtoOperator):
     :param prune: sections of which objects that this configuration created are deleted when they are no longer listed,
         e.g. ``["roles", "scopes"]``.
     :param secrets: name -> value, for ``{"$secret": name}`` in the configuration (templated; shown nowhere).
-    :param brakes: limits instead of the defaults: ``{"destructive": 0}`` counts deletions, and changes of the
-        Management API's scope, of default roles and of sign-in; connectors that replace another one, or keep no tokens
-        any more.
+    :param brakes: limits instead of the defaults: ``{"destructive": 0}`` counts deletions, what gives access to the
+        Management API, and changes of default roles and of sign-in; connectors that replace another one, or keep no
+        tokens any more.
     :param plan: id or address of the stored plan to apply (templated).
     :param approve_plan: id of the plan whose brakes are released (templated).
     :param keep_days: days that plans and journals stay after they were applied; those that never were stay as long, at

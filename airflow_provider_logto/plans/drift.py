@@ -16,21 +16,28 @@ def agreed(
 
     A change that is not due any more was made by an earlier try, or by somebody else. Where a field is not as it was
     when the plan was made, nothing of that key is done: somebody has changed it since, and approved was something else.
-    What is due now but was not planned is not done either.
+    What is due now but was not planned is not done either; nor is what was planned for one and is due for another who
+    has the same key by now.
 
     :param left_alone: keys that are a conflict or held now.
     :returns: changes to make, changes that are not due any more, changes whose key has drifted.
     """
     if planned is now:
         return list(planned), [], []
-    current = {_identity(change): change for change in now}
+    known = {change.identity for change in planned}
+    current = {change.identity: change for change in now}
+    of_key = {_without_id(change): change for change in now}
     passing = {(change.key, name) for change in planned if change.action == "release" for name in change.after}
     due: list[Change] = []
     done: list[Change] = []
     drifted_keys = set(left_alone)
     for change in planned:
-        found = current.get(_identity(change))
+        same = of_key.get(_without_id(change))
+        # What was planned without an id may have been created since.
+        found = current.get(change.identity) if change.id else same
         if found is None:
+            if same is not None and same.identity not in known:
+                drifted_keys.add(change.key)
             done.append(change)
             continue
         both = set(change.after) & set(found.after) | set(change.before) & set(found.before)
@@ -55,6 +62,5 @@ def agreed(
     )
 
 
-def _identity(change: Change) -> tuple[str, str, str, str]:
-    """Without the id: a planned creation may have happened since."""
+def _without_id(change: Change) -> tuple[str, str, str, str]:
     return change.kind, change.action, change.key, change.target or ""

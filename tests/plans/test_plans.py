@@ -418,6 +418,27 @@ def test_a_drifted_field_stops_its_whole_row() -> None:
     assert len(drifted) == 2
 
 
+def test_what_was_planned_for_one_is_not_done_to_another_of_the_same_key() -> None:
+    role = change(1, kind="role", action="add", target="r")
+    due, done, drifted = agreed([change(1), role, change(2)], [change(1, id="other"), change(2)])
+    assert ([one.key for one in due], done, [one.key for one in drifted]) == (["k2"], [], ["k1", "k1"])
+
+
+def test_two_of_one_key_are_each_done_as_planned() -> None:
+    one, two = change(1, id="one"), change(1, id="two")
+    due, done, drifted = agreed([one, two], [one, two])
+    assert ([each.id for each in due], done, drifted) == (["one", "two"], [], [])
+    due, done, drifted = agreed([one, two], [two])
+    assert ([each.id for each in due], [each.id for each in done], drifted) == (["two"], ["one"], [])
+
+
+def test_what_was_planned_for_somebody_new_is_done_once_they_are_created() -> None:
+    create = change(1, action="create", id=None)
+    role = change(1, kind="role", action="add", target="r", id=None)
+    due, done, drifted = agreed([create, role], [change(1, kind="role", action="add", target="r")])
+    assert ([one.id for one in due], done, drifted) == (["i1"], [create], [])
+
+
 def test_half_of_an_update_may_be_done() -> None:
     both = change(1, before={"name": "A", "avatar": None}, after={"name": "B", "avatar": "x"})
     half = change(1, before={"avatar": None}, after={"avatar": "x"})
