@@ -226,7 +226,8 @@ class ImportUsersOperator(LogtoOperator):
 
     Reads, matches and reports as :class:`SyncRosterOperator` does, but takes nobody out and keeps no state. Who was
     made carries an import mark, so that a retry goes on where the last try stopped and never makes anybody twice.
-    Passwords and digests go into the request that creates the person, and into no file.
+    Passwords and digests go into the request that creates the person, and into no file. The Connection's ``protect``
+    holds: a row that would change a protected person fails.
 
     :param source: rows, or the address of a CSV, JSON lines or JSON file (templated).
     :param folder: where the journal lies (templated).
@@ -306,6 +307,7 @@ class ImportUsersOperator(LogtoOperator):
         people = _read(self.source, reading, columns, job.match_on)
         options = Options(
             store=Store(_path("folder", self.folder)),
+            protection=self.hook.protection(),
             journal_values=self.journal_values,
             keep_days=self.keep_days,
             place=self.hook.lock_place(),

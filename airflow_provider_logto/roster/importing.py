@@ -16,6 +16,7 @@ from airflow_provider_logto.exceptions import ChangesFailed, Conflict, InvalidIn
 from airflow_provider_logto.management.answers import IDENTIFIED, checked
 from airflow_provider_logto.management.marks import end_users_may_edit
 from airflow_provider_logto.management.passwords import checked_password
+from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.plans.apply import Applier, Limits, Operation, Write
 from airflow_provider_logto.plans.changes import Change, digest_of
 from airflow_provider_logto.plans.journal import Journal, Outcome
@@ -25,6 +26,7 @@ from airflow_provider_logto.roster.cells import IMPORT_KEY, without_value
 from airflow_provider_logto.roster.field_changes import creation, field_changes
 from airflow_provider_logto.roster.job import several
 from airflow_provider_logto.roster.matching import match
+from airflow_provider_logto.roster.observe import protected_in
 from airflow_provider_logto.roster.people import KEYS, Person, digest_of_people
 from airflow_provider_logto.roster.sources import Problems
 from airflow_provider_logto.roster.state import SEARCHED, Known, State, comparable, identifiers_of, search_users
@@ -95,7 +97,7 @@ async def import_users(
 async def _import(
     client: LogtoClient, job: ImportJob, people: Sequence[Person], journal: Journal, options: Options
 ) -> dict[str, Any]:
-    changes, left_alone, skipped = await _compare(client, job, people)
+    changes, left_alone, skipped = await _compare(client, job, people, options.protection)
     operations = _Importer(client, people).operations()
     applier = Applier(operations, journal, Limits(errors=job.max_errors), stopped=options.stopped)
     result: dict[str, Any] = {"counts": {"rows": len(people)}, "failed": [], "journal": journal.uri}
@@ -157,11 +159,12 @@ def _identities(person: Person) -> Mapping[str, Mapping[str, Any]]:
 
 
 async def _compare(
-    client: LogtoClient, job: ImportJob, people: Sequence[Person]
+    client: LogtoClient, job: ImportJob, people: Sequence[Person], protection: Protection
 ) -> tuple[list[Change], list[tuple[Change, str]], list[Change]]:
     """Changes to make; rows that cannot be made, and why; rows that are there already."""
     values = {value for person in people for value in identifiers_of(person, job.match_on)}
     state = State({user_id: Known.of(user, None) for user_id, user in (await search_users(client, values)).items()})
+    protected = await protected_in(client, state, protection)
     matches = match(people, state, [key for key in job.match_on if key != "external_id"], "")
     changes: list[Change] = []
     failed = [(_change("create", one.key, one.row, one.id), one.reason) for one in matches.conflicts]
@@ -187,6 +190,9 @@ async def _compare(
         links = list(_linked(person, user))
         if own or job.if_exists == "update":
             before, after = ({}, {}) if own and job.if_exists != "update" else field_changes(person, user)
+            if (after or links) and user.id in protected:
+                failed.append((_change("create", person.key, person.row, user.id), protected[user.id]))
+                continue
             if after:
                 changes.append(_change("update", person.key, person.row, user.id, after, before))
             changes += links

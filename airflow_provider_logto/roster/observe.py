@@ -60,7 +60,7 @@ async def observe(
     await refuse_forgeable_marks(client, job, people)
     directory = await _names(client, job, people)
     state = await _state(client, job, people, directory)
-    protected = await _protected(client, state, protection)
+    protected = await protected_in(client, state, protection)
     return compare(job, people, directory, state, protected, as_of)
 
 
@@ -160,7 +160,8 @@ async def _relations(client: LogtoClient, directory: Directory, state: State) ->
     state.members.update(zip(organizations, members, strict=True))
 
 
-async def _protected(client: LogtoClient, state: State, protection: Protection) -> dict[str, str]:
+async def protected_in(client: LogtoClient, state: State, protection: Protection) -> dict[str, str]:
+    """Ids of the protected people of a state -> why."""
     if not protection:
         return {}
     holders = await protection.holders(client)

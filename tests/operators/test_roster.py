@@ -87,6 +87,17 @@ def test_the_connections_list_protects(sync: Any, sandbox_tenant: Tenant, monkey
     assert suspended == ["u1"]
 
 
+def test_the_connections_list_protects_from_imports_too(
+    sync: Any, sandbox_tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync(rows(1))
+    monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", sandbox_tenant.connection({"protect": ["u0"]}))
+    source = [{"username": "u0", "name": "Other"}]
+    operator = ImportUsersOperator(task_id="x", source=source, folder=f"file://{tmp_path}", if_exists="update")
+    with pytest.raises(ChangesFailed):
+        operator.execute({})
+
+
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_logto.exceptions import ChangesFailed, InvalidSource
+from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.plans.journal import read_journal
 from airflow_provider_logto.roster.cells import IMPORT_KEY
 from airflow_provider_logto.roster.importing import ImportJob, import_mark, import_users
@@ -35,7 +36,9 @@ class Import:
     def __call__(self, rows: Any, mapping: Any = None, **job: Any) -> dict[str, Any]:
         people = people_of(rows, keys=KEYS, mapping=mapping, secrets=True)
         checked = ImportJob.checked(KEYS, job.get("if_exists", "skip"), job.get("only"), job.get("max_errors", 50))
-        result: dict[str, Any] = self._run(import_users, checked, people, Options(self.store, place=[self.folder]))
+        protection = Protection.checked(job.get("protect"))
+        options = Options(self.store, protection, place=[self.folder])
+        result: dict[str, Any] = self._run(import_users, checked, people, options)
         return result
 
     def verifies(self, username: str) -> bool:
@@ -102,6 +105,25 @@ def test_who_exists_is_skipped_updated_or_a_failure(imports: Import) -> None:
     assert caught.value.result["failed"] == [1]
     assert imports([row], if_exists="update")["counts"]["made.user.update"] == 1
     assert imports.sandbox.state()["users"][0]["name"] == "New"
+
+
+@pytest.mark.parametrize(
+    "more", [{"name": "New"}, {"suspended": True}, {"identities": {"google": {"userId": "g1"}}}], ids=list
+)
+@pytest.mark.parametrize("protect", ["ceo", {"role": "board"}], ids=["name", "role"])
+def test_a_row_that_would_change_a_protected_person_fails(imports: Import, more: dict[str, Any], protect: Any) -> None:
+    board = {"name": "board", "description": "-"}
+    imports.sandbox.seed({"roles": [board], "users": [{"username": "ceo", "roles": ["board"]}]})
+    before = imports.sandbox.state()["users"]
+    rows = [{"username": "ceo", **more}, {"username": "ann"}]
+    with pytest.raises(FailedRun) as caught:
+        imports(rows, if_exists="update", protect=protect)
+    assert caught.value.result["failed"] == [1]
+    assert imports.sandbox.state()["users"][0] == before[0]
+    journal = caught.value.result["journal"].removeprefix(imports.store.uri("") + "/").removesuffix(".journal")
+    (line,) = [line for line in read_journal(imports.store, journal) if line["status"] == "failed"]
+    assert line["reason"].startswith("protected by")
+    assert imports([rows[0]], if_exists="skip", protect=protect)["counts"]["rows.skipped"] == 1
 
 
 def test_only_failed_rows_run_again(imports: Import) -> None:
