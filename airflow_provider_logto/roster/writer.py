@@ -128,9 +128,16 @@ class RosterWriter:
     async def _own(self, change: Change) -> Outcome:
         mark = Mark.of(await self._user(change))
         if "gone" in change.after:
+            if mark.roster != self._roster or not mark.offboarded_at:
+                return Outcome("skipped", "is not offboarded, or does not belong to this roster, any more")
             mark = mark.with_(gone_at=stamp(datetime.now(UTC)))
         else:
-            wanted = Mark.read({KEY: change.after["mark"]}) or Mark()
+            before, wanted = (Mark.read({KEY: side["mark"]}) or Mark() for side in (change.before, change.after))
+            if mark.roster not in (before.roster, wanted.roster) or mark.external_id not in (
+                before.external_id,
+                wanted.external_id,
+            ):
+                return Outcome("conflict", "was marked by somebody else meanwhile")
             mark = mark.with_(roster=wanted.roster, external_id=wanted.external_id)
         await self._write_mark(change, mark)
         return Outcome()
@@ -168,8 +175,7 @@ class RosterWriter:
             return Outcome("conflict", "was suspended by somebody else meanwhile")
         if user["isSuspended"]:
             await self._set_suspended(change, False)
-        ended = mark.with_(suspended_at=None, offboarded_at=None, gone_at=None, end_date=None, ending_at=None)
-        await self._write_mark(change, ended)
+        await self._write_mark(change, mark.back(datetime.now(UTC)))
         return Outcome()
 
     async def _delete(self, change: Change) -> Outcome:

@@ -90,6 +90,39 @@ def test_a_mark_is_changed_as_it_is_now(roster: Roster, monkeypatch: pytest.Monk
     assert Mark.of(roster.users()["ann"]) == Mark("hr", "E1", end_date="2030-01-01", occurred_at="2026-01-01T00:00:00Z")
 
 
+@pytest.mark.parametrize("theirs", [Mark("contractors", "C7"), Mark(external_id="E9")], ids=["roster", "HR event"])
+def test_whom_somebody_else_marked_meanwhile_is_not_taken_over(
+    roster: Roster, monkeypatch: pytest.MonkeyPatch, theirs: Mark
+) -> None:
+    roster.sandbox.seed({"users": [{"username": "ann", "name": "Old"}]})
+    ann = roster.users()["ann"]["id"]
+    plain = writer.RosterWriter._own
+
+    async def own(self: Any, change: Any) -> Any:
+        await self._client.request("PATCH", f"/users/{ann}/custom-data", body={"customData": theirs.custom_data()})
+        return await plain(self, change)
+
+    monkeypatch.setattr(writer.RosterWriter, "_own", own)
+    result = roster.apply([ANN], adopt="matched")
+    assert result["counts"]["changes.conflict"] == 1
+    assert Mark.of(roster.users()["ann"]) == theirs
+    assert roster.users()["ann"]["name"] == "Old"
+
+
+def test_who_is_brought_back_leaves_on_the_day_that_was_announced_meanwhile(roster: Roster) -> None:
+    roster.apply([ANN, BOB])
+    roster.apply([ANN], **SUSPEND)
+    bob = roster.users()["bob"]
+    last_day = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    announced = Mark.of(bob).with_(end_date=last_day, end_recorded_at=stamp(datetime.now(UTC)))
+    patch(roster, f"/users/{bob['id']}/custom-data", {"customData": announced.custom_data()})
+    roster.apply([ANN, BOB], **SUSPEND)
+    assert not roster.users()["bob"]["isSuspended"]
+    assert Mark.of(roster.users()["bob"]).end_date == last_day
+    later = {"now": datetime.now(UTC) + timedelta(days=32)}
+    assert roster.plan([ANN, BOB], options=later)["counts"]["user.suspend"] == 1
+
+
 def test_who_was_suspended_by_somebody_else_and_leaves_loses_tokens_all_the_same(roster: Roster) -> None:
     roster.apply([ANN, BOB])
     bob = roster.users()["bob"]["id"]
