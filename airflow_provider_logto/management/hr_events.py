@@ -135,7 +135,7 @@ async def record_event(client: LogtoClient, user_id: str, event: HrEvent) -> Non
         return
     noted = _owned(user, event).with_(occurred_at=stamp(event.moment))
     if event.kind in ("hire", "rehire"):
-        noted = noted.with_(suspended_at=None, offboarded_at=None, gone_at=None, ending_at=None)
+        noted = noted.with_(suspended_at=None, offboarded_at=None, gone_at=None, ending_at=None, by_source=None)
     if event.kind != "change" and not _is_outdated(mark, event):
         noted = noted.with_(**_end(event))
     if noted != mark:

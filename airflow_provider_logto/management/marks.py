@@ -30,6 +30,7 @@ _NAMES = {
     "end_date": "endDate",
     "end_recorded_at": "endRecordedAt",
     "ending_at": "endingAt",
+    "by_source": "bySource",
 }
 
 
@@ -46,6 +47,7 @@ class Mark:
     :param end_date: last day of access, as an HR event announced it.
     :param end_recorded_at: when HR recorded this, or that there is none.
     :param ending_at: when a suspension or offboarding began that the server has not confirmed yet: it is repeated.
+    :param by_source: when the source itself said first that they are suspended; it then has to say when they are not.
     """
 
     roster: str | None = None
@@ -57,6 +59,7 @@ class Mark:
     end_date: str | None = None
     end_recorded_at: str | None = None
     ending_at: str | None = None
+    by_source: str | None = None
 
     @classmethod
     def read(cls, custom_data: Any) -> Mark | None:
@@ -92,7 +95,7 @@ class Mark:
         """
         end = date_of(self.end_date)
         ahead = end is not None and end > now.astimezone(UTC).date()
-        dates = {"suspended_at": None, "offboarded_at": None, "gone_at": None, "ending_at": None}
+        dates = {"suspended_at": None, "offboarded_at": None, "gone_at": None, "ending_at": None, "by_source": None}
         return self.with_(**dates, end_date=self.end_date if ahead else None)
 
     def suspended_days(self, now: datetime) -> float | None:

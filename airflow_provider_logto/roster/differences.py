@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+import msgspec
+
 from airflow_provider_logto.management.marks import Mark, date_of, moment_of
 from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.roster.field_changes import creation, field_changes
@@ -146,10 +148,13 @@ class Differences:
 
     def _suspension(self, person: Person, user: Known) -> Iterator[Change]:
         mark = user.mark
-        wanted = bool(person.suspended) and "suspension" in self.job.manage
-        if wanted and (mark.ending_at or not user.suspended) and mark.roster == self.job.roster:
-            yield self._suspend(user, person.key, person.row, "the source says so")
-        elif not wanted and (mark.suspended_at or mark.offboarded_at):
+        said = person.suspended if "suspension" in self.job.manage else None
+        if said and mark.roster == self.job.roster:
+            yield from self._suspended_by_source(person, user)
+        elif not said and (mark.suspended_at or mark.offboarded_at):
+            # An empty cell changes nothing; an offboarding has ended what was before it.
+            if mark.by_source and user.suspended and said is None and not mark.offboarded_at:
+                return
             yield Change(
                 kind="user",
                 action="reactivate",
@@ -158,6 +163,23 @@ class Differences:
                 before={"suspended": user.suspended, "offboarded": bool(mark.offboarded_at)},
                 after={"suspended": False, "offboarded": False},
                 reason="is in the source again",
+                row=person.row,
+            )
+
+    def _suspended_by_source(self, person: Person, user: Known) -> Iterator[Change]:
+        mark = user.mark
+        if mark.ending_at or not user.suspended:
+            change = self._suspend(user, person.key, person.row, "the source says so")
+            yield msgspec.structs.replace(change, after={**change.after, "bySource": True})
+        elif mark.suspended_at and not mark.by_source:
+            yield Change(
+                kind="user",
+                action="note",
+                key=person.key,
+                id=user.id,
+                before={"bySource": False},
+                after={"bySource": True},
+                reason="suspended before, and now the source says so",
                 row=person.row,
             )
 

@@ -62,6 +62,7 @@ class RosterWriter:
             ("user", "offboard"): Operation(0, _each(self._suspend)),
             ("user", "adopt"): Operation(1, _each(self._own)),
             ("user", "mark"): Operation(1, _each(self._own)),
+            ("user", "note"): Operation(1, _each(self._note)),
             ("user", "release"): Operation(2, _each(self._update)),
             ("user", "update"): Operation(3, _each(self._update)),
             ("user", "create"): Operation(4, _each(self._create)),
@@ -142,6 +143,14 @@ class RosterWriter:
         await self._write_mark(change, mark)
         return Outcome()
 
+    async def _note(self, change: Change) -> Outcome:
+        """The suspension that a roster made is the source's own from now on."""
+        user, refusal = await self._look(change)
+        if refusal or user is None or not user["isSuspended"]:
+            return refusal or Outcome("skipped", "is not there, or not suspended, any more")
+        await self._write_mark(change, Mark.of(user).with_(by_source=stamp(datetime.now(UTC))))
+        return Outcome()
+
     async def _suspend(self, change: Change) -> Outcome:
         """The mark says whose suspension it is, and is written first: a suspension without it would stand for ever."""
         user, refusal = await self._look(change)
@@ -151,7 +160,9 @@ class RosterWriter:
         if user["isSuspended"] and not mark.ending_at and change.action == "suspend":
             return Outcome("skipped", "is suspended already")
         if not user["isSuspended"]:
-            mark = mark.with_(suspended_at=now)
+            mark = mark.with_(suspended_at=now, by_source=None)
+        if change.after.get("bySource"):
+            mark = mark.with_(by_source=now)
         if change.action == "offboard":
             mark = mark.with_(offboarded_at=now, gone_at=now)
         # The server sets the flag before it ends sessions, so the flag alone is no proof: what fails is repeated.

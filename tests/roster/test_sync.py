@@ -147,6 +147,51 @@ def test_who_is_missing_is_suspended_and_comes_back(roster: Roster) -> None:
     assert bob["customData"][KEY] == {"roster": "hr", "externalId": "E2"}
 
 
+SUSPENSION: dict[str, Any] = {"manage": ("profile", "suspension"), "brakes": LOOSE}
+
+
+@pytest.mark.parametrize("missing", [False, True], ids=["at once", "after they were missing"])
+def test_whom_the_source_suspended_comes_back_by_false_alone(roster: Roster, missing: bool) -> None:
+    roster.apply([ANN, BOB])
+    if missing:
+        roster.apply([ANN], on_missing="suspend", **SUSPENSION)
+    roster.apply([ANN, {**BOB, "suspended": "true"}], **SUSPENSION)
+    assert roster.users()["bob"]["isSuspended"]
+    roster.sandbox.reset_stats()
+    for cells, settings in (
+        ({"suspended": "true"}, SUSPENSION),
+        ({"suspended": ""}, SUSPENSION),
+        ({}, SUSPENSION),
+        ({}, {"on_missing": "suspend", "brakes": LOOSE}),
+        ({"suspended": "false"}, {"brakes": LOOSE}),  # not managed
+    ):
+        roster.apply([ANN, {**BOB, **cells}], **settings)
+    assert roster.writes() == 0
+    roster.apply([ANN, {**BOB, "suspended": "false"}], **SUSPENSION)
+    assert not roster.users()["bob"]["isSuspended"]
+    assert roster.users()["bob"]["customData"][KEY] == {"roster": "hr", "externalId": "E2"}
+
+
+def test_whom_the_source_suspended_and_who_was_offboarded_comes_back_by_a_later_start(roster: Roster) -> None:
+    roster.apply([ANN, BOB])
+    roster.apply([ANN, {**BOB, "suspended": "true"}], **SUSPENSION)
+    roster.apply([ANN], on_missing="offboard", **SUSPENSION)
+    later = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
+    roster.apply([ANN, {**BOB, "start_date": later}], lead_days=2, **SUSPENSION)
+    assert not roster.users()["bob"]["isSuspended"]
+    assert roster.users()["bob"]["customData"][KEY] == {"roster": "hr", "externalId": "E2"}
+
+
+def test_a_mark_without_whose_suspension_it_is_is_the_rosters(roster: Roster) -> None:
+    roster.apply([ANN, BOB])
+    bob = roster.users()["bob"]
+    _mark(roster, bob["id"], externalId="E2", suspendedAt=stamp(datetime.now(UTC)))
+    path = f"/users/{bob['id']}/is-suspended"
+    roster._run(lambda client: client.request("PATCH", path, body={"isSuspended": True}))
+    roster.apply([ANN, BOB], **SUSPENSION)
+    assert not roster.users()["bob"]["isSuspended"]
+
+
 def test_a_suspension_by_somebody_else_stands(roster: Roster) -> None:
     roster.apply([ANN])
     user_id = roster.users()["ann"]["id"]
