@@ -32,6 +32,7 @@ class Differences:
     :param directory: names of roles and organizations -> ids.
     :param protected: ids of people who must not be touched -> why.
     :param as_of: the moment that dates are compared with.
+    :param forgeable: whether end users can write marks: none of them gives access back then.
     """
 
     job: RosterJob
@@ -39,6 +40,7 @@ class Differences:
     state: State
     protected: Mapping[str, str]
     as_of: datetime
+    forgeable: bool = False
     notices: list[Notice] = field(default_factory=list)
     _today: date = field(init=False)
     _relations: RelationChanges = field(init=False)
@@ -124,6 +126,8 @@ class Differences:
             back = bool(mark.gone_at and start and offboarded and start > offboarded)
             if not back:
                 return "was offboarded; a rehire event, or a later start_date after being gone, brings back"
+        if self.forgeable and user.suspended and (mark.suspended_at or mark.offboarded_at):
+            return "end users can write the mark here, so it does not prove who suspended them"
         ours = bool(mark.suspended_at) and not user.by_task
         if user.suspended and not ours and (self.job.manages_suspension or mark.suspended_at or mark.offboarded_at):
             return "was suspended by somebody else"
@@ -151,7 +155,7 @@ class Differences:
         said = person.suspended if "suspension" in self.job.manage else None
         if said and mark.roster == self.job.roster:
             yield from self._suspended_by_source(person, user)
-        elif not said and (mark.suspended_at or mark.offboarded_at):
+        elif not said and (mark.suspended_at or mark.offboarded_at) and not self.forgeable:
             # An empty cell changes nothing; an offboarding has ended what was before it.
             if mark.by_source and user.suspended and said is None and not mark.offboarded_at:
                 return

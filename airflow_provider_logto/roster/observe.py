@@ -57,11 +57,11 @@ async def observe(
     :raises InvalidSource: naming every unknown role and organization.
     :raises ConfigurationError: where end users can rewrite marks and the job relies on them.
     """
-    await refuse_forgeable_marks(client, job, people)
+    forgeable = await refuse_forgeable_marks(client, job, people)
     directory = await _names(client, job, people)
     state = await _state(client, job, people, directory)
     protected = await protected_in(client, state, protection)
-    return compare(job, people, directory, state, protected, as_of)
+    return compare(job, people, directory, state, protected, as_of, forgeable)
 
 
 def compare(
@@ -71,22 +71,24 @@ def compare(
     state: State,
     protected: Mapping[str, str],
     as_of: datetime,
+    forgeable: bool = False,
 ) -> Found:
     """Compare rows with a state; asks nobody."""
-    differences = Differences(job, directory, state, protected, as_of)
+    differences = Differences(job, directory, state, protected, as_of, forgeable)
     matches = match(people, state, job.match_on, job.roster)
     changes = in_order(ordered(differences.changes(matches)))
     base = sum(not user.suspended for user in differences.managed())
     return Found(changes, differences.notices, base, state.users, protected)
 
 
-async def refuse_forgeable_marks(client: LogtoClient, job: RosterJob, people: Sequence[Person]) -> None:
+async def refuse_forgeable_marks(client: LogtoClient, job: RosterJob, people: Sequence[Person]) -> bool:
     """Where end users may edit customData, a mark proves nothing.
 
+    :returns: whether they may.
     :raises ConfigurationError: naming what relies on marks.
     """
     if not await end_users_may_edit(client):
-        return
+        return False
     reliant = []
     if "external_id" in job.match_on and any(person.external_id for person in people):
         reliant.append("match_on external_id")
@@ -100,6 +102,7 @@ async def refuse_forgeable_marks(client: LogtoClient, job: RosterJob, people: Se
             f"somebody is. Refused: {', '.join(reliant)}. Set the field customData to ReadOnly or Off in the account "
             "centre, or leave these out"
         )
+    return True
 
 
 async def _names(client: LogtoClient, job: RosterJob, people: Sequence[Person]) -> Directory:

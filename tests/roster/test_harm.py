@@ -440,6 +440,31 @@ def test_a_mark_that_an_end_user_forged_gets_them_nothing(roster: Roster) -> Non
     assert roster.users() == before
 
 
+@pytest.mark.parametrize(
+    "forged",
+    [
+        Mark(suspended_at="2020-01-01T00:00:00Z"),
+        Mark(suspended_at="2020-01-01T00:00:00Z", offboarded_at="2020-01-01T00:00:00Z", gone_at="2020-01-02T00:00:00Z"),
+    ],
+    ids=["suspended", "offboarded"],
+)
+def test_a_forged_mark_lifts_no_suspension(roster: Roster, forged: Mark) -> None:
+    roster.sandbox.seed({"accountCenter": {"enabled": True, "fields": {"customData": "Edit"}}})
+    row = {"username": "ann", "start_date": "2025-01-01"}
+    settings: dict[str, Any] = {"adopt": "matched", "match_on": ("username",)}
+    roster.apply([row], **settings)
+    ann = roster.users()["ann"]["id"]
+    patch(roster, f"/users/{ann}/custom-data", {"customData": forged.with_(roster="hr").custom_data()})
+    assert "user.reactivate" not in roster.plan([row], **settings)["counts"]
+    patch(roster, f"/users/{ann}/is-suspended", {"isSuspended": True})
+    assert roster.apply([row], **settings)["held"] == [1]
+    assert roster.users()["ann"]["isSuspended"]
+    # Where the mark cannot be forged, it says whose suspension it is.
+    roster.sandbox.seed({"accountCenter": {"enabled": False}})
+    roster.apply([row], **settings)
+    assert not roster.users()["ann"]["isSuspended"]
+
+
 def test_a_file_that_is_older_than_an_hr_event_suspends_nobody_hired_or_rehired_since(roster: Roster) -> None:
     roster.apply([ANN, BOB])
     bob = roster.users()["bob"]["id"]
