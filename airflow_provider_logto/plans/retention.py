@@ -20,6 +20,9 @@ _BEGUN = "begun.json"
 #: Files of one plan: the plan, the marker, or a part of the journal, which begins with the moment of its try.
 _FILE = re.compile(r"([^/.]+)\.(?:plan\.jsonl|applied\.json|journal/.+)$")
 _PART = re.compile(r"\.journal/(\d{8}T\d{12})-")
+#: Fields that tell nothing about a person. A plan that deletes people has only these of them: it stays as it is, and
+#: the next try goes on with it.
+_STATES = {"suspended", "gone", "held"}
 #: Days that a plan waits for its approval, at least.
 WAITING = 7.0
 
@@ -109,6 +112,7 @@ def _without_values(line: bytes, ids: set[str]) -> bytes:
         not isinstance(entry, dict)
         or not ids & {entry.get("id"), entry.get("key")}
         or not {"before", "after"} & set(entry)
+        or {*(entry.get("before") or ()), *(entry.get("after") or ())} <= _STATES
     ):
         return line
     return json.dumps({key: value for key, value in entry.items() if key not in ("before", "after")}).encode()

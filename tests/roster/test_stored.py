@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_logto.exceptions import ChangesFailed, PlanRefused
+from airflow_provider_logto.management.marks import KEY
 from airflow_provider_logto.plans.journal import Run, read_journal
 from airflow_provider_logto.plans.plan import file_name
 from tests.roster.conftest import Roster
@@ -116,6 +117,25 @@ def test_an_approved_plan_that_was_cut_short_needs_no_second_approval(roster: Ro
     assert sum(user["isSuspended"] for user in roster.users().values()) == 4
     # And nothing more is released by it.
     assert roster.apply(BEFORE[:2], options=approved, **settings)["plan_id"] != plan["plan_id"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_plan_that_deleted_somebody_is_gone_on_with(roster: Roster, named: bool) -> None:
+    roster.apply(BEFORE)
+    mark = {"roster": "hr", "externalId": "X1", "suspendedAt": "2026-01-01T00:00:00Z"}
+    # An offboarding's mark is a change of its own.
+    mark |= {"offboardedAt": "2026-01-01T00:00:00Z"}
+    roster.sandbox.seed({"users": [{"username": "gone", "isSuspended": True, "customData": {KEY: mark}}]})
+    settings = {"on_missing": "delete"}
+    plan = roster.plan(AFTER, **settings)
+    assert (plan["counts"]["user.delete"], plan["counts"]["user.mark"]) == (1, 1)
+    options = {"approve_plan": plan["plan_id"], **({"plan": plan["plan_id"]} if named else {})}
+    roster.sandbox.add_fault(kind="error", status=400, method="PATCH", path="/api/users/{userId}", times=1)
+    failed = roster.fails(AFTER, options={**options, "run": Run("r1", 1)}, **settings)
+    assert (failed.result["counts"]["made.user.delete"], len(failed.result["failed"])) == (1, 1)
+    result = roster.apply(AFTER, options={**options, "run": Run("r1", 2)}, **settings)
+    assert (result["plan_id"], result["applied"]) == (plan["plan_id"], True)
+    assert result["counts"]["made.user.update"] == 1
 
 
 def test_values_are_in_the_journal_only_where_asked_for(roster: Roster) -> None:
