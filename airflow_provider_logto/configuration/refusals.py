@@ -112,6 +112,8 @@ def refuse_locked_out(experience: Mapping[str, Any]) -> None:
     :raises InvalidInput: where nobody could sign in.
     """
     methods = (experience.get("signIn") or {}).get("methods") or ()
+    if experience.get("signInMode") == "Register":
+        raise InvalidInput("config.sign_in_experience", "signInMode Register would leave no way to sign in")
     if not methods and not experience.get("socialSignInConnectorTargets"):
         raise InvalidInput("config.sign_in_experience", "would leave no way to sign in")
 

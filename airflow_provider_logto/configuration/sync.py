@@ -34,7 +34,7 @@ from airflow_provider_logto.plans.journal import Journal, Outcome, Run
 from airflow_provider_logto.plans.lock import Place, only_run
 from airflow_provider_logto.plans.plan import Plan, make_plan, write_plan
 from airflow_provider_logto.plans.resuming import plan_to_apply
-from airflow_provider_logto.plans.retention import begin_plan, is_applied, mark_applied, remove_old
+from airflow_provider_logto.plans.retention import begin_plan, is_applied, mark_applied, plan_under_way, remove_old
 from airflow_provider_logto.plans.store import Store
 
 log = logging.getLogger(__name__)
@@ -179,7 +179,9 @@ def _stored(job: ConfigurationJob, options: Options, now: Plan) -> Plan | None:
         return None
 
     def check(plan: Plan) -> None:
-        if is_applied(options.store, plan.name):
+        # The try before this one may have ended after it: then nothing is left to do.
+        own = plan_under_way(options.store, job.owner, options.run) == plan.id
+        if is_applied(options.store, plan.name) and not own:
             raise PlanRefused(f"plan {plan.id} was applied already")
         if plan.source != now.source or dict(plan.settings) != dict(now.settings):
             raise PlanRefused(f"plan {plan.id} was made of another configuration, secrets or prune; make a new plan")
@@ -249,9 +251,9 @@ class _Run:
         begin_plan(self._options.store, plan.owner, plan.id, self._options.run)
         journal = Journal(self._options.store, plan.name, self._options.run)
         result["journal"] = journal.uri
-        applier = Applier(self._operations, journal, stopped=self._options.stopped)
+        applier = Applier(self._operations, journal, stopped=self._options.stopped, row=_object_of)
         try:
-            due, done, drifted = agreed(plan.changes, now.changes)
+            due, done, drifted = agreed(plan.changes, now.changes, row=_object_of)
             applier.settle(done, Outcome("skipped", "is as planned already, or not needed any more"))
             applier.settle(drifted, Outcome("skipped", "drifted: what it depends on is not as it was planned"))
             await applier.run(due)
@@ -263,6 +265,11 @@ class _Run:
             journal.close()
         _tell(applier.report, result)
         return applier.report
+
+
+def _object_of(change: Change) -> tuple[str, str]:
+    """Objects of two kinds may have one name."""
+    return change.kind, change.key
 
 
 def _tell(report: Report, result: dict[str, Any]) -> None:

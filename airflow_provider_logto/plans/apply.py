@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -97,6 +97,7 @@ class Applier:
     :param journal: where each is reported; None in a dry run.
     :param concurrency: batches under way at once.
     :param stopped: asked between batches; True ends the apply.
+    :param row: what changes belong together by: when one fails, the later ones of its row are not made.
     """
 
     def __init__(
@@ -106,14 +107,16 @@ class Applier:
         limits: Limits | None = None,
         concurrency: int = CONCURRENCY,
         stopped: Callable[[], bool] = lambda: False,
+        row: Callable[[Change], Hashable] = lambda change: change.key,
     ) -> None:
         self.report = Report()
+        self._row = row
         self._operations = operations
         self._journal = journal
         self._limits = limits or Limits()
         self._concurrency = concurrency
         self._stopped = stopped
-        self._broken: set[str] = set()
+        self._broken: set[Hashable] = set()
         self._halt: LogtoError | None = None
 
     async def run(self, changes: Sequence[Change]) -> Report:
@@ -181,9 +184,9 @@ class Applier:
                 group.create_task(work())
 
     async def _batch(self, batch: Sequence[Change]) -> None:
-        broken = [change for change in batch if change.key in self._broken]
+        broken = [change for change in batch if self._row(change) in self._broken]
         self.settle(broken, Outcome("skipped", "an earlier change of this row failed"))
-        batch = [change for change in batch if change.key not in self._broken]
+        batch = [change for change in batch if self._row(change) not in self._broken]
         if not batch:
             return
         try:
@@ -211,7 +214,7 @@ class Applier:
 
     def _note(self, change: Change, outcome: Outcome) -> None:
         if outcome.status in ("failed", "conflict"):
-            self._broken.add(change.key)
+            self._broken.add(self._row(change))
         self.report.add(change, outcome)
         if self._journal is not None:
             self._journal.add(change, outcome)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 
 import msgspec
 
@@ -10,7 +10,10 @@ from airflow_provider_logto.plans.changes import Change
 
 
 def agreed(
-    planned: Sequence[Change], now: Sequence[Change], left_alone: Collection[str] = ()
+    planned: Sequence[Change],
+    now: Sequence[Change],
+    left_alone: Collection[str] = (),
+    row: Callable[[Change], Hashable] = lambda change: change.key,
 ) -> tuple[list[Change], list[Change], list[Change]]:
     """Sort a stored plan's changes.
 
@@ -20,6 +23,7 @@ def agreed(
     has the same key by now.
 
     :param left_alone: keys that are a conflict or held now.
+    :param row: what changes belong together by; ``left_alone`` names what it returns.
     :returns: changes to make, changes that are not due any more, changes whose key has drifted.
     """
     if planned is now:
@@ -30,7 +34,7 @@ def agreed(
     passing = {(change.key, name) for change in planned if change.action == "release" for name in change.after}
     due: list[Change] = []
     done: list[Change] = []
-    drifted_keys = set(left_alone)
+    drifted_rows: set[Hashable] = set(left_alone)
     for change in planned:
         same = of_key.get(_without_id(change))
         # What was planned without an id may have been created since.
@@ -46,7 +50,7 @@ def agreed(
             # Between two tries an identifier may be null: it changes hands.
             on_its_way = (change.key, name) in passing and found.before.get(name) is None
             if found.after.get(name) != after or (found.before.get(name) != before and not on_its_way):
-                drifted_keys.add(change.key)
+                drifted_rows.add(row(change))
         due.append(
             msgspec.structs.replace(
                 found,
@@ -54,10 +58,10 @@ def agreed(
                 after={name: value for name, value in found.after.items() if name in both},
             )
         )
-    drifted = [change for change in (*due, *done) if change.key in drifted_keys]
+    drifted = [change for change in (*due, *done) if row(change) in drifted_rows]
     return (
-        [change for change in due if change.key not in drifted_keys],
-        [change for change in done if change.key not in drifted_keys],
+        [change for change in due if row(change) not in drifted_rows],
+        [change for change in done if row(change) not in drifted_rows],
         drifted,
     )
 

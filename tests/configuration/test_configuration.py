@@ -341,6 +341,7 @@ def test_an_exported_tenant_gives_an_empty_plan_and_makes_another_alike(sandbox:
         ),
         ({"roles": [{"name": "a", "description": "-", "scopes": {"https://no": ["x"]}}]}, "which does not exist"),
         ({"sign_in_experience": {"signIn": {"methods": []}, "socialSignInConnectorTargets": []}}, "no way to sign in"),
+        ({"sign_in_experience": {"signInMode": "Register"}}, "signInMode Register would leave no way to sign in"),
         ({"roles": [{"name": "a" * 129, "description": "-"}]}, r"config\.roles\[0\]\.name: has 129 characters"),
         ({"roles": [{"name": "a", "description": "-" * 129}]}, r"\.description: has 129 characters"),
         ({"organization_scopes": ["\U0001f469" * 65]}, r"config\.organization_scopes\[0\]\.name: has 130 characters"),
@@ -468,6 +469,46 @@ def test_a_stored_plan_leaves_what_has_drifted(sandbox: Sandbox, tmp_path: Path)
     assert LogtoHook().request("GET", f"/roles/{role['id']}")["description"] == "by hand"
     with pytest.raises(AirflowFailException, match="was applied already"):
         apply(tmp_path, changed, plan=plan["plan_id"])
+
+
+def test_a_retry_after_the_end_has_nothing_left_to_do(sandbox: Sandbox, tmp_path: Path) -> None:
+    plan = apply(tmp_path, mode="plan")["plan_id"]
+
+    def attempt(number: int) -> dict[str, Any]:
+        job = ConfigurationJob.checked("orders", CONFIG, "apply", (), SECRETS, None)
+        options = Options(local_store(tmp_path), plan=plan, place=[tmp_path], run=Run("manual__1", number))
+
+        async def story() -> dict[str, Any]:
+            async with client_of(sandbox) as client:
+                return await apply_configuration(client, job, options)
+
+        return asyncio.run(story())
+
+    assert attempt(1)["applied"]
+    sandbox.reset_stats()
+    assert attempt(2)["applied"]
+    assert sandbox.stats()["writes"] == 0
+
+
+def test_objects_of_two_kinds_may_have_one_name(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = {
+        "roles": [{"name": "portal", "description": "x"}],
+        "applications": [{"name": "portal", "type": "SPA"}],
+        "webhooks": [{"name": "portal", "events": ["User.Created"], "config": {"url": "https://x.example/hook"}}],
+    }
+    sandbox.add_fault(kind="error", status=400, method="POST", path="/api/roles", times=1)
+    with pytest.raises(ChangesFailed, match=r"1 changes failed \(role portal\)"):
+        apply(tmp_path, config)
+    assert apply(tmp_path, config)["counts"]["made.role.create"] == 1
+    # What somebody has changed since the plan was made is left alone, the others are not.
+    changed = json.loads(json.dumps(config))
+    changed["roles"][0]["description"] = "y"
+    changed["webhooks"][0]["events"] = ["User.Deleted"]
+    plan = apply(tmp_path, changed, "plan")["plan_id"]
+    role = next(row for row in LogtoHook().iterate("/roles") if row["name"] == "portal")
+    LogtoHook().request("PATCH", f"/roles/{role['id']}", body={"description": "by hand"})
+    counts = apply(tmp_path, changed, plan=plan)["counts"]
+    assert (counts["made.webhook.update"], counts["changes.skipped"]) == (1, 1)
 
 
 class _Try:
