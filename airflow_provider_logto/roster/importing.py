@@ -7,6 +7,7 @@ goes on. Passwords and digests go from the source into one request and into no f
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,9 @@ async def _import(
 ) -> dict[str, Any]:
     changes, left_alone, skipped = await _compare(client, job, people, options.protection)
     operations = _Importer(client, people).operations()
-    applier = Applier(operations, journal, Limits(errors=job.max_errors), stopped=options.stopped)
+    # Rows that exist already are failures too, and may be many: only the DAG says how many are too many.
+    limits = Limits(errors=job.max_errors, share=math.inf)
+    applier = Applier(operations, journal, limits, stopped=options.stopped)
     result: dict[str, Any] = {"counts": {"rows": len(people)}, "failed": [], "journal": journal.uri}
     failure: LogtoError | None = None
     try:
@@ -114,10 +117,11 @@ async def _import(
     report = applier.report
     result["counts"] |= {f"made.{name}": count for name, count in sorted(report.done.items())}
     result["counts"] |= {f"rows.{status}": count for status, count in sorted(report.statuses.items())}
-    result["failed"] = list(dict.fromkeys(change.row for change, _ in report.failed))[:_NAMED]
-    if failure is None and report.failed:
+    failed = list(dict.fromkeys(change.row for change, _ in report.failed))
+    result["failed"] = failed[:_NAMED]
+    if failure is None and failed:
         failure = ChangesFailed(
-            f"{len(result['failed'])} rows failed; the journal says why: {journal.uri}. Run them again with only="
+            f"{len(failed)} rows failed; the journal says why: {journal.uri}. Run them again with only="
         )
     if failure is not None:
         raise FailedRun(result, failure)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.roster.cells import boolean
 
 Cells = dict[str, Any]
 
@@ -28,15 +29,15 @@ def scim(row: Mapping[str, Any]) -> Cells:
     return _given(
         {
             "external_id": row.get("externalId") or row.get("id"),
-            "username": None if "@" in user_name else user_name,
+            "username": user_name if _USERNAME.fullmatch(user_name) else None,
             "primary_email": email,
-            "primary_phone": _preferred(row.get("phoneNumbers")),
+            "primary_phone": _number(_preferred(row.get("phoneNumbers"))),
             "name": row.get("displayName") or name.get("formatted"),
             "profile.givenName": name.get("givenName"),
             "profile.familyName": name.get("familyName"),
             "profile.locale": row.get("locale"),
             "profile.zoneinfo": row.get("timezone"),
-            "suspended": None if active is None else not active,
+            "suspended": None if active is None else not boolean("active", active),
         }
     )
 
@@ -137,6 +138,11 @@ def _preferred(values: Any) -> Any:
     entries = [one for one in values or [] if isinstance(one, Mapping) and one.get("value")]
     chosen = next((one for one in entries if one.get("primary")), entries[0] if entries else None)
     return chosen["value"] if chosen else None
+
+
+def _number(value: Any) -> Any:
+    """A phone number of SCIM, which may be a URI of RFC 3966: ``tel:+1-201-555-0123;ext=5``."""
+    return re.sub(r"(?i)^tel:|;.*", "", value.strip()) if isinstance(value, str) else value
 
 
 def _given(cells: Cells) -> Cells:

@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_logto.exceptions import ChangesFailed, InvalidSource
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.plans.journal import read_journal
+from airflow_provider_logto.roster import importing
 from airflow_provider_logto.roster.cells import IMPORT_KEY
 from airflow_provider_logto.roster.importing import ImportJob, import_mark, import_users
 from airflow_provider_logto.roster.people import KEYS
@@ -139,6 +140,15 @@ def test_only_failed_rows_run_again(imports: Import) -> None:
         imports.store, result["journal"].removeprefix(imports.store.uri("") + "/").removesuffix(".journal")
     )
     assert [line["row"] for line in lines if line["status"] == "failed"] == [2]
+
+
+def test_only_max_errors_decides_how_many_rows_may_fail(imports: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "_NAMED", 10)
+    imports.sandbox.seed({"users": [{"username": f"u{at}"} for at in range(60)]})
+    with pytest.raises(FailedRun, match="60 rows failed") as caught:
+        imports([{"username": f"u{at}"} for at in range(70)], if_exists="fail", max_errors=61)
+    assert caught.value.result["failed"] == list(range(1, 11))
+    assert caught.value.result["counts"]["made.user.create"] == 10
 
 
 @pytest.mark.parametrize("kind", ["lost_answer", "reset", "error"])
@@ -303,6 +313,9 @@ def test_keycloak_argon2() -> None:
     cells = keycloak({"username": "kc", "credentials": [credential]})
     assert cells["password_algorithm"] == "Argon2id"
     assert cells["password_digest"].startswith("$argon2id$v=19$m=7168,t=5,p=1$")
+    credential["credentialData"] = json.dumps({**about, "additionalParameters": {"type": []}})
+    with pytest.raises(InvalidSource, match=r"row 1: row: is no user of keycloak \(IndexError\)"):
+        people_of([{"username": "kc", "credentials": [credential]}], mapping="keycloak", secrets=True)
 
 
 def test_scim() -> None:
@@ -324,3 +337,19 @@ def test_scim() -> None:
     }
     assert scim({"userName": "a@example.com"})["primary_email"] == "a@example.com"
     assert scim({"userName": "bjensen", "active": True})["username"] == "bjensen"
+
+
+@pytest.mark.parametrize(
+    ("row", "cells"),
+    [
+        ({"userName": "b.jensen"}, {}),
+        ({"active": "False"}, {"suspended": True}),
+        ({"active": "true"}, {"suspended": False}),
+        *(
+            ({"phoneNumbers": [{"value": number}]}, {"primary_phone": "+1-201-555-0123"})
+            for number in ("tel:+1-201-555-0123", "TEL:+1-201-555-0123;ext=5", "+1-201-555-0123")
+        ),
+    ],
+)
+def test_what_identity_providers_write_into_scim(row: dict[str, Any], cells: dict[str, Any]) -> None:
+    assert scim(row) == cells
