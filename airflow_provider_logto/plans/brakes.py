@@ -19,7 +19,7 @@ class Brake:
     :param name: e.g. ``disables``.
     :param count: at most so many; None for no bound by count.
     :param percent: at most so many percent of the base, rounded up; None for no bound by percent.
-    :param once: the brake counts from this base on: a first run makes everybody.
+    :param once: the percentage counts from this base on: a first run makes everybody.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Brake:
     def limit(self, base: int) -> int | None:
         """The most for a given base; None where nothing bounds it."""
         if base < self.once:
-            return None
+            return self.count
         limits = [] if self.count is None else [self.count]
         if self.percent is not None:
             limits.append(math.ceil(base * self.percent / 100 - 1e-9))

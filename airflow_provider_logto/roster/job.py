@@ -214,4 +214,9 @@ def _timezone(value: Any) -> str:
 
 def count_missing_rows(required: Iterable[str], keys: set[str]) -> int:
     """How many of the required rows a source lacks; each names a person by any key."""
-    return sum(one not in keys and one.lower() not in keys for one in required)
+    return sum(keys.isdisjoint((one, one.lower(), _digits(one))) for one in required)
+
+
+def _digits(value: str) -> str:
+    """A phone number as people hold it: without ``+`` and what is written between its digits."""
+    return re.sub(r"[+\s().-]", "", value) if value.startswith("+") else value

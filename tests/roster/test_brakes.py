@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_logto.exceptions import BrakeHeld, InvalidInput
 from airflow_provider_logto.plans.brakes import Brake, set_brakes
-from airflow_provider_logto.roster.job import BRAKES, SOURCE_BRAKES, RosterJob
+from airflow_provider_logto.roster.job import BRAKES, SOURCE_BRAKES, RosterJob, count_missing_rows
 from tests.roster.conftest import Roster
 
 SUSPEND = {"on_missing": "suspend"}
@@ -121,6 +121,17 @@ def test_required_rows(roster: Roster) -> None:
     roster.apply(rows(40), brakes=brakes, **SUSPEND)
 
 
+def test_a_limit_of_creations_by_count_holds_from_the_first_run_on(roster: Roster) -> None:
+    held(roster, rows(6), "creates", brakes={"creates": 5})
+    assert roster.apply(rows(5), brakes={"creates": 5})["counts"]["made.user.create"] == 5
+
+
+@pytest.mark.parametrize("phone", ["+4915112345678", "4915112345678", "+49 (151) 1234-5678"])
+def test_a_required_row_may_be_named_by_its_phone(phone: str) -> None:
+    assert count_missing_rows([phone], {"ann", "4915112345678"}) == 0
+    assert count_missing_rows([phone], {"ann", "4915112345679"}) == 1
+
+
 def test_min_source_rows(roster: Roster) -> None:
     held(roster, rows(9), "min_source_rows", brakes={"min_source_rows": 10})
 
@@ -186,6 +197,8 @@ def test_wrong_limits_are_named(given: Any, field: str) -> None:
         (Brake("x", 10, 5), 10_000, 10),
         (Brake("x", None, 20, once=50), 49, None),
         (Brake("x", None, 20, once=50), 50, 10),
+        (Brake("x", 5, None, once=50), 0, 5),
+        (Brake("x", 5, 20, once=50), 49, 5),
         (Brake("x", 0), 1000, 0),
         (Brake("x"), 1000, None),
     ],
