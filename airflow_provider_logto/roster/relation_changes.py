@@ -26,8 +26,14 @@ class RelationChanges:
 
     def __post_init__(self) -> None:
         exact = self.job.exact or {}
-        self._exact_roles = {self.directory.roles[name] for name in exact.get("roles", ())}
-        self._exact_organizations = {self.directory.organizations[name] for name in exact.get("organizations", ())}
+        # The population is kept, also where one names it and the other gives its id.
+        kind, kept = self.job.population or ("", "")
+        self._exact_roles = {self.directory.roles[one] for one in exact.get("roles", ())}
+        self._exact_organizations = {self.directory.organizations[one] for one in exact.get("organizations", ())}
+        if kind == "role":
+            self._exact_roles.discard(self.directory.roles[kept])
+        elif kind == "organization":
+            self._exact_organizations.discard(self.directory.organizations[kept])
 
     def of(self, person: Person, user: Known | None) -> Iterator[Change]:
         """What changes for somebody whom a row shows; ``user`` is None for somebody new."""

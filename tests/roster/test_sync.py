@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_logto.exceptions import BrakeHeld, ConfigurationError, InvalidSource
 from airflow_provider_logto.management.marks import KEY, stamp
-from tests.roster.conftest import Roster
+from airflow_provider_logto.roster.dump import dump_roster
+from airflow_provider_logto.roster.importing import ImportJob, import_users
+from airflow_provider_logto.roster.job import RosterJob
+from airflow_provider_logto.roster.sync import Options
+from tests.roster.conftest import Roster, people_of
 
 ANN = {"external_id": "E1", "username": "ann", "primary_email": "Ann@Example.com", "name": "Ann"}
 BOB = {"external_id": "E2", "username": "bob", "primary_email": "bob@example.com", "name": "Bob"}
@@ -344,3 +350,28 @@ def test_a_population_is_given_and_kept(roster: Roster) -> None:
     roster.sandbox.reset_stats()
     roster.apply([ANN], **settings)
     assert roster.sandbox.stats()["requests"] <= 8
+
+
+@pytest.mark.parametrize("kind", ["role", "organization"])
+def test_the_population_is_kept_where_exact_gives_its_id(roster: Roster, kind: str) -> None:
+    roster.sandbox.seed({f"{kind}s": [{"name": "Employees", "description": "x"}]})
+    (own,) = [one["id"] for one in roster.sandbox.state()[f"{kind}s"] if one["name"] == "Employees"]
+    settings = {"population": {kind: "Employees"}, "manage": (f"{kind}s",), "exact": {f"{kind}s": [own]}}
+    roster.apply([ANN, BOB], **settings)
+    result = roster.apply([ANN], on_missing="drop_access", brakes=LOOSE, **settings)
+    assert not [name for name in result["counts"] if name.endswith(".remove")]
+
+
+def test_what_dump_writes_can_be_read_back(roster: Roster, run: Any) -> None:
+    row = {"username": "bob", "primary_phone": "+4915112345678"}
+    imported = ImportJob.checked(("username",), "skip", None, 50)
+    people = people_of([row], keys=("username",), secrets=True)
+    run(import_users, imported, people, Options(roster.store, place=[roster.folder]))
+    suspended = {"airflowSuspendedAt": "2026-01-01T00:00:00Z", "level": 3}
+    roster.sandbox.seed({"users": [{"username": "ann", "isSuspended": True, "customData": suspended}]})
+    settings = {"roster": "hr", "manage": ("profile", "custom_data"), "adopt": "matched"}
+    dumped = run(dump_roster, RosterJob.checked(**settings, mode="dump"), roster.store)
+    rows = [json.loads(line) for line in Path(dumped["plan"].removeprefix("file://")).read_text("utf-8").splitlines()]
+    assert {one["username"]: one.get("custom_data") for one in rows} == {"ann": {"level": 3}, "bob": None}
+    counts = roster.plan(rows, **settings)["counts"]
+    assert {name for name in counts if name.startswith("user.")} == {"user.adopt"}
