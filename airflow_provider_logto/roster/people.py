@@ -34,6 +34,7 @@ _OBJECTS = ("custom_data", "profile")
 #: Only imports take these.
 SECRETS = ("password", "password_digest", "password_algorithm", "identities")
 COLUMNS = (*KEYS, *(name for name in TEXTS if name not in KEYS), *_OBJECTS, *LISTS, *_DATES, "suspended")
+_PLAIN = tuple(name for name in TEXTS if name not in KEYS)
 _PREFIXES = ("custom_data.", "profile.")
 
 
@@ -141,8 +142,8 @@ class Columns:
             raise InvalidInput("list_separator", f"{list_separator!r} separates nothing")
         return cls(pairs, preset, transform, frozenset(blanks), date_format, list_separator, secrets)
 
-    def standard(self, cells: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A row under the standard names; None where ``transform`` leaves it out.
+    def transformed(self, cells: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """A row as ``transform`` returns it; None where that leaves it out.
 
         :raises InvalidInput: where the row cannot be read.
         """
@@ -155,10 +156,17 @@ class Columns:
                 return None
             if not isinstance(cells, Mapping):
                 raise InvalidInput("transform", f"must return a dict or None, not {type(cells).__name__}")
+        return cells
+
+    def standard(self, cells: Mapping[str, Any]) -> dict[str, Any]:
+        """A transformed row under the standard names.
+
+        :raises InvalidInput: where the row cannot be read.
+        """
         if self.preset is not None:
             try:
                 return PRESETS[self.preset](cells)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
                 if isinstance(error, InvalidInput):
                     raise
                 raise InvalidInput("row", f"is no user of {self.preset} ({type(error).__name__})") from None
@@ -193,11 +201,12 @@ def read_people(rows: Iterable[Row], columns: Columns, keys: Sequence[str], prob
     unknown: set[str] = set()
     for row in rows:
         try:
-            cells = columns.standard(row.cells)
-            if cells is None:
+            given = columns.transformed(row.cells)
+            if given is None:
                 continue
+            cells = columns.standard(given)
             unknown.update(name for name in cells if name not in seen and not _is_column(name, columns.secrets))
-            seen.update(row.cells if columns.mapping else cells)
+            seen.update(given if columns.mapping else cells)
         except InvalidInput as error:
             problems.add(f"row {row.number}", error)
             continue
@@ -218,13 +227,21 @@ def read_people(rows: Iterable[Row], columns: Columns, keys: Sequence[str], prob
 
 def ignored_columns(people: Iterable[Person], manage: Collection[str]) -> dict[str, int]:
     """Columns that ``manage`` does not cover, so that nothing comes of them -> how many rows have something there."""
-    kinds = {"custom_data": "custom_data", **dict(zip(LISTS, LISTS, strict=True)), "suspension": "suspended"}
+    kinds = {
+        "profile": "profile",
+        "custom_data": "custom_data",
+        **dict(zip(LISTS, LISTS, strict=True)),
+        "suspension": "suspended",
+    }
     columns = [column for kind, column in kinds.items() if kind not in manage]
     counted: Counter[str] = Counter()
     for person in people:
-        values = ((column, getattr(person, column)) for column in columns)
+        values = [(column, getattr(person, column)) for column in columns]
         # An empty list says something: none.
         counted.update(column for column, value in values if value or (column in LISTS and value is not None))
+        # Identifiers are there to match people by.
+        if "profile" in columns:
+            counted.update(column for column in _PLAIN if TEXTS[column] in person.texts)
     return dict(sorted(counted.items()))
 
 

@@ -319,6 +319,9 @@ def test_columns_that_manage_does_not_cover_are_in_the_plans_table(
     assert caplog.text.count("rows have values of roles, IGNORED") == 2
     covered = roster.plan([{**ANN, "custom_data.level": 3}], manage=("profile", "custom_data"))
     assert not any("ignored" in name for name in covered["counts"])
+    row = {**ANN, "avatar": "https://x.example/a.png", "profile.nickname": "A", "custom_data.level": 3}
+    others = roster.plan([row], manage=("custom_data",))["counts"]
+    assert {name for name in others if "ignored" in name} == {"ignored.name", "ignored.avatar", "ignored.profile"}
 
 
 def test_the_log_says_why_rows_are_left_alone(roster: Roster, caplog: pytest.LogCaptureFixture) -> None:

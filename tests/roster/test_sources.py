@@ -127,6 +127,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ({"external_id": "E1", "organization_roles": "admin"}, "organization_roles"),
         ({"external_id": "E1", "profile.givenname": "x"}, "profile.givenname"),
         ({"external_id": "E1", "custom_data": {"airflowRoster": {}}}, "airflowRoster"),
+        ({"external_id": "E1", "custom_data.airflowSuspendedAt": "2026-01-01"}, "airflowSuspendedAt"),
         ({"name": "Nobody"}, "has none of"),
     ],
 )
@@ -226,6 +227,9 @@ def test_transform_changes_and_leaves_out() -> None:
 
     people = read([{"kind": "robot", "nr": "1"}, {"kind": "person", "nr": "2"}], transform=transform)
     assert [one.external_id for one in people] == ["2"]
+    mapping = {"external_id": "nr", "primary_email": "mail"}
+    (person,) = read([{"nr": "1"}], mapping=mapping, transform=lambda row: {**row, "mail": "a@example.com"})
+    assert person.texts == {"primaryEmail": "a@example.com"}, "mapping reads what transform returns"
     (problem,) = problems_of([{"nr": "1"}], transform=lambda row: row["kind"])
     assert "row 1: transform: failed: KeyError, line" in problem
     (problem,) = problems_of([{"nr": "1"}], transform=lambda row: 5)
