@@ -77,7 +77,7 @@ class _LockFile:
 
 @asynccontextmanager
 async def _leased(store: RedisStore, name: str, busy: RunInProgress) -> AsyncIterator[None]:
-    """A lease that is renewed as long as the run lives. A run that cannot renew it any more is ended."""
+    """A lease that is renewed as long as the run lives. A run that has lost it, or cannot renew it, is ended."""
     lock: Lock | None = None
 
     async def acquire(redis: Any) -> Any:
@@ -101,7 +101,7 @@ async def _leased(store: RedisStore, name: str, busy: RunInProgress) -> AsyncIte
                     left = LEASE
                 except SharedStateUnavailable as error:
                     left -= LEASE / 3
-                    if left <= LEASE / 3 and runner is not None:
+                    if (_is_lost(error) or left <= LEASE / 3) and runner is not None:
                         lost.append(error)
                         runner.cancel()
                         return
@@ -119,3 +119,10 @@ async def _leased(store: RedisStore, name: str, busy: RunInProgress) -> AsyncIte
                 await store.ask(lambda _: held.release())
     finally:
         await store.close()
+
+
+def _is_lost(error: SharedStateUnavailable) -> bool:
+    """Whether Redis has answered that the lease is another run's, or nobody's."""
+    from redis.exceptions import LockNotOwnedError
+
+    return isinstance(error.__cause__, LockNotOwnedError)

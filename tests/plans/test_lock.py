@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_logto.client.sharing.redis_server import RedisServer
-from airflow_provider_logto.exceptions import RunInProgress
+from airflow_provider_logto.exceptions import RunInProgress, SharedStateUnavailable
 from airflow_provider_logto.plans import lock
 
 REDIS = RedisServer("127.0.0.1", 6379, db=11)
@@ -68,7 +68,18 @@ def test_a_dead_run_keeps_nobody_out_for_longer_than_the_lease(redis: Any, uniqu
     asyncio.run(story())
 
 
-def test_a_run_that_loses_its_lease_ends(redis: Any, unique: str) -> None:
+def test_a_run_that_loses_its_lease_ends(redis: Any, unique: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask, refused = lock.RedisStore.ask, []
+
+    async def noting(self: Any, command: Any) -> Any:
+        try:
+            return await ask(self, command)
+        except SharedStateUnavailable as error:
+            refused.append(error)
+            raise
+
+    monkeypatch.setattr(lock.RedisStore, "ask", noting)
+
     async def story() -> None:
         async with lock.only_run(REDIS, "roster/hr", unique):
             assert redis.delete(key(unique)) == 1
@@ -76,3 +87,4 @@ def test_a_run_that_loses_its_lease_ends(redis: Any, unique: str) -> None:
 
     with pytest.raises(RunInProgress, match="lease was lost"):
         asyncio.run(story())
+    assert len(refused) == 2, "the first renewal, and the release: another run may have begun"
