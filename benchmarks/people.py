@@ -125,7 +125,7 @@ async def export(address: dict[str, str], count: int, organization: str, deletio
     with tempfile.TemporaryDirectory() as folder:
         async with busy(address, deletions) as logto:
             doomed, began = set(logto.doomed), time.monotonic()
-            result = await export_users(logto, job, Folder(UPath(Path(folder).as_uri())))
+            result = await export_users(logto, job, Folder(UPath(f"file://{folder}")))
             seconds = time.monotonic() - began
             seen, requests = await asyncio.to_thread(ids_in, Path(folder)), logto.counts["reads"]
             members = await logto.count(path_of("/organizations/{}/users", organization)) or 0

@@ -219,7 +219,7 @@ def main() -> None:
     from upath import UPath
 
     with tempfile.TemporaryDirectory() as folder, tenant(arguments) as address:
-        store = Store(UPath(Path(folder).as_uri()))
+        store = Store(UPath(f"file://{folder}"))
         if not arguments.endpoint:
             seed_customers(address["endpoint"], arguments.customers)
         if arguments.only in (None, "server"):

@@ -16,7 +16,7 @@ except ImportError:  # Airflow 2.11
 
 from airflow_provider_logto.operators.configuration import ApplyConfigurationOperator
 
-CONFIG = Path(__file__).with_name("customer_portal.yaml")
+CONFIG = f"file://{Path(__file__).with_name('customer_portal.yaml')}"
 
 with DAG(
     "configuration_drift",
@@ -29,7 +29,7 @@ with DAG(
     ApplyConfigurationOperator(
         task_id="check",
         configuration="customer_portal",
-        config=CONFIG.as_uri(),
+        config=CONFIG,
         folder="{{ var.value.get('logto_plans', 'file:///tmp/logto-plans') }}",
         mode="check",
     )

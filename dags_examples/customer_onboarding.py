@@ -26,7 +26,7 @@ from airflow_provider_logto.operators.invitations import InviteMembersOperator
 from airflow_provider_logto.operators.organizations import ProvisionOrganizationOperator
 from airflow_provider_logto.sensors.invitations import InvitationSensor
 
-CONFIG = Path(__file__).with_name("customer_portal.yaml")
+CONFIG = f"file://{Path(__file__).with_name('customer_portal.yaml')}"
 
 
 @task(multiple_outputs=True)
@@ -51,7 +51,7 @@ with DAG(
     template = ApplyConfigurationOperator(
         task_id="make_roles",
         configuration="customer_portal",
-        config=CONFIG.as_uri(),
+        config=CONFIG,
         folder="{{ var.value.get('logto_plans', 'file:///tmp/logto-plans') }}",
         mode="apply",
     )

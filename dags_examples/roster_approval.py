@@ -24,8 +24,8 @@ from airflow_provider_logto.operators.roster import SyncRosterOperator
 
 ROSTER = {
     "roster": "hr",
-    "source": Path(__file__).with_name("people.csv").as_uri(),
-    "folder": Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser().joinpath("rosters").as_uri(),
+    "source": f"file://{Path(__file__).with_name('people.csv')}",
+    "folder": f"file://{Path(os.environ.get('AIRFLOW_HOME') or '~/airflow').expanduser()}/rosters",
     "manage": ("profile", "custom_data"),
     "on_missing": "suspend",
 }

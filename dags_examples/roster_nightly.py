@@ -1,7 +1,8 @@
 """Bring Logto in line with the people of ``people.csv`` every night, as far as the brakes allow.
 
 Copy this file and ``people.csv`` into your DAGs folder and add a Connection of type Logto named ``logto_default``. The
-role ``Employees`` must exist: everybody of the roster gets it, and is found by it.
+roles ``Employees`` and ``Contractors`` must exist. Everybody of the roster gets ``Employees`` and is found by it;
+``Contractors`` is given and taken away as the file says.
 
 Who is missing from the file is suspended. A night that would suspend more than 10 people, or more than 5 %, changes
 nothing and fails; read the plan, and release it with ``approve_plan``.
@@ -20,8 +21,8 @@ except ImportError:  # Airflow 2.11
 
 from airflow_provider_logto.operators.roster import SyncRosterOperator
 
-SOURCE = Path(__file__).with_name("people.csv").as_uri()
-FOLDER = Path(os.environ.get("AIRFLOW_HOME") or "~/airflow").expanduser().joinpath("rosters").as_uri()
+SOURCE = f"file://{Path(__file__).with_name('people.csv')}"
+FOLDER = f"file://{Path(os.environ.get('AIRFLOW_HOME') or '~/airflow').expanduser()}/rosters"
 
 with DAG(
     "roster_nightly",

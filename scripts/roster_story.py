@@ -27,7 +27,7 @@ COMPANY = [
 
 async def tell(out: Console, sandbox: Sandbox, home: Path) -> None:
     """Everybody joins; then a file that is cut in half; then two who really left."""
-    store = Store(UPath((home / "rosters").as_uri()))
+    store = Store(UPath(f"file://{home}/rosters"))
     endpoint = Endpoint.parse(sandbox.url, resource=sandbox.resource)
     async with LogtoClient(endpoint, Credentials(sandbox.app_id, sandbox.app_secret)) as client:
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+from airflow_provider_logto.destinations import path_at
 from airflow_provider_logto.roster.job import BRAKES, KINDS, OnMissing
 from airflow_provider_logto.roster.people import COLUMNS, SECRETS
 from airflow_provider_logto.roster.presets import PRESETS
@@ -45,17 +49,38 @@ def test_the_examples_run_and_a_second_run_changes_nothing(
         assert {user["username"] or user["primaryEmail"] for user in sandbox.state()["users"]} == people
 
 
+@pytest.mark.parametrize(
+    ("example", "address"),
+    [
+        ("roster_nightly", lambda example: example["SOURCE"]),
+        ("roster_approval", lambda example: example["ROSTER"]["source"]),
+        ("configuration_drift", lambda example: example["CONFIG"]),
+        ("customer_onboarding", lambda example: example["CONFIG"]),
+    ],
+)
+def test_examples_find_their_files_whatever_their_folder_is_called(
+    tmp_path: Path, example: str, address: Callable[[dict[str, Any]], str]
+) -> None:
+    folder = shutil.copytree(EXAMPLES, tmp_path / "my dags, 100 %")
+    assert path_at(address(runpy.run_path(str(folder / f"{example}.py")))).exists()
+
+
 def test_the_nightly_example_runs(
     run_dag: RunDag, sandbox_tenant: Tenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    # Folders may have blanks in their names.
+    home, dags = tmp_path / "my home", tmp_path / "my dags"
+    monkeypatch.setenv("AIRFLOW_HOME", str(home))
+    dags.mkdir()
+    for name in ("roster_nightly.py", "people.csv"):
+        shutil.copy(EXAMPLES / name, dags)
     sandbox: Any = sandbox_tenant.sandbox
     sandbox.seed({"roles": [{"name": name, "description": "x"} for name in ("Employees", "Contractors")]})
-    assert run_dag(EXAMPLES / "roster_nightly.py", "roster_nightly").state == "success"
+    assert run_dag(dags / "roster_nightly.py", "roster_nightly").state == "success"
     state = sandbox.state()
     assert len(state["users"]) == 3
     assert len(state["relations"]["users_roles"]) == 4
-    assert list((tmp_path / "rosters").rglob("*.plan.jsonl"))
+    assert list((home / "rosters").rglob("*.plan.jsonl"))
 
 
 def test_the_tables_are_complete() -> None:
