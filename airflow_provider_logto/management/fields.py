@@ -185,7 +185,11 @@ def username(field: str, value: Any) -> str | None:
 def avatar(field: str, value: Any) -> str | None:
     """The URL of a picture."""
     url = text(field, value, _MAX_AVATAR)
-    if url is not None and (not urlsplit(url).scheme or not urlsplit(url).netloc):
+    try:
+        complete = url is None or bool(urlsplit(url).scheme and urlsplit(url).netloc)
+    except ValueError:  # an IPv6 address that is none
+        complete = False
+    if not complete:
         raise InvalidInput(field, f"{value!r} is not a URL; write https://...")
     return url
 

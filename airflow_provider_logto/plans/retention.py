@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.plans.journal import Run
 from airflow_provider_logto.plans.store import Store
 
@@ -27,6 +28,16 @@ _STATES = {"suspended", "gone", "held"}
 WAITING = 7.0
 
 
+def days(name: str, value: Any) -> float:
+    """A number of days.
+
+    :raises InvalidInput: where it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 36500:
+        raise InvalidInput(name, f"{value!r} is no number of days of at least 0")
+    return value
+
+
 def mark_applied(store: Store, name: str, counts: dict[str, int]) -> None:
     """Note that a plan was applied to its end: from now on its files are removed some day."""
     content = {"applied_at": datetime.now(UTC).isoformat(timespec="seconds"), "counts": counts}
@@ -40,8 +51,9 @@ def begin_plan(store: Store, owner: str, plan_id: str, run: Run) -> None:
 
 def plan_under_way(store: Store, owner: str, run: Run) -> str | None:
     """Id of the plan that an earlier try of the same task began to apply."""
+    content = store.read(f"{owner}/{_BEGUN}") or b"{}"
     try:
-        begun = json.loads(store.read(f"{owner}/{_BEGUN}") or b"{}")
+        begun = json.loads(content)
     except ValueError:
         return None
     return begun.get("plan") if run.dag_run and begun.get("dag_run") == run.dag_run and run.try_number > 1 else None

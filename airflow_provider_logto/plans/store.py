@@ -44,17 +44,25 @@ class Store(Folder):
             raise InvalidInput("folder", f"{self.uri(name)} cannot be written ({reason})") from error
 
     def read(self, name: str) -> bytes | None:
-        """A file's content; None when it is not there."""
+        """A file's content; None when it is not there.
+
+        :raises InvalidInput: when the folder cannot be read.
+        """
         try:
             content: bytes = self._fs.cat_file(self._at(name))
         except FileNotFoundError:
             return None
+        except Exception as error:
+            raise self._unreadable(name, error) from error
         return content
 
     def first_line(self, name: str) -> bytes:
         """The first line of a file, without reading the rest where the file system can."""
-        with self._fs.open(self._at(name), "rb") as file:
-            line: bytes = file.readline()
+        try:
+            with self._fs.open(self._at(name), "rb") as file:
+                line: bytes = file.readline()
+        except Exception as error:
+            raise self._unreadable(name, error) from error
         return line
 
     def names(self, under: str) -> list[str]:
@@ -66,5 +74,10 @@ class Store(Folder):
             found: list[Any] = self._fs.find(root)
         except FileNotFoundError:
             return []
+        except Exception as error:
+            raise self._unreadable(under, error) from error
         top = self._at("").rstrip("/")
         return sorted(str(path).removeprefix(top).lstrip("/") for path in found)
+
+    def _unreadable(self, name: str, error: Exception) -> InvalidInput:
+        return InvalidInput("folder", f"{self.uri(name)} cannot be read ({type(error).__name__}: {error})")

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management.references import listed
 from airflow_provider_logto.plans.brakes import Brake, set_brakes
+from airflow_provider_logto.plans.retention import days
 from airflow_provider_logto.roster.people import KEYS
 
 Mode = Literal["plan", "apply", "check", "dump"]
@@ -95,8 +96,8 @@ class RosterJob:
             manage=frozenset(several("manage", manage, KINDS)),
             exact=_exact(exact),
             on_missing=_one_of("on_missing", on_missing, get_args(OnMissing)),
-            delete_after_days=_days("delete_after_days", delete_after_days),
-            lead_days=int(_days("lead_days", lead_days)),
+            delete_after_days=days("delete_after_days", delete_after_days),
+            lead_days=int(days("lead_days", lead_days)),
             timezone=_timezone(timezone),
             brakes=set_brakes(BRAKES, brakes, SOURCE_BRAKES),
             min_source_rows=_rows((brakes or {}).get("min_source_rows", 1)),
@@ -191,12 +192,6 @@ def _exact(value: Any) -> dict[str, tuple[str, ...]] | None:
     for kind in value:
         _one_of("exact", kind, ("roles", "organizations"))
     return {kind: tuple(_texts(f"exact.{kind}", names)) for kind, names in value.items() if names}
-
-
-def _days(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 36500:
-        raise InvalidInput(name, f"{value!r} is no number of days of at least 0")
-    return value
 
 
 def _rows(value: Any) -> int:

@@ -99,12 +99,23 @@ def read_rows(source: Any, reading: Reading, problems: Problems) -> Iterator[Row
         try:
             with source.open("rb") as file:
                 yield from _file(file, str(source.name), reading, problems)
-        except OSError as error:
+        except InvalidInput:
+            raise
+        except UnicodeError as error:
+            problems.add("file", _wrong_encoding(reading, error))
+        except Exception as error:  # file systems raise whatever their library raises
             raise InvalidInput("source", f"{source} cannot be read ({type(error).__name__}: {error})") from error
     elif isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping):
         yield from _objects(source, problems)
     else:
         raise InvalidInput("source", f"must be a list of rows or the address of a file, not {type(source).__name__}")
+
+
+def _wrong_encoding(reading: Reading, error: UnicodeError) -> str:
+    encoding = reading.encoding.removesuffix("-sig")
+    # UTF-16 without a byte order mark is a UnicodeError of its own.
+    why = f"{error.reason} at byte {error.start}" if isinstance(error, UnicodeDecodeError) else str(error)
+    return f'is not {encoding} ({why}); set encoding, e.g. "cp1252" or "utf-16-le"'
 
 
 def header_of(rows: Sequence[Row]) -> list[str]:
@@ -130,11 +141,6 @@ def _file(file: Any, name: str, reading: Reading, problems: Problems) -> Iterato
             )
         else:
             yield from _json_lines(text, problems)
-    except UnicodeDecodeError as error:
-        encoding = reading.encoding.removesuffix("-sig")
-        problems.add(
-            "file", f'is not {encoding} ({error.reason} at byte {error.start}); set encoding, e.g. "cp1252" or "utf-16"'
-        )
     finally:
         text.detach()
 
@@ -185,8 +191,7 @@ def _json_lines(text: io.TextIOWrapper, problems: Problems) -> Iterator[Row]:
 
 
 def _json(content: bytes, reading: Reading, problems: Problems) -> Iterator[Row]:
-    if reading.encoding != "utf-8-sig":
-        content = content.decode(reading.encoding).encode()
+    content = content.decode(reading.encoding).encode()
     content = content.removeprefix(b"\xef\xbb\xbf")
     try:
         # One row at a time becomes an object: a file of 100,000 rows would take many times its size in memory.

@@ -62,7 +62,9 @@ def test_the_longest_text_fits_and_one_more_does_not(check: Callable[[str], Any]
         check("x" * (fits + 1))
 
 
-@pytest.mark.parametrize("url", ["https://", "//example.com/a.png", "mailto:a@example.com", "/a.png", "https:///a"])
+@pytest.mark.parametrize(
+    "url", ["https://", "//example.com/a.png", "mailto:a@example.com", "/a.png", "https:///a", "http://[x"]
+)
 def test_an_avatar_needs_scheme_and_host(url: str) -> None:
     with pytest.raises(InvalidInput, match="is not a URL"):
         fields.avatar("avatar", url)

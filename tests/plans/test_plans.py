@@ -8,7 +8,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.plans.drift import agreed
 from airflow_provider_logto.plans.journal import Journal, Outcome, Run, read_journal
 from airflow_provider_logto.plans.plan import Plan, make_plan, read_plan, write_plan
-from airflow_provider_logto.plans.retention import begin_plan, forget, mark_applied, remove_old
+from airflow_provider_logto.plans.retention import begin_plan, forget, mark_applied, plan_under_way, remove_old
 from airflow_provider_logto.plans.store import Store
 
 OWNER, TENANT = "roster/hr", "https://acme.logto.app"
@@ -183,6 +183,25 @@ def test_plans_go_after_their_days_whether_they_were_applied_or_not(store: Store
     assert left(days + 1) == {files[2]}, "one that is tried again every night stays"
     assert left(days + 3) == set()
     assert store.names(OWNER) == [f"{OWNER}/begun.json"]
+
+
+def test_a_folder_that_cannot_be_read_is_an_error_of_ours(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_plan(store, plan())
+
+    def denied(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("cat_file", "open", "find"):
+        monkeypatch.setattr(type(store._fs), name, denied)
+    calls: tuple[Callable[[], Any], ...] = (
+        lambda: write_plan(store, plan()),
+        lambda: plan_under_way(store, OWNER, Run("r1", 2)),
+        lambda: remove_old(store, OWNER, 90),
+        lambda: store.first_line(f"{plan().name}.plan.jsonl"),
+    )
+    for call in calls:
+        with pytest.raises(InvalidInput, match=r"folder: .* cannot be read"):
+            call()
 
 
 def test_what_cannot_be_read_stays(store: Store) -> None:

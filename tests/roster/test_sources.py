@@ -70,10 +70,35 @@ def test_every_format(tmp_path: Path, name: str, content: Any, reading: dict[str
         ("a.json", "[{", "is no JSON array"),
         ("a.json", '{"rows": []}', "is an object without"),
         ("a.json", "[1]", "row 1: is no JSON object"),
+        ("a.json", b'[{"name": "\xc5sa"}]', "is not utf-8 (invalid"),
     ],
 )
 def test_a_file_that_does_not_parse_is_named_with_its_line(tmp_path: Path, name: str, content: Any, where: str) -> None:
     assert any(where in problem for problem in problems_of(written(tmp_path, name, content)))
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "why"),
+    [
+        ("a.json", "ascii", "(ordinal not in range(128) at byte 11)"),
+        ("a.csv", "utf-16", "(UTF-16 stream does not start with BOM)"),
+    ],
+)
+def test_a_wrong_encoding_is_a_problem_of_the_file(tmp_path: Path, name: str, encoding: str, why: str) -> None:
+    content = '[{"name": "Åsa"}]'.encode() if name == "a.json" else "name\nx\n".encode("utf-16-le")
+    (problem,) = problems_of(written(tmp_path, name, content), {"encoding": encoding})
+    assert problem.startswith(f"file: is not {encoding} {why}; set encoding")
+
+
+def test_an_error_of_the_storages_own_library_is_one_of_ours() -> None:
+    class Stored:
+        name = "a.csv"
+
+        def open(self, mode: str) -> Any:
+            raise LookupError("AccessDenied")
+
+    with pytest.raises(InvalidInput, match=r"source: .* cannot be read \(LookupError: AccessDenied\)"):
+        read(Stored())
 
 
 def test_a_wrong_delimiter_is_one_problem(tmp_path: Path) -> None:
