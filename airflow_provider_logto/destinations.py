@@ -55,6 +55,13 @@ def path_at(destination: Any, field: str = "destination") -> Any:
     if not isinstance(destination, str) or not destination.strip():
         raise InvalidInput(field, f"{destination!r} is no address; write one, e.g. s3://bucket/logs")
     address = destination.strip()
+    if address[0] in "[({" or "\n" in address:
+        # Without its words: they may be people's, or secrets.
+        raise InvalidInput(
+            field,
+            "is a list or an object as text, not an address; a template gives text, unless the DAG has "
+            "render_template_as_native_obj=True",
+        )
     scheme, _, place = address.rpartition("://")
     if scheme in ("", "file") and not place.startswith("/"):
         # A relative path means another folder on each worker, and ~ is not expanded.

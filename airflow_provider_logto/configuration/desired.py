@@ -134,6 +134,8 @@ class _Reader:
         for one in kind.required:
             if entry.get(one) in (None, ""):
                 raise InvalidInput(f"{where}.{one}", "missing")
+        if name == "application" and entry.get("roles") and entry["type"] != "MachineToMachine":
+            raise InvalidInput(f"{where}.roles", f"only a MachineToMachine application has roles, not {entry['type']}")
         fields = {one: entry[one] for one in (*kind.fields, *(kind.at_creation or {})) if one in entry}
         filled = self._filled(where, fields)
         for one in kind.merged & set(fields):

@@ -184,7 +184,10 @@ def _stored(job: ConfigurationJob, options: Options, now: Plan) -> Plan | None:
         if is_applied(options.store, plan.name) and not own:
             raise PlanRefused(f"plan {plan.id} was applied already")
         if plan.source != now.source or dict(plan.settings) != dict(now.settings):
-            raise PlanRefused(f"plan {plan.id} was made of another configuration, secrets or prune; make a new plan")
+            raise PlanRefused(
+                f"plan {plan.id} was made of another configuration, secrets or prune, or with another App secret; make "
+                "a new plan"
+            )
 
     return plan_to_apply(
         options.store,

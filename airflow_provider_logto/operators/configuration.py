@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_logto.compat import mask_secret
@@ -97,11 +97,12 @@ class ApplyConfigurationOperator(LogtoOperator):
         )
         from airflow_provider_logto.destinations import path_at
         from airflow_provider_logto.plans.journal import Run
+        from airflow_provider_logto.plans.retention import days
         from airflow_provider_logto.plans.store import Store
 
-        for secret in (self.secrets or {}).values():
-            if isinstance(secret, str) and secret:
-                mask_secret(secret)
+        # One by one: of an object, Airflow masks only what has a name like a secret's.
+        for secret in _texts_in(self.secrets):
+            mask_secret(secret)
         config = _read(self.config) if isinstance(self.config, str) else self.config
         job = ConfigurationJob.checked(self.configuration, config, self.mode, self.prune, self.secrets, self.brakes)
         instance = context.get("ti")
@@ -109,7 +110,7 @@ class ApplyConfigurationOperator(LogtoOperator):
             store=Store(path_at(self.folder, "folder")),
             plan=self.plan or None,
             approve_plan=self.approve_plan or None,
-            keep_days=self.keep_days,
+            keep_days=days("keep_days", self.keep_days),
             place=self.hook.lock_place(),
             run=Run(str(context.get("run_id") or ""), int(getattr(instance, "try_number", 1) or 1)),
             stopped=lambda: self._stopped,
@@ -179,6 +180,14 @@ class ExportConfigurationOperator(LogtoOperator):
         counts = {section: len(objects) if isinstance(objects, list) else 1 for section, objects in config.items()}
         self.log_summary("Configuration", f"{counts_of(counts)}; exported to {folder.uri(name)}")
         return {"destination": folder.uri(name), "counts": counts}
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and value:
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts_in(one)
 
 
 def _read(address: str) -> Any:

@@ -206,6 +206,7 @@ class SyncRosterOperator(LogtoOperator):
         return _read(self.source, reading, columns, job.match_on)
 
     def _options(self, context: Context, store: Any) -> Options:
+        from airflow_provider_logto.plans.retention import days
         from airflow_provider_logto.roster.sync import Options
 
         return Options(
@@ -214,7 +215,7 @@ class SyncRosterOperator(LogtoOperator):
             plan=self.plan or None,
             approve_plan=self.approve_plan or None,
             journal_values=self.journal_values,
-            keep_days=self.keep_days,
+            keep_days=days("keep_days", self.keep_days),
             place=self.hook.lock_place(),
             run=_run(context),
             stopped=lambda: self._stopped,
@@ -295,6 +296,7 @@ class ImportUsersOperator(LogtoOperator):
 
     @fail_on_permanent_error
     def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_logto.plans.retention import days
         from airflow_provider_logto.plans.store import Store
         from airflow_provider_logto.roster.importing import ImportJob, import_users
         from airflow_provider_logto.roster.people import Columns
@@ -309,7 +311,7 @@ class ImportUsersOperator(LogtoOperator):
             store=Store(_path("folder", self.folder)),
             protection=self.hook.protection(),
             journal_values=self.journal_values,
-            keep_days=self.keep_days,
+            keep_days=days("keep_days", self.keep_days),
             place=self.hook.lock_place(),
             run=_run(context),
             stopped=lambda: self._stopped,

@@ -14,7 +14,7 @@ import yaml
 
 from airflow_provider_logto.compat import AirflowFailException
 from airflow_provider_logto.configuration.sync import ConfigurationJob, Options, apply_configuration
-from airflow_provider_logto.exceptions import ChangesFailed, OutcomeUnknown
+from airflow_provider_logto.exceptions import ChangesFailed, OutcomeUnknown, PlanRefused
 from airflow_provider_logto.hooks.logto import LogtoHook
 from airflow_provider_logto.operators.configuration import ApplyConfigurationOperator, ExportConfigurationOperator
 from airflow_provider_logto.plans.journal import Run
@@ -361,6 +361,8 @@ def test_an_exported_tenant_gives_an_empty_plan_and_makes_another_alike(sandbox:
             {"applications": [{"name": "a", "type": "SPA", "customData": {"$secret": "hook"}}]},
             r"config\.applications\[0\]\.customData: must be an object, not str",
         ),
+        ({"applications": [{"name": "a", "type": "SPA", "roles": ["batch"]}]}, r"\.roles: only a MachineToMachine"),
+        ("{'webhooks': []}", "config: is a list or an object as text.*render_template_as_native_obj=True"),
         ("file:///nowhere/config.yaml", "config: .* cannot be read"),
     ],
 )
@@ -509,6 +511,33 @@ def test_objects_of_two_kinds_may_have_one_name(sandbox: Sandbox, tmp_path: Path
     LogtoHook().request("PATCH", f"/roles/{role['id']}", body={"description": "by hand"})
     counts = apply(tmp_path, changed, plan=plan)["counts"]
     assert (counts["made.webhook.update"], counts["changes.skipped"]) == (1, 1)
+
+
+def test_keep_days_as_text_is_named_before_the_first_request(sandbox: Sandbox, tmp_path: Path) -> None:
+    with pytest.raises(AirflowFailException, match="keep_days: '90' is no number of days"):
+        apply(tmp_path, keep_days="90")
+    assert sandbox.stats()["requests"] == 0
+
+
+def test_every_secret_is_masked_however_deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    masked: list[str] = []
+    monkeypatch.setattr("airflow_provider_logto.operators.configuration.mask_secret", masked.append)
+    secrets = {**SECRETS, "smtp": {"user": "one", "pass": ["two", 3, None, {"x": "three"}]}, "empty": ""}
+    apply(tmp_path, mode="plan", secrets=secrets)
+    assert masked == [SECRETS["hook"], "one", "two", "three"]
+
+
+def test_a_plan_of_another_app_secret_is_refused_with_the_reason(sandbox: Sandbox, tmp_path: Path) -> None:
+    plan = apply(tmp_path, mode="plan")["plan_id"]
+    secret = LogtoHook().request("POST", f"/applications/{sandbox.app_id}/secrets", body={"name": "new"})["value"]
+    job = ConfigurationJob.checked("orders", CONFIG, "apply", (), SECRETS, None)
+
+    async def story() -> None:
+        async with client_of(sandbox, secret=secret) as client:
+            await apply_configuration(client, job, Options(local_store(tmp_path), plan=plan, place=[tmp_path]))
+
+    with pytest.raises(PlanRefused, match="or with another App secret"):
+        asyncio.run(story())
 
 
 class _Try:

@@ -116,6 +116,7 @@ def test_the_connections_list_protects_from_imports_too(
         ({"on_missing": "drop_access"}, "exact"),
         ({"delete_after_days": -1}, "delete_after_days"),
         ({"lead_days": "3"}, "lead_days"),
+        ({"keep_days": "90"}, "keep_days"),
         ({"timezone": "Mars/Olympus"}, "timezone"),
         ({"brakes": {"deletes": None}}, "brakes.deletes"),
         ({"on_brake": "ignore"}, "on_brake"),
@@ -147,6 +148,7 @@ def test_every_wrong_argument_is_named_before_any_request(
         ({"only": "E1"}, "only"),
         ({"only": [99]}, "only"),
         ({"max_errors": 0}, "max_errors"),
+        ({"keep_days": "90"}, "keep_days"),
         ({"match_on": ("mail",)}, "match_on"),
     ],
 )
@@ -158,6 +160,17 @@ def test_wrong_arguments_of_an_import_are_named(
         operator.execute({})
     assert isinstance(caught.value.__cause__, InvalidInput)
     assert caught.value.__cause__.field == field
+
+
+@pytest.mark.parametrize("operator", [SyncRosterOperator, ImportUsersOperator])
+@pytest.mark.parametrize("text", ["[{'username': 'ann.secret'}]", "('ann.secret',)", "username\nann.secret\n"])
+def test_rows_that_a_template_made_a_text_of_are_not_told(
+    sandbox_tenant: Tenant, tmp_path: Path, operator: Any, text: str
+) -> None:
+    more = {"roster": "hr"} if operator is SyncRosterOperator else {}
+    with pytest.raises(AirflowFailException, match="render_template_as_native_obj=True") as caught:
+        operator(task_id="x", source=text, folder=tmp_path.as_uri(), **more).execute({})
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("operator", [SyncRosterOperator, ImportUsersOperator])
