@@ -2,7 +2,8 @@
 
 HR triggers it through Airflow's REST API (the page about HR events has the curl), with a run id made of the event's own
 id: a second delivery is answered 409 and does nothing. An event for a later day waits in the triggerer. One that is
-older than what was applied already is skipped, and says so.
+older than what was applied already is skipped, and says so; an older leave is skipped only where HR has said since who
+leaves when.
 
 A run's conf stays in Airflow's database in clear: send the fields that are needed, and no others.
 

@@ -1,7 +1,8 @@
 """What HR says about one person, one event at a time: hire, change, leave, rehire.
 
 Events arrive late, twice and out of order. The mark in customData keeps the time of the latest one that was applied;
-whatever would take effect before it is not applied. A leave for a later day writes that day to the mark on arrival, so
+whatever would take effect before it is not applied, but for a leave, which sets no field back. Who leaves when is what
+HR recorded last about it: the mark keeps that too. A leave for a later day writes that day to the mark on arrival, so
 that a nightly roster enforces it even if its own run is lost.
 
 The mark's external id says who a person is. An account that merely has the e-mail may be somebody else's: it is left
@@ -86,7 +87,8 @@ class HrEvent:
 async def receive_event(client: LogtoClient, event: HrEvent, now: datetime | None = None) -> dict[str, Any]:
     """What to do about an event that has just arrived.
 
-    Writes the last day of a leave to the person's mark.
+    Writes to the person's mark the last day of a leave, and that a return which comes too late to be applied withdraws
+    the leaves that HR recorded before it.
 
     :returns: ``{"decision": "apply" | "wait" | "skip", "reason", "id"}``; ``reason`` says why it is skipped.
     :raises InvalidInput: where it is about somebody unknown (anything but a hire), or was recorded in the future.
@@ -97,14 +99,12 @@ async def receive_event(client: LogtoClient, event: HrEvent, now: datetime | Non
     if event.occurred_at > now + _CLOCK_SLACK:
         raise InvalidInput("occurred_at", f"{stamp(event.occurred_at)} lies in the future; is its time zone right?")
     user, reason = await _judge(client, event, woken=False)
-    found = {"id": user["id"] if user else None, "reason": reason}
-    if reason is not None:
-        return {**found, "decision": "skip"}
-    if event.kind == "leave" and user is not None:
+    if user is not None and _says_who_leaves(event, Mark.of(user), reason):
         announced = _owned(user, event).with_(**_end(event))
         if announced != Mark.of(user):
             await write_mark(client, user["id"], announced)
-    return {**found, "decision": "apply" if event.is_due(now) else "wait"}
+    decision = "skip" if reason is not None else "apply" if event.is_due(now) else "wait"
+    return {"id": user["id"] if user else None, "reason": reason, "decision": decision}
 
 
 async def judge_event(client: LogtoClient, event: HrEvent) -> dict[str, Any]:
@@ -124,16 +124,17 @@ async def judge_event(client: LogtoClient, event: HrEvent) -> dict[str, Any]:
 
 
 async def record_event(client: LogtoClient, user_id: str, event: HrEvent) -> None:
-    """Note on a person that an event was applied; an older one than is noted already changes nothing.
+    """Note on a person that an event was applied; one that was overtaken meanwhile changes nothing.
 
     A hire and a rehire end the dates of an earlier employment.
     """
     user = await client.request("GET", path_of("/users/{}", user_id))
     mark = Mark.of(user)
     applied = moment_of(mark.occurred_at)
-    if applied is not None and applied > event.moment:
+    late = applied is not None and applied > event.moment
+    if late and (event.kind != "leave" or _is_outdated(mark, event)):
         return
-    noted = _owned(user, event).with_(occurred_at=stamp(event.moment))
+    noted = _owned(user, event).with_(occurred_at=mark.occurred_at if late else stamp(event.moment))
     if event.kind in ("hire", "rehire"):
         noted = noted.with_(suspended_at=None, offboarded_at=None, gone_at=None, ending_at=None, by_source=None)
     if event.kind != "change" and not _is_outdated(mark, event):
@@ -165,7 +166,8 @@ async def _judge(client: LogtoClient, event: HrEvent, woken: bool) -> tuple[User
             "is the same person, send the event again with adopt: true, under another run id"
         )
     applied = moment_of(mark.occurred_at)
-    if applied is not None and event.moment < applied:
+    # A leave sets no field back, and is judged by what HR recorded about leaving alone.
+    if applied is not None and event.moment < applied and event.kind != "leave":
         return user, f"older than the event that was applied last ({mark.occurred_at})"
     if _is_outdated(mark, event) and not _ends_after(mark, event):
         return user, f"HR has said since who leaves when ({mark.end_recorded_at})"
@@ -176,6 +178,14 @@ async def _judge(client: LogtoClient, event: HrEvent, woken: bool) -> tuple[User
     if withdrawn and event.effective_at > event.occurred_at:
         return user, "a later event has withdrawn it"
     return user, None
+
+
+def _says_who_leaves(event: HrEvent, mark: Mark, reason: str | None) -> bool:
+    """Whether the mark is to keep on arrival what an event says about the last day."""
+    if event.kind == "leave":
+        return reason is None
+    # Older than a change that was applied: its fields must not be set back, but what it says of leaving counts.
+    return event.kind in ("hire", "rehire") and reason is not None and not _is_outdated(mark, event)
 
 
 def _owned(user: Mapping[str, Any], event: HrEvent) -> Mark:

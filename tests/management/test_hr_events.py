@@ -143,12 +143,38 @@ def test_an_older_event_is_skipped_and_says_so(run: Run, sandbox: Sandbox) -> No
     mika = seed(sandbox)
     run(record_event, mika, event("change", days=-1))
     assert mark(sandbox).occurred_at == stamp(NOW - timedelta(days=1))
-    late = run(receive_event, event("leave", days=-2))
+    late = run(receive_event, event("change", days=-2))
     assert late["decision"] == "skip"
     assert late["reason"].startswith("older than the event that was applied last")
     # The same again, and a later one, are applied.
     assert run(judge_event, event("change", days=-1))["decision"] == "apply"
     assert run(judge_event, event("change", days=0))["decision"] == "apply"
+
+
+def test_a_change_drops_no_leave_that_was_recorded_before_it(run: Run, sandbox: Sandbox) -> None:
+    for leave in (event("leave", days=-2), event("leave", days=-3, effective=-2)):
+        sandbox.reset()
+        mika = seed(sandbox)
+        run(record_event, mika, event("change", days=-1))
+        assert run(receive_event, leave)["decision"] == "apply"
+        assert run(judge_event, leave)["decision"] == "apply"
+        run(record_event, mika, leave)
+        applied, recorded = stamp(NOW - timedelta(days=1)), stamp(leave.occurred_at)
+        kept = Mark(external_id="e1", occurred_at=applied, end_date=leave.last_day, end_recorded_at=recorded)
+        assert mark(sandbox) == kept
+
+
+def test_a_return_that_comes_too_late_to_be_applied_withdraws_older_leaves(run: Run, sandbox: Sandbox) -> None:
+    mika = seed(sandbox)
+    waiting, late = event("leave", days=-4, effective=10), event("leave", days=-3)
+    run(receive_event, waiting)
+    run(record_event, mika, event("change", days=-1))
+    back = run(receive_event, event("rehire", days=-2))
+    assert back["decision"] == "skip"
+    assert back["reason"].startswith("older than the event that was applied last")
+    assert (mark(sandbox).end_date, mark(sandbox).end_recorded_at) == (None, stamp(NOW - timedelta(days=2)))
+    assert run(judge_event, waiting)["decision"] == "skip"
+    assert run(receive_event, late)["decision"] == "skip"
 
 
 def test_recording_an_older_event_changes_nothing(run: Run, sandbox: Sandbox) -> None:
@@ -272,13 +298,24 @@ def test_in_whatever_order_they_arrive_the_latest_decides(
     run: Run, sandbox: Sandbox, events: list[tuple[str, int]], data: st.DataObject
 ) -> None:
     sandbox.reset()
-    mika = seed(sandbox)
+    mika, here, arrived = seed(sandbox), True, []
     for kind, days in data.draw(st.permutations(events)):
         one = event(kind, days=days)
-        if run(judge_event, one)["decision"] == "apply":
+        if run(receive_event, one)["decision"] == "apply" and run(judge_event, one)["decision"] == "apply":
+            here = kind == "rehire" if kind != "change" else here
             run(record_event, mika, one)
-    kind, days = max(events, key=lambda one: one[1])
-    left = (NOW + timedelta(days=days)).date().isoformat() if kind == "leave" else None
-    assert mark(sandbox).occurred_at == stamp(NOW + timedelta(days=days))
-    if kind != "change":
-        assert mark(sandbox).end_date == left
+        arrived.append((kind, days))
+    assert mark(sandbox).occurred_at == stamp(NOW + timedelta(days=max(days for _, days in events)))
+    leaving = [one for one in events if one[0] != "change"]
+    if not leaving:
+        return
+    # About leaving, a change says nothing, however late it was recorded.
+    last, day = max(leaving, key=lambda one: one[1])
+    left = (NOW + timedelta(days=day)).date().isoformat() if last == "leave" else None
+    assert (mark(sandbox).end_date, mark(sandbox).end_recorded_at) == (left, stamp(NOW + timedelta(days=day)))
+    before = arrived[: arrived.index((last, day))]
+    if last == "leave":
+        assert not here
+    elif all(kind != "leave" for kind, _ in before) or all(kind != "change" or days < day for kind, days in before):
+        # A rehire whose fields are older than those of a change that was applied brings nobody back.
+        assert here
