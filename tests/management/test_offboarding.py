@@ -295,6 +295,41 @@ def test_without_a_snapshot_the_person_is_blocked_and_nothing_is_removed(one_wor
     assert world.offboard(**EVERYTHING)["outcome"] == "offboarded"
 
 
+def without_a_folder(world: World) -> None:
+    """One run that can write no snapshot."""
+    world.folder.parent.mkdir(exist_ok=True)
+    world.folder.write_text("a file where the folder should be")
+    with pytest.raises(OffboardingIncomplete, match="snapshot"):
+        world.offboard()
+    world.folder.unlink()
+
+
+def test_a_first_run_without_a_snapshot_can_be_undone_too(one_world: World) -> None:
+    world = one_world
+    without_a_folder(world)
+    without_a_folder(world)
+    report = world.offboard()
+    assert report["outcome"] == "offboarded"
+    mark = Mark.of(world.stored())
+    assert mark.offboarded_at == mark.suspended_at is not None  # the suspension is ours: a roster may take it back
+    assert mark.ending_at is None
+    world.run(restore_user, Path(report["snapshot"].removeprefix("file://")).read_bytes())
+    assert not world.stored()["isSuspended"]
+    assert Mark.of(world.stored()) == Mark()
+
+
+def test_nobody_makes_an_administrators_suspension_look_like_that_of_an_earlier_run(one_world: World) -> None:
+    world = one_world
+    world.api("PATCH", "/account-center", {"enabled": True, "fields": {"customData": "Edit"}})
+    forged = Mark(ending_at="2026-01-01T00:00:00Z").custom_data()
+    world.api("PATCH", f"/users/{world.user}/custom-data", {"customData": forged})
+    world.api("PATCH", f"/users/{world.user}/is-suspended", {"isSuspended": True})
+    report = world.offboard()
+    assert Mark.of(world.stored()).suspended_at is None
+    world.run(restore_user, Path(report["snapshot"].removeprefix("file://")).read_bytes())
+    assert world.stored()["isSuspended"]
+
+
 def test_the_undoing_gives_back_what_can_be_given_back(one_world: World) -> None:
     world = one_world
     before = world.left()

@@ -7,6 +7,7 @@ again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +21,7 @@ from airflow_provider_logto.exceptions import (
     OffboardingIncomplete,
     StillThere,
 )
-from airflow_provider_logto.management.marks import Mark, moment_of
+from airflow_provider_logto.management.marks import Mark, moment_of, stamp, write_mark
 from airflow_provider_logto.management.offboarding.report import (
     ends_at,
     exchanging_applications,
@@ -35,6 +36,7 @@ from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.management.references import listed
 from airflow_provider_logto.management.removal import find_for_removal
 from airflow_provider_logto.management.sessions import list_grants, list_sessions
+from airflow_provider_logto.management.user_fields import User
 
 Report = dict[str, Any]
 #: Told of each step when it is over: its name, and ``{"outcome", ...}``.
@@ -161,6 +163,7 @@ async def offboard_user(
     if failures:
         work.failures = failures
         work.steps["snapshot"] = {"outcome": "failed", "error": str(failures[0])[:300]}
+        await _note_beginning(client, found)
     elif kept is not None:
         work.steps["snapshot"] = {"outcome": "done", "count": int(kept.new)}
     on_step("snapshot", work.steps.get("snapshot", {"outcome": "absent"}))
@@ -168,6 +171,13 @@ async def offboard_user(
     if await _is_gone(client, found["id"], work.failures):
         return {"id": found["id"], "outcome": "absent", "steps": work.steps, "unsupported": []}
     return await _report(work)
+
+
+async def _note_beginning(client: LogtoClient, user: User) -> None:
+    """So that the snapshot of the next run does not take this run's suspension for somebody else's."""
+    if not user["isSuspended"]:
+        with suppress(LogtoError):  # access ends all the same
+            await write_mark(client, user["id"], Mark.of(user).with_(ending_at=stamp(datetime.now(UTC))))
 
 
 async def _report(work: Offboarding) -> Report:

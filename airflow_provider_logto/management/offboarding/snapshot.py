@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput, LogtoApiError
 from airflow_provider_logto.management.credentials import list_identities, list_mfa_factors
-from airflow_provider_logto.management.marks import KEY, stamp
+from airflow_provider_logto.management.marks import KEY, Mark, end_users_may_edit, stamp
 from airflow_provider_logto.management.personal_access_tokens import list_personal_access_tokens
 from airflow_provider_logto.management.presence import is_unknown_operation
 from airflow_provider_logto.management.user_fields import User
@@ -71,7 +71,7 @@ async def take_snapshot(client: LogtoClient, user: User, run: str) -> Snapshot:
         "taken_at": stamp(datetime.now(UTC)),
         "run": run,
         "user": user["id"],
-        "was_suspended": user["isSuspended"],
+        "was_suspended": user["isSuspended"] and not await _is_ours(client, Mark.of(user)),
         "mark": (user.get("customData") or {}).get(KEY),
         "roles": {role["id"]: role["name"] async for role in client.iterate(f"{path}/roles")},
         "organizations": {
@@ -127,6 +127,15 @@ def checked_snapshot(snapshot: Any) -> Snapshot:
             "snapshot", "is not a snapshot of an offboarding; give the content of the file in its report"
         )
     return found
+
+
+async def _is_ours(client: LogtoClient, mark: Mark) -> bool:
+    """Whether an earlier run of this offboarding suspended the person, but could write no snapshot.
+
+    Where end users may edit the mark, it proves nothing: the suspension may be an administrator's, and stays.
+    """
+    begun = mark.ending_at is not None and mark.suspended_at is None and mark.offboarded_at is None
+    return begun and not await end_users_may_edit(client)
 
 
 def _folder(user_id: str) -> str:
