@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.client.retrying import failure_of
 from airflow_provider_logto.exceptions import (
     AuthFailed,
     ConfigurationError,
     Conflict,
-    ConnectionFailed,
     Forbidden,
     InvalidInput,
     LogtoApiError,
@@ -258,7 +258,8 @@ async def _inviter(client: LogtoClient, reference: Reference | None) -> str | No
 
 
 def _was_not_executed(error: LogtoError) -> bool:
-    if isinstance(error, ConnectionFailed):
-        return not error.sent
+    # No connection, no token, no place in the shared pace, or a message that is no JSON: it never left.
+    if isinstance(error, InvalidInput) or failure_of(error) in ("unsent", "throttled"):
+        return True
     # Whatever came with a 2xx, it was.
     return isinstance(error, LogtoApiError) and 400 <= (error.status or 0) < 500

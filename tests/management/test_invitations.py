@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_logto.exceptions import Conflict, InvalidInput, NeverTrue
+from airflow_provider_logto.client.auth.token_endpoint import OPERATION as TOKEN_OPERATION
+from airflow_provider_logto.exceptions import Conflict, InvalidInput, LogtoError, NeverTrue, PaceExceeded, ServerFailed
 from airflow_provider_logto.management.invitation_spec import (
     CONDITIONS,
     InvitationReference,
@@ -156,6 +157,32 @@ def test_a_message_answered_by_a_web_page_is_not_sent_again(run: Run, sandbox: S
     (row,) = run(invite_members, acme, spec, store, first_try=False)
     assert (row["outcome"], row["message"]) == ("invited", "unknown")
     assert len(messages(sandbox)) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PaceExceeded(f"POST {PATH}/i/message", 400.0), ServerFailed(TOKEN_OPERATION, 503), InvalidInput("body", "x")],
+)
+def test_a_message_that_never_left_is_sent_by_the_next_try(
+    run: Run, sandbox: Sandbox, acme: str, error: LogtoError
+) -> None:
+    notes, spec = Notes(), InviteSpec.checked("a@x.example", message=LINK)
+
+    async def without_the_message(client: Any) -> Any:
+        request = client.request
+
+        async def refusing(method: str, path: str, *args: Any, **kwargs: Any) -> Any:
+            if path.endswith("/message"):
+                raise error
+            return await request(method, path, *args, **kwargs)
+
+        client.request = refusing
+        return await invite_members(client, acme, spec, notes)
+
+    (row,) = run(without_the_message)
+    assert (row["outcome"], row["transient"]) == ("failed", error.transient)
+    (row,) = run(invite_members, acme, spec, notes, first_try=False)
+    assert (row["outcome"], row["message"], len(messages(sandbox))) == ("invited", "sent", 1)
 
 
 def test_a_refused_message_is_sent_by_the_next_try(run: Run, sandbox: Sandbox, acme: str) -> None:
