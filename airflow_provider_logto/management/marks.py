@@ -18,6 +18,13 @@ from airflow_provider_logto.management.answers import checked
 
 #: Key of the mark in customData.
 KEY = "airflowRoster"
+#: Key in customData: since when a person is suspended by ``removal.suspend_user``. Not in a roster's mark: a roster
+#: takes back the suspensions that are its own.
+SUSPENDED_AT = "airflowSuspendedAt"
+#: Key in customData of the import mark: key and digest of the row that made the person.
+IMPORT_KEY = "airflowImport"
+#: What this package keeps in customData and decides by. Nobody else writes or removes it.
+OWN_KEYS = (KEY, SUSPENDED_AT, IMPORT_KEY)
 
 #: Field of :class:`Mark` -> key in JSON.
 _NAMES = {

@@ -12,7 +12,14 @@ from typing import Any, Literal
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput, NotFound, Refused
 from airflow_provider_logto.management.answers import USER, checked
-from airflow_provider_logto.management.marks import Mark, end_users_may_edit, moment_of, stamp, write_mark
+from airflow_provider_logto.management.marks import (
+    SUSPENDED_AT,
+    Mark,
+    end_users_may_edit,
+    moment_of,
+    stamp,
+    write_mark,
+)
 from airflow_provider_logto.management.presence import delete
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.management.references import Reference, find_user
@@ -20,9 +27,6 @@ from airflow_provider_logto.management.user_fields import User
 
 IfAbsent = Literal["fail", "skip"]
 
-#: Key in customData: since when a person is suspended by :func:`suspend_user`. Not in a roster's mark: a roster takes
-#: back the suspensions that are its own.
-SUSPENDED_AT = "airflowSuspendedAt"
 #: That the clocks of workers and server may disagree by.
 _CLOCK_SLACK = timedelta(minutes=5)
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.management import marks
+from airflow_provider_logto.management.marks import OWN_KEYS
 from airflow_provider_logto.management.references import Reference, find_user, listed
 from airflow_provider_logto.management.user_fields import FIELD, FIELDS, IDENTIFIERS, User, UserSpec, merged_profile
 
@@ -50,8 +50,9 @@ class UserChanges:
         names = listed("clear_fields", clear) if clear else []
         for at, name in enumerate(names):
             _check_cleared(f"clear_fields[{at}]", name, spec)
-        if f"custom_data.{marks.KEY}" in names:
-            raise InvalidInput("clear_fields", f"the key {marks.KEY} is this package's own; leave it out")
+        for key in OWN_KEYS:
+            if f"custom_data.{key}" in names:
+                raise InvalidInput("clear_fields", f"the key {key} is this package's own; leave it out")
         return cls(spec, modes, frozenset(names))
 
     def wanted(self, field: str, user: User) -> Any:
@@ -76,7 +77,7 @@ class UserChanges:
         else:
             wanted = merged_profile(current, given) if field == "profile" else {**current, **given}
         removed = {name.partition(".")[2] for name in self.clear if name.startswith(f"{field}.")}
-        kept = {marks.KEY: current[marks.KEY]} if field == "custom_data" and marks.KEY in current else {}
+        kept = {key: current[key] for key in OWN_KEYS if key in current} if field == "custom_data" else {}
         return {**{key: value for key, value in wanted.items() if key not in removed}, **kept}
 
 

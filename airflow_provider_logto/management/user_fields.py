@@ -15,7 +15,7 @@ from typing import Any, Literal
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields
 from airflow_provider_logto.management.json_values import json_object, same_json
-from airflow_provider_logto.management.marks import KEY
+from airflow_provider_logto.management.marks import OWN_KEYS
 
 #: A user as the API shows them.
 User = dict[str, Any]
@@ -123,8 +123,9 @@ class UserSpec:
                 f"missing: give at least one of {', '.join(field.argument for field in IDENTIFIERS)} "
                 "(email= is Airflow's own: where to send the task's alerts)",
             )
-        if KEY in (spec.custom_data or {}):
-            raise InvalidInput("custom_data", f"the key {KEY} is this package's own; leave it out")
+        for key in OWN_KEYS:
+            if key in (spec.custom_data or {}):
+                raise InvalidInput("custom_data", f"the key {key} is this package's own; leave it out")
         return spec
 
     def value(self, field: UserField) -> Any:

@@ -14,13 +14,7 @@ from typing import Any
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields as checks
 from airflow_provider_logto.management.json_values import json_object
-from airflow_provider_logto.management.marks import KEY
-from airflow_provider_logto.management.removal import SUSPENDED_AT
-
-#: Key of the import mark in customData: key and digest of the row that made the person.
-IMPORT_KEY = "airflowImport"
-#: Keys of customData that the provider keeps; no row may write them.
-KEPT = (KEY, IMPORT_KEY, SUSPENDED_AT)
+from airflow_provider_logto.management.marks import OWN_KEYS
 
 _ERROR_CELL = re.compile(r"#(REF!|N/A|VALUE!|NAME\?|DIV/0!|NULL!|NUM!|SPILL!|CALC!|#+)|n/a|N/A|NaN|#+")
 _FLOAT = re.compile(r"\d+(\.\d+)?[eE]\+?\d+|\d{3,}\.0+")
@@ -123,7 +117,7 @@ def data(name: str, value: Any) -> dict[str, Any]:
     """Custom data by top-level key."""
     entries = {name.removeprefix("custom_data."): value} if name != "custom_data" else value
     data = json_object("custom_data", entries) or {}
-    for kept in KEPT:
+    for kept in OWN_KEYS:
         if kept in data:
             raise InvalidInput(f"custom_data.{kept}", "is kept by the provider; leave it out")
     return data

@@ -9,8 +9,8 @@ import msgspec
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.management.answers import IDENTIFIED, KIND_OF_ROLE, MEMBER, objects
 from airflow_provider_logto.management.concurrency import for_each
+from airflow_provider_logto.management.marks import OWN_KEYS
 from airflow_provider_logto.plans.store import Store
-from airflow_provider_logto.roster.cells import KEPT
 from airflow_provider_logto.roster.job import RosterJob
 from airflow_provider_logto.roster.people import TEXTS
 from airflow_provider_logto.roster.state import Known, read_population, resolve_names, roles_of
@@ -56,7 +56,7 @@ def _row(
         row["primary_phone"] = f"+{row['primary_phone']}"
     if "profile" in job.manage and user.profile:
         row["profile"] = user.profile
-    data = {key: value for key, value in user.custom_data.items() if key not in KEPT}
+    data = {key: value for key, value in user.custom_data.items() if key not in OWN_KEYS}
     if "custom_data" in job.manage and data:
         row["custom_data"] = data
     if "suspension" in job.manage:

@@ -15,7 +15,7 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import ChangesFailed, Conflict, InvalidInput, LogtoError, OutcomeUnknown
 from airflow_provider_logto.management.answers import IDENTIFIED, checked
-from airflow_provider_logto.management.marks import end_users_may_edit
+from airflow_provider_logto.management.marks import IMPORT_KEY, end_users_may_edit
 from airflow_provider_logto.management.passwords import checked_password
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.plans.apply import Applier, Limits, Operation, Write
@@ -23,7 +23,7 @@ from airflow_provider_logto.plans.changes import Change, digest_of
 from airflow_provider_logto.plans.journal import Journal, Outcome
 from airflow_provider_logto.plans.lock import only_run
 from airflow_provider_logto.plans.retention import mark_applied, remove_old
-from airflow_provider_logto.roster.cells import IMPORT_KEY, without_value
+from airflow_provider_logto.roster.cells import without_value
 from airflow_provider_logto.roster.field_changes import creation, field_changes
 from airflow_provider_logto.roster.job import several
 from airflow_provider_logto.roster.matching import match

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_logto.exceptions import InvalidInput, LogtoError, NotFromLogto, Refused
-from airflow_provider_logto.management.marks import KEY, Mark, stamp
+from airflow_provider_logto.management.marks import KEY, SUSPENDED_AT, Mark, stamp
 from airflow_provider_logto.management.member_removal import remove_members
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.management.removal import (
-    SUSPENDED_AT,
     days_of,
     delete_user,
     suspend_user,

@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_logto.exceptions import Conflict, InvalidInput
-from airflow_provider_logto.management.marks import KEY
+from airflow_provider_logto.management.marks import IMPORT_KEY, KEY, OWN_KEYS, SUSPENDED_AT
 from airflow_provider_logto.management.user_changes import UserChanges, change_user, deep_merged
 from airflow_provider_logto.management.user_fields import UserSpec
 from logto_sandbox import Sandbox
 from tests.clients import Run
 
-MARK = {KEY: {"roster": "hr"}}
+MARK = {KEY: {"roster": "hr"}, SUSPENDED_AT: "2026-01-31T12:00:00Z", IMPORT_KEY: {"key": "username:mika"}}
 MIKA = {
     "username": "mika",
     "primaryEmail": "mika@example.com",
@@ -81,7 +81,7 @@ def test_nothing_is_sent_where_nothing_differs(run: Run, sandbox: Sandbox, mika:
 )
 def test_custom_data(run: Run, sandbox: Sandbox, mika: str, mode: str, given: Any, expected: Any) -> None:
     assert change(run, mika, modes=(mode, "merge"), custom_data=given)["changed"] == ["custom_data"]
-    # The mark is this package's own and stays, whatever is replaced.
+    # The package's own keys stay, whatever is replaced.
     assert stored(sandbox)["customData"] == {**expected, **MARK}
     assert change(run, mika, modes=(mode, "merge"), custom_data=given)["outcome"] == "unchanged"
 
@@ -145,8 +145,8 @@ def test_somebody_must_stay_findable(run: Run, sandbox: Sandbox, mika: str) -> N
         ({"clear": [5]}, r"clear_fields\[0\]"),
         ({"clear": ["name"], "name": "x"}, r"clear_fields\[0\]"),
         ({"clear": ["custom_data.a"], "custom_data": {"a": 1}}, r"clear_fields\[0\]"),
-        ({"custom_data": MARK}, "custom_data"),
-        ({"clear": [f"custom_data.{KEY}"]}, "clear_fields"),
+        *(({"custom_data": {key: "x"}}, f"custom_data: the key {key}") for key in OWN_KEYS),
+        *(({"clear": [f"custom_data.{key}"]}, f"clear_fields: the key {key}") for key in OWN_KEYS),
         ({"username": "a b"}, "username"),
     ],
 )

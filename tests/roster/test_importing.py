@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_logto.exceptions import ChangesFailed, InvalidSource
+from airflow_provider_logto.management.marks import IMPORT_KEY
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.plans.journal import read_journal
 from airflow_provider_logto.roster import importing
-from airflow_provider_logto.roster.cells import IMPORT_KEY
 from airflow_provider_logto.roster.importing import ImportJob, import_mark, import_users
 from airflow_provider_logto.roster.people import KEYS
 from airflow_provider_logto.roster.presets import auth0, keycloak, scim
