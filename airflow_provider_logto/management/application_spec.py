@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields
@@ -157,7 +156,7 @@ def _uris(field: str, value: Any, native: bool) -> tuple[str, ...] | None:
     checked = []
     for at, one in enumerate(listed(field, value)):
         uri = fields.text(f"{field}[{at}]", one, 2048)
-        parts = urlsplit(uri or "")
+        parts = fields.url_parts(uri)
         web = parts.scheme in ("http", "https") and bool(parts.netloc)
         own = native and bool(parts.scheme) and parts.scheme not in ("http", "https", "javascript", "data")
         if uri is None or not (web or own) or parts.fragment or any(c.isspace() for c in uri):

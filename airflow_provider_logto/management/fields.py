@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_logto.exceptions import ConfigurationError, InvalidInput
 from airflow_provider_logto.management.json_values import json_object, unstorable
@@ -185,13 +185,23 @@ def username(field: str, value: Any) -> str | None:
 def avatar(field: str, value: Any) -> str | None:
     """The URL of a picture."""
     url = text(field, value, _MAX_AVATAR)
-    try:
-        complete = url is None or bool(urlsplit(url).scheme and urlsplit(url).netloc)
-    except ValueError:  # an IPv6 address that is none
-        complete = False
-    if not complete:
+    if url is not None and not is_url(url):
         raise InvalidInput(field, f"{value!r} is not a URL; write https://...")
     return url
+
+
+def is_url(value: Any) -> bool:
+    """Whether a value is an absolute URL."""
+    parts = url_parts(value)
+    return bool(parts.scheme and parts.netloc)
+
+
+def url_parts(value: Any) -> SplitResult:
+    """The parts of a URL; empty ones for what is none, where Python's parser may raise (``https://[x``)."""
+    try:
+        return urlsplit(value if isinstance(value, str) else "")
+    except ValueError:
+        return urlsplit("")
 
 
 def domain(field: str, value: Any) -> str:

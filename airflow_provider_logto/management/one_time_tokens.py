@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput
@@ -45,7 +45,7 @@ def magic_link(page: str, token: str, email: str) -> str:
     :param page: e.g. ``https://app.example.com/welcome``.
     :raises InvalidInput: where the page is no https address (http is for localhost only).
     """
-    parts = urlsplit(page) if isinstance(page, str) else urlsplit("")
+    parts = fields.url_parts(page)
     if not parts.hostname or not (
         parts.scheme == "https" or (parts.scheme == "http" and parts.hostname == "localhost")
     ):

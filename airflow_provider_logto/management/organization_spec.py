@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields
@@ -157,7 +156,7 @@ def _branding(value: Any) -> dict[str, str] | None:
     for name, url in (given or {}).items():
         if name not in _BRANDING:
             raise InvalidInput(f"branding.{name}", f"is unknown; use {', '.join(_BRANDING)}")
-        if not isinstance(url, str) or not urlsplit(url).scheme or not urlsplit(url).netloc:
+        if not fields.is_url(url):
             raise InvalidInput(f"branding.{name}", f"{url!r} is not a URL; write https://...")
     return given
 

@@ -146,6 +146,7 @@ def test_the_connections_own_application_keeps_its_roles(run: Run, sandbox: Sand
         ({"application_type": "SAML"}, "application_type: 'SAML' cannot be made here"),
         ({"redirect_uris": ["portal.example.com"]}, r"redirect_uris\[0\]"),
         ({"redirect_uris": ["javascript://x"]}, r"redirect_uris\[0\]"),
+        ({"redirect_uris": ["https://[x"]}, r"redirect_uris\[0\]"),
         ({"redirect_uris": ["https://x.example/#a"]}, r"redirect_uris\[0\]"),
         ({"redirect_uris": ["com.example.app://callback"]}, r"redirect_uris\[0\]"),
         ({"custom_data": {"externalId": "x"}}, r"custom_data\.externalId"),

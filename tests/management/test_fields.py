@@ -125,6 +125,8 @@ def test_right_values_are_brought_into_the_stored_form(check: Any, value: Any, s
         (fields.text, "a\x00b"),
         (fields.text, ["a"]),
         (fields.avatar, "not a url"),
+        (fields.avatar, "https://[cdn.example/a.png"),
+        (fields.avatar, "https://cdn.example\u2100/a.png"),
         (fields.profile, {"shoeSize": "44"}),
         (fields.profile, {"address": {"planet": "x"}}),
         (fields.profile, {"givenName": 5}),

@@ -180,6 +180,7 @@ def test_a_wrong_organization_is_refused_by_name(arguments: Any, message: str) -
     [
         ({"branding": {"logo": "https://x.example"}}, r"branding\.logo: is unknown"),
         ({"branding": {"logoUrl": "logo.png"}}, r"branding\.logoUrl"),
+        ({"branding": {"logoUrl": "https://[x"}}, r"branding\.logoUrl"),
         ({"color": {"primaryColor": "red"}}, r"color\.primaryColor"),
         ({"color": {"isDarkModeEnabled": "yes"}}, r"color\.isDarkModeEnabled"),
         ({"mfa_required": "yes"}, "mfa_required"),

@@ -165,7 +165,7 @@ def test_the_link_carries_token_and_address() -> None:
     for page in ("https://app.example.com/welcome", "https://app.example.com/?a=1"):
         query = parse_qs(urlsplit(magic_link(page, "t+k/n", "a+b@example.com")).query)
         assert (query["one_time_token"], query["login_hint"]) == (["t+k/n"], ["a+b@example.com"])
-    for wrong in ("http://app.example.com", "app.example.com", "", None):
+    for wrong in ("http://app.example.com", "app.example.com", "https://[app.example.com", "", None):
         with pytest.raises(InvalidInput, match="page"):
             magic_link(wrong, "t", "a@example.com")  # type: ignore[arg-type]
 
