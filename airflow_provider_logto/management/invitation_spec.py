@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields
-from airflow_provider_logto.management.json_values import wrong_type
+from airflow_provider_logto.management.json_values import json_object, wrong_type
 from airflow_provider_logto.management.organization_references import OrganizationReference
 from airflow_provider_logto.management.organization_roles import checked_roles
 from airflow_provider_logto.management.references import Reference, listed
@@ -80,7 +80,8 @@ class InviteSpec:
             Reference.parse(inviter, "inviter") if inviter else None,
             _span(expires_in) if expires_in not in (None, "") else 7 * _DAY,
             _moment(expires_at) if expires_at not in (None, "") else None,
-            message,
+            # Read as JSON before any invitation is made: with a place for the id, it is sent after that.
+            None if message is None else json_object("message", message) or {},
             if_pending,
         )
 

@@ -28,11 +28,19 @@ _SAID = {
 }
 
 
-async def pending_invitations(client: LogtoClient, organization_id: str) -> dict[str, Invitation]:
-    """E-mail address in lower case -> the pending invitation into an organization."""
+async def pending_invitations(client: LogtoClient, organization_id: str) -> dict[str, list[Invitation]]:
+    """E-mail address in lower case -> the pending invitations into an organization.
+
+    Logto takes the same address in other capitals for another one; that in lower case, as this package writes it, is
+    first.
+    """
     query = {"organizationId": organization_id}
     rows = [row async for row in objects(client, "/organization-invitations", query, INVITATION)]
-    return {row["invitee"].lower(): row for row in rows if row["status"] == "Pending"}
+    pending: dict[str, list[Invitation]] = {}
+    for row in sorted(rows, key=lambda row: bool(row["invitee"] != row["invitee"].lower())):
+        if row["status"] == "Pending":
+            pending.setdefault(row["invitee"].lower(), []).append(row)
+    return pending
 
 
 async def revoke(client: LogtoClient, invitation: Invitation) -> None:

@@ -83,7 +83,7 @@ async def invite_members(
         async with slots:
             if invitee.email in members:
                 return row_of(invitee.email, found["id"], "member")
-            return await _reported(inviting.invite(invitee, pending.get(invitee.email)), invitee.email, found["id"])
+            return await _reported(inviting.invite(invitee, pending.get(invitee.email, [])), invitee.email, found["id"])
 
     return list(await asyncio.gather(*map(one, spec.invitees)))
 
@@ -100,8 +100,9 @@ async def revoke_invitations(client: LogtoClient, organization: Any, emails: tup
     async def one(email: str) -> Row:
         if email not in pending:
             return row_of(email, found["id"], "absent")
-        await revoke(client, pending[email])
-        return row_of(email, found["id"], "revoked", pending[email])
+        for invitation in pending[email]:
+            await revoke(client, invitation)
+        return row_of(email, found["id"], "revoked", pending[email][0])
 
     return [await _reported(one(email), email, found["id"]) for email in emails]
 
@@ -119,17 +120,27 @@ class _Round:
     notes: TaskNotes
     first_try: bool
 
-    async def invite(self, invitee: Invitee, pending: Invitation | None) -> Row:
-        if pending is None:
+    async def invite(self, invitee: Invitee, all_pending: list[Invitation]) -> Row:
+        """
+        :param all_pending: those of the invitee: one for each way of writing their address.
+        """
+        if not all_pending:
             return await self._create(invitee, "invited")
         note = await self._note(invitee)
-        if pending["expiresAt"] in note.get("expiresAt", ()):
-            # An earlier try of this task made it.
-            return await self._made(invitee, pending, note["outcome"])
+        for one in all_pending:
+            if one["expiresAt"] in note.get("expiresAt", ()):
+                # An earlier try of this task made it.
+                return await self._made(invitee, one, note["outcome"])
+        if self.spec.if_pending == "replace":
+            kept = [one for one in all_pending if not self._differences(invitee, one)]
+            for one in all_pending:
+                if one not in kept:
+                    await revoke(self.client, one)
+            if not kept:
+                return await self._create(invitee, "replaced")
+            all_pending = kept
+        pending = all_pending[0]
         differs = self._differences(invitee, pending)
-        if differs and self.spec.if_pending == "replace":
-            await revoke(self.client, pending)
-            return await self._create(invitee, "replaced")
         row = self._row(invitee, "pending", pending, differs)
         if self.spec.if_pending == "resend":
             # Without notes, an earlier try may have sent it.
@@ -169,8 +180,8 @@ class _Round:
                 if isinstance(error, Conflict) and error.code != "entity.unique_integrity_violation":
                     raise
                 found = (await pending_invitations(self.client, self.organization_id)).get(body["invitee"])
-                if found is not None:
-                    return found
+                if found:
+                    return found[0]
                 if last:
                     raise
         raise AssertionError("the last try returns or raises")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_logto.client.auth.token_endpoint import OPERATION as TOKEN_OPERATION
+from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import Conflict, InvalidInput, LogtoError, NeverTrue, PaceExceeded, ServerFailed
 from airflow_provider_logto.management.invitation_spec import (
     CONDITIONS,
@@ -265,6 +266,33 @@ def test_revoking(run: Run, sandbox: Sandbox, acme: str, kind: str) -> None:
     assert sorted(one["status"] for one in invitations(sandbox)) == ["Pending", "Revoked"]
 
 
+@pytest.fixture
+def bob_twice(run: Run, sandbox: Sandbox, acme: str) -> None:
+    """Two pending invitations of one person: to Logto, other capitals are another address."""
+    later = int((datetime.now(UTC) + timedelta(days=1)).timestamp() * 1000)
+    for address in ("bob@x.example", "Bob@x.example"):
+        body = {"invitee": address, "organizationId": acme, "expiresAt": later}
+        run(LogtoClient.request, "POST", "/organization-invitations", body=body)
+
+
+@pytest.mark.usefixtures("bob_twice")
+def test_revoking_ends_an_invitation_in_other_capitals_too(run: Run, sandbox: Sandbox, acme: str) -> None:
+    assert [row["outcome"] for row in run(revoke_invitations, acme, ("bob@x.example",))] == ["revoked"]
+    assert [one["status"] for one in invitations(sandbox)] == ["Revoked", "Revoked"]
+
+
+@pytest.mark.usefixtures("bob_twice")
+def test_replacing_leaves_none_that_differs(run: Run, sandbox: Sandbox, acme: str) -> None:
+    def invite(**more: Any) -> str:
+        spec = InviteSpec.checked("bob@x.example", expires_at="2040-01-01T00:00:00Z", **more)
+        (row,) = run(invite_members, acme, spec)
+        return str(row["outcome"])
+
+    assert invite() == "pending"
+    assert [invite(if_pending="replace") for _ in range(2)] == ["replaced", "pending"]
+    assert sorted(one["status"] for one in invitations(sandbox)) == ["Pending", "Revoked", "Revoked"]
+
+
 def test_an_accepted_one_cannot_be_revoked(run: Run, sandbox: Sandbox, acme: str) -> None:
     (row,) = run(invite_members, acme, InviteSpec.checked("a@x.example"))
     accept(run, sandbox, row["id"], "a@x.example")
@@ -323,6 +351,7 @@ def test_one_judgement(status: str, verdicts: tuple[str, ...]) -> None:
         ({"expires_at": "2030-01-01T00:00:00"}, "expires_at: .* time zone"),
         ({"expires_at": "tomorrow"}, "expires_at"),
         ({"message": "hello"}, "message: must be an object"),
+        ({"message": {"until": datetime(2026, 1, 1, tzinfo=UTC)}}, "message.until: datetime is no JSON"),
         ({"if_pending": "again"}, "if_pending"),
         ({"if_pending": "resend"}, "message: missing"),
         ({"inviter": 5}, "inviter"),
