@@ -34,6 +34,8 @@ _PROFILE_FIELDS = frozenset(
         "locale",
     )
 )
+#: What a profile may hold.
+CLAIMS = _PROFILE_FIELDS | {"address"}
 _ADDRESS_FIELDS = frozenset(("formatted", "streetAddress", "locality", "region", "postalCode", "country"))
 #: What programs write where there is no value. Exactly these: Nan is a name.
 NO_VALUE = frozenset(("None", "nan", "NaN", "NaT", "<NA>", "null", "NULL", "N/A", "#N/A"))

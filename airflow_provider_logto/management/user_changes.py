@@ -12,6 +12,9 @@ from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.management.answers import USER, checked
+from airflow_provider_logto.management.fields import CLAIMS
+from airflow_provider_logto.management.json_values import same_json
 from airflow_provider_logto.management.marks import OWN_KEYS
 from airflow_provider_logto.management.references import Reference, find_user, listed
 from airflow_provider_logto.management.user_fields import FIELD, FIELDS, IDENTIFIERS, User, UserSpec, merged_profile
@@ -106,18 +109,20 @@ async def change_user(client: LogtoClient, user: Any, changes: UserChanges) -> d
     if found is None:
         raise InvalidInput("user", f"no user {reference.given} in Logto; create the user first")
     wanted = {field.argument: changes.wanted(field.argument, found) for field in FIELDS}
-    changed = [name for name, value in wanted.items() if value != _current(found, name)]
+    changed = [name for name, value in wanted.items() if not same_json(value, _current(found, name))]
     if changes.clear and not any(wanted[field.argument] for field in IDENTIFIERS):
         raise InvalidInput(
             "clear_fields", "would leave the user without username, e-mail and phone: nobody finds them then"
         )
-    if changed:
-        await _send(client, found, {name: wanted[name] for name in changed})
-    identifiers = {field.name: wanted[field.argument] for field in IDENTIFIERS}
+    stored = await _send(client, found, {name: wanted[name] for name in changed}) if changed else found
+    identifiers = {field.name: stored.get(field.name) for field in IDENTIFIERS}
     return {"id": found["id"], "outcome": "updated" if changed else "unchanged", "changed": changed, **identifiers}
 
 
-async def _send(client: LogtoClient, user: User, changed: Mapping[str, Any]) -> None:
+async def _send(client: LogtoClient, user: User, changed: Mapping[str, Any]) -> User:
+    """
+    :returns: the user as they are then; of merged fields, as they were before.
+    """
     path = path_of("/users/{}", user["id"])
     whole: dict[str, Any] = {}
     merged: dict[str, dict[str, Any]] = {}
@@ -127,11 +132,16 @@ async def _send(client: LogtoClient, user: User, changed: Mapping[str, Any]) -> 
         if name not in _MERGED_AT or set(current) - set(value):
             whole[FIELD[name].name] = value
         else:
-            merged[name] = {key: one for key, one in value.items() if key not in current or current[key] != one}
-    if whole:
-        await client.request("PATCH", path, body=whole)
+            merged[name] = {
+                key: one for key, one in value.items() if key not in current or not same_json(current[key], one)
+            }
     for name, value in merged.items():
         await client.request("PATCH", f"{path}/{_MERGED_AT[name]}", body={FIELD[name].name: value})
+    if not whole:
+        return user
+    # The identifiers go last: a retry still finds the person by the one that the task names.
+    answer = await client.request("PATCH", path, body=whole)
+    return {**user, **checked(f"PATCH /api{path}", answer, USER)}
 
 
 def _current(user: User, name: str) -> Any:
@@ -144,6 +154,8 @@ def _check_cleared(field: str, name: Any, spec: UserSpec) -> None:
     if top not in FIELD or (key and FIELD[top].kind != "merged") or (isinstance(name, str) and name.endswith(".")):
         known = ", ".join(one.argument for one in FIELDS)
         raise InvalidInput(field, f"{name!r} cannot be cleared; use {known}, custom_data.<key> or profile.<claim>")
+    if top == "profile" and key and key not in CLAIMS:
+        raise InvalidInput(field, f"{key!r} is not a claim of the profile; use {', '.join(sorted(CLAIMS))}")
     given = spec.value(FIELD[top])
     if given is not None and (not key or key in given):
         raise InvalidInput(field, f"{name} is given a value and cleared; do one of both")

@@ -160,7 +160,7 @@ class UpdateUserOperator(LogtoOperator):
     :param custom_data: JSON object (templated).
     :param profile: OpenID standard claims (templated).
     :param custom_data_mode: ``merge`` its top-level keys into what is there, ``deep_merge`` at every depth, or
-        ``replace`` (this package's own mark stays) (templated).
+        ``replace`` (this package's own keys stay) (templated).
     :param profile_mode: the same for ``profile``; ``merge`` keeps the other parts of an address (templated).
     :param clear_fields: fields to empty, e.g. ``["avatar"]``, and keys to remove: ``custom_data.<key>``,
         ``profile.<claim>`` (templated).

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_logto.exceptions import Conflict, InvalidInput
+from airflow_provider_logto.exceptions import Conflict, Forbidden, InvalidInput
 from airflow_provider_logto.management.marks import IMPORT_KEY, KEY, OWN_KEYS, SUSPENDED_AT
 from airflow_provider_logto.management.user_changes import UserChanges, change_user, deep_merged
 from airflow_provider_logto.management.user_fields import UserSpec
@@ -143,6 +143,8 @@ def test_somebody_must_stay_findable(run: Run, sandbox: Sandbox, mika: str) -> N
         ({"clear": ["name.first"]}, r"clear_fields\[0\]"),
         ({"clear": ["name", "custom_data."]}, r"clear_fields\[1\]"),
         ({"clear": [5]}, r"clear_fields\[0\]"),
+        ({"clear": ["profile.nickName"]}, r"clear_fields\[0\]: 'nickName' is not a claim .* nickname"),
+        ({"clear": ["profile.address.country"]}, r"clear_fields\[0\]"),
         ({"clear": ["name"], "name": "x"}, r"clear_fields\[0\]"),
         ({"clear": ["custom_data.a"], "custom_data": {"a": 1}}, r"clear_fields\[0\]"),
         *(({"custom_data": {key: "x"}}, f"custom_data: the key {key}") for key in OWN_KEYS),
@@ -156,6 +158,27 @@ def test_bad_input_is_refused_before_any_request(
     with pytest.raises(InvalidInput, match=f"^{field}"):
         change(run, mika, **arguments)
     assert sandbox.stats()["requests"] == 0
+
+
+def test_a_retry_finds_the_person_by_the_address_that_was_to_change(run: Run, sandbox: Sandbox, mika: str) -> None:
+    fields = {"primary_email": "new@example.com", "custom_data": {"d": 4}, "profile": {"nickname": "mi"}}
+    sandbox.add_fault(kind="error", status=403, method="PATCH", path="/api/users/{id}/profile")
+    with pytest.raises(Forbidden):
+        change(run, "mika@example.com", **fields)
+    assert change(run, "mika@example.com", **fields)["changed"] == ["primary_email", "profile"]
+    user = stored(sandbox)
+    assert (user["primaryEmail"], user["customData"]["d"], user["profile"]["nickname"]) == ("new@example.com", 4, "mi")
+
+
+def test_true_is_not_one(run: Run, sandbox: Sandbox, mika: str) -> None:
+    change(run, mika, custom_data={"d": 1, "a": {"b": True, "c": 2}})
+    assert change(run, mika, custom_data={"d": True})["changed"] == ["custom_data"]
+    assert stored(sandbox)["customData"] == {"d": True, "a": {"b": True, "c": 2}, **MARK}
+
+
+def test_the_identifiers_are_returned_as_they_are_stored(run: Run, sandbox: Sandbox, mika: str) -> None:
+    result = change(run, mika, primary_phone="+8109012345678")
+    assert result["primaryPhone"] == stored(sandbox)["primaryPhone"] == "819012345678"
 
 
 def test_nobody_and_somebody_elses_address(run: Run, sandbox: Sandbox, mika: str) -> None:
