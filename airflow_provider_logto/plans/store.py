@@ -41,7 +41,12 @@ class Store(Folder):
             replace_file(self.local_path(name), io.BytesIO(content), private=True)
         except Exception as error:  # fsspec file systems raise whatever their library raises
             reason = f"{type(error).__name__}: {error}"
-            raise InvalidInput("folder", f"{self.uri(name)} cannot be written ({reason})") from error
+            refusal = InvalidInput("folder", f"{self.uri(name)} cannot be written ({reason})")
+            # What says that it cannot be written there stays so; anything else, such as no connection, may pass.
+            refusal.transient = not isinstance(
+                error, (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
+            )
+            raise refusal from error
 
     def read(self, name: str) -> bytes | None:
         """A file's content; None when it is not there.

@@ -330,6 +330,20 @@ def test_nobody_makes_an_administrators_suspension_look_like_that_of_an_earlier_
     assert world.stored()["isSuspended"]
 
 
+def test_a_folder_that_cannot_be_written_for_a_while_is_worth_a_retry(
+    one_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outage(*arguments: object, **more: object) -> None:
+        raise OSError("could not connect to the endpoint")
+
+    with monkeypatch.context() as during:
+        during.setattr("airflow_provider_logto.plans.store.replace_file", outage)
+        with pytest.raises(OffboardingIncomplete, match="snapshot") as caught:
+            one_world.offboard(**EVERYTHING)
+    assert caught.value.transient
+    assert one_world.offboard(**EVERYTHING)["outcome"] == "offboarded"
+
+
 def test_the_undoing_gives_back_what_can_be_given_back(one_world: World) -> None:
     world = one_world
     before = world.left()
