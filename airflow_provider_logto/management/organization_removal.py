@@ -14,6 +14,8 @@ from airflow_provider_logto.management.organization_references import Organizati
 from airflow_provider_logto.management.presence import delete
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.management.removal import IfAbsent, check_if_absent
+from airflow_provider_logto.management.task_notes import TaskNotes
+from airflow_provider_logto.task_state import TaskState
 
 
 async def delete_organization(
@@ -23,11 +25,13 @@ async def delete_organization(
     confirm: bool = False,
     max_members: int | None = None,
     if_absent: IfAbsent = "fail",
+    state: TaskState | None = None,
 ) -> dict[str, Any]:
     """Delete an organization with its memberships, invitations and just-in-time rules. This cannot be undone.
 
     :param confirm: True deletes whichever is meant.
     :param max_members: deletes only one with at most so many members.
+    :param state: tells a retry which one an earlier try of the task was about to delete.
     :returns: ``{"id", "outcome": "deleted" | "absent"}``.
     :raises InvalidInput: before any request where neither is given; where none is meant, or a member is protected.
     :raises Refused: where it has more members.
@@ -35,6 +39,12 @@ async def delete_organization(
     check_organization_deletion(confirm, max_members)
     check_if_absent(if_absent)
     reference = OrganizationReference.parse(organization)
+    notes = TaskNotes(state, "deletion")
+    noted = ("organization", reference.kind, reference.value)
+    earlier = (await notes.get(*noted)).get("id")
+    if earlier and await find_organization(client, {"id": earlier}) is None:
+        # The answer to an earlier try's deletion was lost.
+        return {"id": earlier, "outcome": "deleted"}
     found = await find_organization(client, reference)
     if found is None:
         if if_absent == "fail":
@@ -50,6 +60,7 @@ async def delete_organization(
         count = await client.count(f"{path}/users") or 0
         if count > max_members:
             raise Refused(f"the organization {found['id']} has {count} members, more than {max_members}; it stays")
+    await notes.set({"id": found["id"]}, *noted)
     there = await delete(client, path)
     return {"id": found["id"], "outcome": "deleted" if there else "absent"}
 

@@ -23,7 +23,9 @@ from airflow_provider_logto.management.marks import (
 from airflow_provider_logto.management.presence import delete
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.management.references import Reference, find_user
+from airflow_provider_logto.management.task_notes import TaskNotes
 from airflow_provider_logto.management.user_fields import User
+from airflow_provider_logto.task_state import TaskState
 
 IfAbsent = Literal["fail", "skip"]
 
@@ -120,17 +122,25 @@ async def delete_user(
     confirm: bool = False,
     suspended_for: float | None = None,
     if_absent: IfAbsent = "fail",
+    state: TaskState | None = None,
 ) -> dict[str, Any]:
     """Delete a person with everything that hangs on them. This cannot be undone.
 
     :param confirm: True deletes whoever is meant.
     :param suspended_for: days; deletes only who is suspended for that long, as this package wrote it down.
+    :param state: tells a retry whom an earlier try of the task was about to delete.
     :returns: ``{"id", "outcome": "deleted" | "absent"}``.
     :raises InvalidInput: before any request where neither is given; where nobody is meant, or they are protected.
     :raises Refused: where the condition does not hold.
     """
     check_deletion(confirm, suspended_for)
-    found = await find_for_removal(client, user, protection, if_absent)
+    reference = Reference.parse(user)
+    notes = TaskNotes(state, "deletion")
+    earlier = (await notes.get("user", reference.given)).get("id")
+    if earlier and await find_user(client, {"id": earlier}) is None:
+        # The answer to an earlier try's deletion was lost.
+        return {"id": earlier, "outcome": "deleted"}
+    found = await find_for_removal(client, reference, protection, if_absent)
     if found is None:
         return {"id": None, "outcome": "absent"}
     path = path_of("/users/{}", found["id"])
@@ -146,6 +156,7 @@ async def delete_user(
         except NotFound:
             return {"id": found["id"], "outcome": "absent"}
         _refuse_early(found, suspended_for)
+    await notes.set({"id": found["id"]}, "user", reference.given)
     there = await delete(client, path)
     return {"id": found["id"], "outcome": "deleted" if there else "absent"}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_logto.compat import task_state
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.links import OrganizationLink
@@ -282,7 +283,13 @@ class DeleteOrganizationOperator(LogtoOperator):
         check_organization_deletion(self.confirm, self.max_members)
         protection = self.hook.protection(self.protect)
         result = self.hook.run(
-            delete_organization, self.organization, protection, self.confirm, self.max_members, self.if_absent
+            delete_organization,
+            self.organization,
+            protection,
+            self.confirm,
+            self.max_members,
+            self.if_absent,
+            task_state(context),
         )
         self.log_summary(f"Organization {result['id']}", changes_of(result))
         return result

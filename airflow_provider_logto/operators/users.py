@@ -334,7 +334,8 @@ class DeleteUserOperator(LogtoOperator):
         days = days_of(self.suspended_for)
         check_deletion(self.confirm, days)
         protection = self.hook.protection(self.protect)
-        result = self.hook.run(delete_user, self.user, protection, self.confirm, days, self.if_absent)
+        state = task_state(context)
+        result = self.hook.run(delete_user, self.user, protection, self.confirm, days, self.if_absent, state)
         self.log_summary(f"User {result['id']}", changes_of(result))
         return result
 

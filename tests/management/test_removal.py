@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_logto.exceptions import InvalidInput, LogtoError, NotFromLogto, Refused
 from airflow_provider_logto.management.marks import KEY, SUSPENDED_AT, Mark, stamp
 from airflow_provider_logto.management.member_removal import remove_members
+from airflow_provider_logto.management.organization_removal import delete_organization
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.management.removal import (
     days_of,
@@ -19,6 +20,7 @@ from airflow_provider_logto.management.removal import (
 )
 from logto_sandbox import Sandbox
 from tests.clients import Restarting, Run
+from tests.task_states import Notes
 
 NOBODY = Protection({})
 NOW = datetime.now(UTC)
@@ -188,6 +190,49 @@ def test_a_lost_answer_is_no_failure(run: Run, sandbox: Sandbox) -> None:
     seed(sandbox)
     sandbox.add_fault(kind="lost_answer", method="DELETE", path="/api/users/{id}")
     assert run(delete_user, "mika", NOBODY, True)["outcome"] == "deleted"
+
+
+@pytest.mark.parametrize("kind", ["users", "organizations"])
+def test_a_retry_knows_what_an_earlier_try_deleted(run: Run, sandbox: Sandbox, kind: str) -> None:
+    user = seed(sandbox)
+    sandbox.seed({"organizations": [{"name": "Acme", "customData": {"externalId": "c-1"}}]})
+    organization = sandbox.state()["organizations"][0]["id"]
+    meant = user if kind == "users" else organization
+
+    def delete(state: Notes | None) -> Any:
+        if kind == "users":
+            return run(delete_user, {"primaryEmail": "mika@example.com"}, NOBODY, True, state=state)
+        return run(delete_organization, {"external_id": "c-1"}, NOBODY, True, state=state)
+
+    notes = Notes()
+    sandbox.add_fault(kind="lost_answer", method="DELETE", path=f"/api/{kind}/{{id}}", times=99)
+    with pytest.raises(LogtoError) as caught:
+        delete(notes)
+    assert caught.value.transient
+    sandbox.clear_faults()
+    assert delete(notes) == {"id": meant, "outcome": "deleted"}
+    # Without notes, and for another task, nobody is meant.
+    for other in (None, Notes()):
+        with pytest.raises(InvalidInput, match="if_absent"):
+            delete(other)
+
+
+@pytest.mark.parametrize("kind", ["users", "organizations"])
+def test_a_note_alone_deletes_nothing_and_claims_nothing(run: Run, sandbox: Sandbox, kind: str) -> None:
+    """The first try was ended right after its note."""
+    user = seed(sandbox)
+    sandbox.seed({"organizations": [{"name": "Acme"}]})
+    function, name, meant = {
+        "users": (delete_user, "mika", user),
+        "organizations": (delete_organization, "Acme", sandbox.state()["organizations"][0]["id"]),
+    }[kind]
+    notes = Notes()
+    sandbox.add_fault(kind="error", status=403, method="DELETE", path=f"/api/{kind}/{{id}}")
+    with pytest.raises(LogtoError):
+        run(function, name, NOBODY, True, state=notes)
+    assert len(sandbox.state()[kind]) == 1
+    assert run(function, name, NOBODY, True, state=notes) == {"id": meant, "outcome": "deleted"}
+    assert sandbox.state()[kind] == []
 
 
 def test_days_as_templates_give_them() -> None:
