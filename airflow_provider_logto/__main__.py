@@ -52,6 +52,13 @@ def _missing(conn_id: str) -> str:
             Connection.from_json(value, conn_id=conn_id)
     except (TypeError, ValueError) as error:
         return f"{name} cannot be read: {error}; its keys are conn_type, host, port, login, password, extra"
+    try:
+        if value and not value.startswith("{"):
+            Connection(conn_id=conn_id, uri=value)
+    except Exception:  # its text may show a part of the URI, and so of the secret
+        return (
+            f"{name} cannot be read as a URI: write /, : and @ in login and password as %2F, %3A and %40, or use JSON"
+        )
     return f"add it in Admin > Connections, or set {name}"
 
 

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+import httpx
+
 from airflow_provider_logto.exceptions import ConfigurationError
 
 #: The Management API's indicator on every self-hosted Logto, whatever its address.
@@ -120,6 +122,12 @@ def _hostname(raw: str, hostname: str | None) -> str:
     # "https:/auth.example.com" is read as a host named https.
     if not hostname or hostname in ("http", "https") or not re.fullmatch(r"[\w.:-]+", hostname):
         raise _no_address(raw)
+    if not hostname.isascii():
+        try:
+            # As the HTTP library reads it later, where it would raise an error of its own.
+            httpx.URL(f"https://{hostname.lower()}")
+        except httpx.InvalidURL:
+            raise _no_address(raw) from None
     return hostname.lower()
 
 

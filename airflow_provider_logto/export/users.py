@@ -27,6 +27,7 @@ from airflow_provider_logto.export.user_records import (
     flattened,
 )
 from airflow_provider_logto.export.user_spool import UserSpool
+from airflow_provider_logto.management.answers import MEMBER, ROLE, USER, checked, objects, role_ids_of
 from airflow_provider_logto.management.audit_logs.rows import json_bytes
 from airflow_provider_logto.management.organization_references import OrganizationReference, resolve_organization
 from airflow_provider_logto.management.references import listed
@@ -163,6 +164,7 @@ async def _read(client: LogtoClient, job: UserExport, spool: UserSpool, stop: St
         async for rows in pages:
             if job.digests and rows and "passwordDigest" not in rows[0]:
                 raise ConfigurationError("this Logto sends no password digests; that takes version 1.38 or newer")
+            rows = [checked("GET /api/users", row, USER) for row in rows]
             kept = [row for row in rows if job.suspended in (None, row["isSuspended"])]
             await stop.to_the_end(spool.add_people, kept)
             if time.monotonic() - said > _INTERVAL:
@@ -175,7 +177,7 @@ async def _read(client: LogtoClient, job: UserExport, spool: UserSpool, stop: St
 
 
 async def _read_roles(client: LogtoClient, spool: UserSpool, stop: StopSwitch) -> None:
-    for role in await client.collect("/roles", {"type": "User"}):
+    for role in [one async for one in objects(client, "/roles", {"type": "User"}, ROLE)]:
         # A server that does not say how many hold it is asked for all.
         if role.get("usersCount", 1):
             async for rows in walk_users(client, path_of("/roles/{}/users", role["id"]), {}):
@@ -184,12 +186,14 @@ async def _read_roles(client: LogtoClient, spool: UserSpool, stop: StopSwitch) -
 
 async def _read_organizations(client: LogtoClient, job: UserExport, spool: UserSpool, stop: StopSwitch) -> None:
     if isinstance(job.organizations, bool):
-        organizations = await client.collect("/organizations")
+        organizations = [one async for one in objects(client, "/organizations", None, ROLE)]
     else:
         organizations = [await resolve_organization(client, one, one.field) for one in job.organizations]
     for organization in organizations:
         members: list[Any] = []
-        async for member in client.iterate(path_of("/organizations/{}/users", organization["id"])):
+        path = path_of("/organizations/{}/users", organization["id"])
+        async for member in objects(client, path, None, MEMBER):
+            role_ids_of(path, member)
             members.append(member)
             if len(members) >= _MEMBERS:
                 await stop.to_the_end(spool.add_organization, organization, members)

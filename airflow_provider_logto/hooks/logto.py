@@ -28,7 +28,7 @@ from airflow_provider_logto.compat import (
 from airflow_provider_logto.connection_fields import EXTRA_FIELDS
 from airflow_provider_logto.exceptions import ConfigurationError, LogtoError
 from airflow_provider_logto.hooks import shared_state
-from airflow_provider_logto.hooks.settings import ConnectionSettings, checked_console_url
+from airflow_provider_logto.hooks.settings import ConnectionSettings, checked_console_url, checked_extra
 
 if TYPE_CHECKING:
     from airflow_provider_logto.management.protection import Protection
@@ -137,7 +137,7 @@ class LogtoHook(BaseHook):
         from airflow_provider_logto.management.protection import Protection
 
         self._refuse_running_loop("protection")
-        kept = self.get_connection(self.logto_conn_id).extra_dejson.get("protect")
+        kept = checked_extra(self.get_connection(self.logto_conn_id).extra_dejson).get("protect")
         if isinstance(kept, str):  # as the Connection form sends it
             kept = [entry for part in kept.splitlines() for entry in part.split(",") if entry.strip()]
         return Protection.checked(Protection.checked(kept, field="extra.protect"), protect)

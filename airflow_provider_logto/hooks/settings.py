@@ -39,6 +39,7 @@ class ConnectionSettings:
             instead of refused.
         :raises ConfigurationError: naming the field and how to fix it.
         """
+        extra = checked_extra(extra)
         _check_names(extra, tolerant)
         checked_console_url(extra, tolerant)
         allow_http = _boolean("allow_http", extra.get("allow_http"), default=False)
@@ -58,13 +59,23 @@ class ConnectionSettings:
         )
 
 
-def checked_console_url(extra: Mapping[str, Any], tolerant: bool) -> str | None:
+def checked_extra(extra: Any) -> Mapping[str, Any]:
+    """The extra of a Connection as Airflow parsed it.
+
+    :raises ConfigurationError: where it is JSON, but no object.
+    """
+    if not isinstance(extra, Mapping):
+        raise ConfigurationError(f"extra must be a JSON object, not a {type(extra).__name__}")
+    return extra
+
+
+def checked_console_url(extra: Any, tolerant: bool) -> str | None:
     """The extra ``console_url`` without a slash at its end; None where it is empty.
 
     :param tolerant: a wrong one is warned of and None.
     :raises ConfigurationError: where it is no http(s) address.
     """
-    value = extra.get("console_url")
+    value = extra.get("console_url") if isinstance(extra, Mapping) else None
     if value is None or value == "":
         return None
     if isinstance(value, str) and re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", value.strip()):

@@ -25,7 +25,10 @@ def state_directories() -> list[Path]:
     """Where this host's tasks may share state, the best place first."""
     home = os.environ.get("AIRFLOW_HOME") or "~/airflow"
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return [Path(home).expanduser() / f".{_NAME}", Path(cache).expanduser() / _NAME]
+    places = [os.path.expanduser(home), os.path.expanduser(cache)]
+    # Where a user has no home directory (HOME unset, no entry in passwd), "~" stays as it is: nothing to share there.
+    found = [Path(places[0]) / f".{_NAME}", Path(places[1]) / _NAME]
+    return [place for place in found if not str(place).startswith("~")]
 
 
 def resolve(shared_state: str, get_connection: Callable[[str], Connection]) -> Mode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +69,8 @@ def test_an_explicit_resource_wins() -> None:
         ("https://[::1", "not an address"),
         ("two words", "not an address"),
         ("https:/auth.example.com", "not an address"),
+        ("https://ａｕｔｈ.example.com", "not an address"),
+        ("https://Ⅷ.example", "not an address"),
         ("https://cloud.logto.io/acme/applications", "https://<tenant>.logto.app"),
     ],
 )
@@ -93,6 +96,7 @@ def test_any_text_is_an_endpoint_or_a_configuration_error(host: str) -> None:
     except ConfigurationError:
         return
     assert endpoint.base_url.startswith(("https://", "http://"))
+    httpx.URL(endpoint.token_url)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import pytest
 
 from airflow_provider_logto.client.sharing import fallback
 from airflow_provider_logto.connection_fields import EXTRA_FIELDS, ExtraField
+from airflow_provider_logto.exceptions import ConfigurationError
 from logto_sandbox import Sandbox
 from tests.clients import Connect
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, Tenant
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +44,18 @@ def test_a_console_url_that_is_no_address(connect: Connect, sandbox: Sandbox, ur
     assert (works, "extra.console_url" in message) == (False, True)
     assert hook.console_url() is None
     assert hook.request("GET", "/users") == []
+
+
+def test_an_extra_that_is_a_list(connect: Connect, sandbox_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = connect()
+    connection = json.loads(sandbox_tenant.connection())
+    monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", json.dumps({**connection, "extra": '["rate_limit"]'}))
+    works, message = hook.test_connection()
+    assert (works, "extra must be a JSON object, not a list" in message) == (False, True)
+    for use in (lambda: hook.request("GET", "/users"), hook.protection):
+        with pytest.raises(ConfigurationError, match="extra must be a JSON object"):
+            use()
+    assert hook.console_url() is None
 
 
 def test_every_extra_is_taken(connect: Connect, sandbox: Sandbox) -> None:

@@ -118,6 +118,18 @@ def test_an_open_directory_fails_the_connection_test_and_no_task(shared: Connect
     assert (tmp_path / "cache" / "airflow-provider-logto").is_dir()
 
 
+def test_a_user_without_a_home_shares_where_airflow_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(uid: int) -> Any:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert shared_state.state_directories() == [tmp_path / "airflow" / ".airflow-provider-logto"]
+    monkeypatch.delenv("AIRFLOW_HOME")
+    assert shared_state.state_directories() == []
+
+
 def test_a_redis_connection_is_read_as_airflow_reads_it() -> None:
     extra = {"db": "3", "ssl": True, "ssl_ca_certs": "/ca.pem", "other": 1}
     connection = Connection(conn_id="r", conn_type="redis", host="cache", login="u", password="p", port=6380)

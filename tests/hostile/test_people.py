@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from upath import UPath
 
-from airflow_provider_logto.exceptions import LogtoError
+from airflow_provider_logto.exceptions import LogtoError, UnreadableAnswer
+from airflow_provider_logto.export.folder import Folder
+from airflow_provider_logto.export.users import UserExport, export_users
 from airflow_provider_logto.management.hr_events import HrEvent, receive_event
 from airflow_provider_logto.management.invitation_spec import InviteSpec
 from airflow_provider_logto.management.inviting import invite_members
@@ -117,6 +120,35 @@ def does(ask: Ask, hostile: HostileServer, folder: Path, work: str, where: str, 
         hostile.answer = answer
         with suppress(LogtoError, FailedRun):
             ask(lambda client, at=at: WORK[work](client, folder / str(at)))
+
+
+USERS, MEMBERS, HOLDERS = "/api/users", "/api/organizations/o1/users", "/api/roles/r1/users"
+
+
+@pytest.mark.parametrize(
+    ("where", "row"),
+    [
+        (USERS, {"id": "u1", "createdAt": 1}),
+        ("/api/roles", {"id": "r1"}),
+        ("/api/organizations", {"id": "o1"}),
+        (MEMBERS, USER | {"organizationRoles": None}),
+        (MEMBERS, USER | {"organizationRoles": [{"id": "x"}]}),
+    ],
+)
+def test_an_odd_row_is_no_raw_error_of_an_export(
+    ask: Ask, hostile: HostileServer, tmp_path: Path, where: str, row: dict[str, Any]
+) -> None:
+    rows = {USERS: USER, HOLDERS: USER, MEMBERS: USER | {"organizationRoles": []}}
+    rows |= {"/api/roles": {"id": "r1", "name": "r"}, "/api/organizations": {"id": "o1", "name": "o"}}
+
+    def answer(asked: Request) -> list[bytes]:
+        path = asked.target.split("?")[0]
+        return [http("200 OK", json.dumps([row if path == where else rows[path]]).encode(), "Total-Number: 1")]
+
+    hostile.answer = answer
+    job = UserExport.checked(roles=True, organizations=True)
+    with pytest.raises(UnreadableAnswer, match=where):
+        ask(lambda client: export_users(client, job, Folder(UPath(tmp_path))))
 
 
 @pytest.mark.parametrize("work", WORK)

@@ -11,10 +11,10 @@ import pytest
 
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.replies import Reply
-from airflow_provider_logto.exceptions import IncompleteList
-from airflow_provider_logto.management.audit_logs.pages import Bounds
+from airflow_provider_logto.exceptions import IncompleteList, UnreadableAnswer
+from airflow_provider_logto.management.audit_logs.pages import Bounds, read
 from airflow_provider_logto.management.audit_logs.retention import gap_until
-from airflow_provider_logto.management.audit_logs.rows import Row
+from airflow_provider_logto.management.audit_logs.rows import Row, decode_rows
 from airflow_provider_logto.management.audit_logs.walk import (
     LateRows,
     LogFilter,
@@ -268,3 +268,29 @@ def test_gap(versioned: Sandbox, rows_from: int | None, window: Window, expected
     if rows_from is not None:
         versioned.insert_logs(start=rows_from, end=rows_from + 50 * HOUR, count=2500, pattern="even")
     assert run_on(versioned, lambda client: gap_until(LogPages(client), window)) == expected
+
+
+@pytest.mark.parametrize("count", ["\u00b2", "9" * 5000, "-1", "many", ""])
+def test_a_count_that_is_no_number_is_not_believed(count: str) -> None:
+    assert read(Reply(200, [Row("a", 1)], {"total-number": count})).total == 1
+
+
+def test_a_time_beyond_all_numbers_is_no_audit_log() -> None:
+    rows = decode_rows(b'[{"id":"a","createdAt":1e999,"key":"k","payload":{}}]')
+    with pytest.raises(UnreadableAnswer, match="no list of audit logs"):
+        read(Reply(200, rows, {}))
+
+
+@pytest.mark.parametrize("moment", [9 * 10**15, -(10**15), INNER.high + 1])
+def test_rows_from_another_time_are_an_error_once_the_bounds_are_known(moment: int) -> None:
+    async def send(method: str, path: str, query: Any, **more: Any) -> Reply:
+        return Reply(200, [Row("a", moment)], {"total-number": "1"})
+
+    async def go() -> None:
+        client: Any = SimpleNamespace(send=send)
+        pages = LogPages(client)
+        pages.bounds = Bounds.INCLUSIVE
+        await pages.newest(INNER, {})
+
+    with pytest.raises(UnreadableAnswer, match="rows outside the time that was asked for"):
+        asyncio.run(go())

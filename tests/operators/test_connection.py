@@ -71,6 +71,7 @@ def test_the_command_says_what_the_button_says(
     [
         ('{"conn_type": "logto", "user": "x", "password": "hidden-secret"}', "unexpected keyword argument 'user'"),
         ('{"conn_type": "logto", "password": "hidden-secret", host: "x"}', "Expecting property name"),
+        ("logto://id:hidden-secret/tail@host", "as a URI: write /, : and @ in login and password as %2F"),
     ],
 )
 def test_the_command_says_what_is_wrong_with_a_variable(

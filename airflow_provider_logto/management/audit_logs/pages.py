@@ -16,10 +16,12 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.pagination import PAGE_SIZE
 from airflow_provider_logto.client.replies import Reply, unreadable
-from airflow_provider_logto.exceptions import LogtoApiError
+from airflow_provider_logto.exceptions import LogtoApiError, UnreadableAnswer
 from airflow_provider_logto.management.audit_logs.rows import Row, decode_rows
 
 PATH = "/logs"
+#: Digits of a count that is believed.
+_DIGITS = 15
 OPERATION = "GET /api/logs"
 
 
@@ -151,7 +153,11 @@ class LogPages:
         times = self._times(window) if window else {}
         defaults = {"page": 1, "page_size": PAGE_SIZE, "enableCap": "true"}
         async with self._gate:
-            return await self._read({**query, **times, **defaults, **paging})
+            page = await self._read({**query, **times, **defaults, **paging})
+        known = self.bounds in (Bounds.INCLUSIVE, Bounds.EXCLUSIVE)
+        if window and known and not all(window.wider.holds(row) for row in page.rows):
+            raise UnreadableAnswer(OPERATION, 200, None, "it shows rows outside the time that was asked for")
+        return page
 
     async def _read(self, query: Mapping[str, Any]) -> LogPage:
         return read(await self._client.send("GET", PATH, query, decode=decode_rows))
@@ -190,5 +196,5 @@ def read(reply: Reply) -> LogPage:
     if not isinstance(rows, list) or not {Row}.issuperset(map(type, rows)):
         raise unreadable(OPERATION, reply, "the answer is no list of audit logs")
     total = reply.headers.get("total-number", "")
-    count = int(total) if total.isdigit() else len(rows)
+    count = int(total) if total.isascii() and total.isdigit() and len(total) <= _DIGITS else len(rows)
     return LogPage(rows, count, "total-number-is-capped" in reply.headers)

@@ -63,7 +63,7 @@ def decode_rows(content: bytes) -> Any:
     value = json.loads(flattened(content, MAX_DEPTH + 2))  # a payload is in a row, which is in the list
     try:
         return [Row.of(one) for one in value]
-    except (TypeError, KeyError, ValueError, AttributeError):
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
         return value
 
 
