@@ -272,7 +272,14 @@ def _person(
 def _read_cell(person: Person, name: str, raw: Any, columns: Columns) -> None:
     value = raw.strip() if isinstance(raw, str) else raw
     if isinstance(value, str):
-        cell.refuse_damage(name, value, name in (*KEYS, *_DATES))
+        try:
+            cell.refuse_damage(name, value, name in (*KEYS, *_DATES))
+        except InvalidInput as error:
+            if name not in SECRETS:
+                raise
+            raise InvalidInput(name, error.hint.replace(repr(value), "the value")) from None
+    if value and name == "password":
+        value = raw  # blanks are part of a password
     if value is None or value == "":
         if name in columns.clear_blank:
             _clear(person, name)

@@ -14,7 +14,7 @@ import yaml
 
 from airflow_provider_logto.compat import AirflowFailException
 from airflow_provider_logto.hooks.logto import LogtoHook
-from airflow_provider_logto.operators.configuration import ExportConfigurationOperator
+from airflow_provider_logto.operators.configuration import ApplyConfigurationOperator, ExportConfigurationOperator
 from logto_sandbox import Sandbox
 from tests.clients import client_of
 from tests.configuration.test_configuration import apply
@@ -178,6 +178,20 @@ def test_what_cannot_be_is_refused_before_the_first_write(
     with pytest.raises(AirflowFailException, match=message):
         apply(tmp_path, {"connectors": connectors}, secrets={**SECRETS, "a": "-"})
     assert sandbox.stats()["writes"] == 0
+
+
+def test_what_is_literal_is_not_rendered(tmp_path: Path) -> None:
+    """As docs/configuration.md says of mail templates."""
+    try:
+        from airflow.sdk import literal
+    except ImportError:  # Airflow 2.11
+        from airflow.utils.template import literal  # type: ignore[no-redef,import-not-found,unused-ignore]
+    config = {"connectors": [{"config": {"templates": [{"content": "Your code is {{code}}"}]}}]}
+    operator = ApplyConfigurationOperator(
+        task_id="x", configuration="x", config=literal(config), folder=f"file://{tmp_path}"
+    )
+    operator.render_template_fields({})
+    assert operator.config == config
 
 
 def test_a_connector_without_target_is_told_which_there_are(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -245,6 +245,24 @@ def test_wrong_secrets_are_named_by_row_before_any_request(imports: Import) -> N
     assert imports.sandbox.stats()["requests"] == 0
 
 
+def test_a_password_is_taken_as_it_is(imports: Import) -> None:
+    imports([{"username": "ann", "password": f" {SECRET} "}, {"username": "bob", "password": " "}])
+    (ann,) = [one for one in imports.sandbox.state()["users"] if one["username"] == "ann"]
+    path = f"/users/{ann['id']}/password/verify"
+    body = {"password": f" {SECRET} "}
+    assert imports._run(lambda client: client.request("POST", path, body=body)) is None
+    assert [
+        person.secrets for person in people_of([{"username": "bob", "password": " "}], keys=KEYS, secrets=True)
+    ] == [{}]
+
+
+@pytest.mark.parametrize("value", ["#REF!", "####", "N/A"])
+def test_a_spreadsheets_error_is_no_password_and_is_not_told(value: str) -> None:
+    with pytest.raises(InvalidSource, match="row 1: password: the value is what a spreadsheet writes") as caught:
+        people_of([{"username": "ann", "password": value}], keys=KEYS, secrets=True)
+    assert value not in str(caught.value)
+
+
 def test_auth0(imports: Import) -> None:
     bcrypt = "$2b$10$" + "a" * 53
     exported = {
