@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ from airflow_provider_logto.compat import (
     mask_secret_async,
 )
 from airflow_provider_logto.connection_fields import EXTRA_FIELDS
-from airflow_provider_logto.exceptions import ConfigurationError, LogtoError
+from airflow_provider_logto.exceptions import ConfigurationError, InvalidInput, LogtoError
 from airflow_provider_logto.hooks import shared_state
 from airflow_provider_logto.hooks.settings import ConnectionSettings, checked_console_url, checked_extra
 
@@ -139,7 +140,7 @@ class LogtoHook(BaseHook):
         self._refuse_running_loop("protection")
         kept = checked_extra(self.get_connection(self.logto_conn_id).extra_dejson).get("protect")
         if isinstance(kept, str):  # as the Connection form sends it
-            kept = [entry for part in kept.splitlines() for entry in part.split(",") if entry.strip()]
+            kept = _protected(kept)
         return Protection.checked(Protection.checked(kept, field="extra.protect"), protect)
 
     def console_url(self) -> str | None:
@@ -281,6 +282,19 @@ class LogtoHook(BaseHook):
 
 
 _END = object()
+
+
+def _protected(text: str) -> Any:
+    """The entries of the form's field ``protect``: JSON, or separated by commas or lines."""
+    if not text.lstrip().startswith(("[", "{")):
+        return [entry for part in text.splitlines() for entry in part.split(",") if entry.strip()]
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InvalidInput(
+            "extra.protect",
+            f'begins like JSON and is none ({error}); write [{{"role": "admin"}}, "root"], or root, ada',
+        ) from None
 
 
 def _alone(error: ConfigurationError) -> Mode:

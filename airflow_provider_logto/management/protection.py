@@ -22,7 +22,9 @@ from airflow_provider_logto.management.references import listed
 from airflow_provider_logto.management.roles import resolve_roles
 
 _FIELDS = {"id": "id", "username": "username", "email": "primaryEmail", "phone": "primaryPhone"}
-_FORMS = 'give an id, username, e-mail or phone, a pattern with *, {"role": ...} or {"pattern": ...}'
+_FORMS = 'give an id, username, e-mail or phone (+...), a pattern with *, {"role": ...} or {"pattern": ...}'
+#: In no identifier as Logto keeps it: several entries in one text, the text of a list, a phone number with its +.
+_IN_NOBODY = re.compile(r"""[\s,;"{}<>()\[\]?]|^'|'$|^\+[^@]*$""")
 
 
 @dataclass(frozen=True)
@@ -137,30 +139,42 @@ def _parsed(field: str, entry: Any) -> list[tuple[str, str]]:
     if isinstance(entry, Mapping) and len(entry) == 1:
         ((kind, value),) = entry.items()
         if kind in (*_FIELDS, "pattern", "role") and isinstance(value, str) and value.strip():
-            return [_kind(field, kind, value.strip())]
+            return _kind(field, kind, value.strip())
     if isinstance(entry, str) and entry.strip():
         value = entry.strip()
         if "*" in value:
-            return [("pattern", _pattern(field, value))]
+            return _kind(field, "pattern", value)
         if "@" in value:
-            return [_kind(field, "email", value)]
-        pairs = [("id", value), ("username", value)]
-        digits = re.sub(r"[\s().-]", "", value).removeprefix("+")
-        return [*pairs, ("primaryPhone", digits)] if digits.isdigit() else pairs
+            return _kind(field, "email", value)
+        if value.startswith("+"):
+            return _kind(field, "phone", value)
+        digits = re.sub(r"[\s().-]", "", value)
+        if digits.isascii() and digits.isdigit() and (value == digits or not digits.startswith("0")):
+            return [("id", value), ("username", value), *_phone(digits)]
+        return [*_kind(field, "id", value), *_kind(field, "username", value)]
     raise InvalidInput(field, f"{entry!r} is not an entry; {_FORMS}")
 
 
-def _kind(field: str, kind: str, value: str) -> tuple[str, str]:
-    if kind == "pattern":
-        return kind, _pattern(field, value)
+def _kind(field: str, kind: str, value: str) -> list[tuple[str, str]]:
     if kind == "email":
-        return "primaryEmail", fields.email(field, value) or ""
+        return [("primaryEmail", fields.email(field, value) or "")]
     if kind == "phone":
-        return "primaryPhone", fields.phone(field, value) or ""
-    return _FIELDS.get(kind, kind), value
+        return _phone(fields.phone(field, value) or "")
+    if kind == "pattern":
+        if not value.strip("*?"):
+            raise InvalidInput(field, f"{value!r} protects everybody; name part of an id, username, e-mail or phone")
+        # These stand for characters there.
+        _refuse_nobody(field, value, re.sub(r"[?\[\]]", "", value))
+    elif kind != "role":
+        _refuse_nobody(field, value, value)
+    return [(_FIELDS.get(kind, kind), value)]
 
 
-def _pattern(field: str, value: str) -> str:
-    if not value.strip("*?"):
-        raise InvalidInput(field, f"{value!r} protects everybody; name part of an id, username, e-mail or phone")
-    return value
+def _phone(digits: str) -> list[tuple[str, str]]:
+    return [("primaryPhone", form) for form in fields.phone_variants(digits)]
+
+
+def _refuse_nobody(field: str, value: str, literal: str) -> None:
+    """What matches nobody would protect nobody, without a word."""
+    if _IN_NOBODY.search(literal):
+        raise InvalidInput(field, f"{value!r} can match nobody; one entry each: {_FORMS}")

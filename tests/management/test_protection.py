@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -29,12 +30,15 @@ USER = {
         "svc_build",
         "build@example.com",
         "+61 412 345 678",
+        "+61 0412 345 678",
+        "61 412 345 678",
         "svc_*",
         "*@EXAMPLE.com",
         {"id": "abc123def456"},
         {"username": "svc_build"},
         {"email": "BUILD@example.com"},
         {"phone": "+61412345678"},
+        {"phone": "+61 0412 345 678"},
         {"pattern": "svc_????d"},
     ],
 )
@@ -43,9 +47,13 @@ def test_an_entry_protects(entry: Any) -> None:
     assert Protection.checked(None, entry).reason(USER)
 
 
-@pytest.mark.parametrize(
-    "entry", ["abc123", "svc", "svc_?uild", {"id": "svc_build"}, {"username": "abc123def456"}, "x*"]
-)
+@pytest.mark.parametrize("stored", ["61412345678", "610412345678"])
+def test_a_phone_number_protects_in_the_forms_that_logto_takes_for_the_same(stored: str) -> None:
+    for entry in ("+61 412 345 678", "+61 0412 345 678"):
+        assert Protection.checked([entry]).reason({"id": "x", "primaryPhone": stored})
+
+
+@pytest.mark.parametrize("entry", ["abc123", "svc", {"id": "svc_build"}, {"username": "abc123def456"}, "x*"])
 def test_an_entry_does_not_protect_others(entry: Any) -> None:
     assert Protection.checked([entry]).reason(USER) is None
 
@@ -55,6 +63,28 @@ def test_an_entry_does_not_protect_others(entry: Any) -> None:
 )
 def test_what_is_no_entry_is_named(entry: Any) -> None:
     with pytest.raises(InvalidInput, match=r"protect\[0\]"):
+        Protection.checked([entry])
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "admin,root",
+        "admin; root",
+        "admin root",
+        "admin*, root*",
+        '[{"role": "admin"}',
+        "'admin'",
+        "svc_?uild",  # a ? stands for a character in {"pattern": ...} alone
+        "+81*",  # Logto keeps numbers without +
+        "+81",
+        "090 1234 5678",
+        {"username": "admin,root"},
+        {"pattern": "admin*, root*"},
+    ],
+)
+def test_an_entry_that_can_match_nobody_is_refused(entry: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"^protect\[0\]: .*(can match nobody|not an international phone number)"):
         Protection.checked([entry])
 
 
@@ -84,10 +114,8 @@ def test_a_misspelt_role_protects_nobody_and_is_therefore_refused(run: Run, sand
         run(Protection.checked([{"role": "breakglass"}]).holders)
 
 
-@pytest.mark.parametrize("kept", [["svc_*"], "svc_*, boss", "boss\nsvc_*"])
+@pytest.mark.parametrize("kept", [["svc_*"], "svc_*, boss", "boss\nsvc_*", '["boss", {"pattern": "svc_*"}]'])
 def test_the_connections_list_counts_for_every_task(monkeypatch: pytest.MonkeyPatch, kept: Any) -> None:
-    import json
-
     connection = {"conn_type": "logto", "host": "https://x.logto.app", "extra": {"protect": kept}}
     monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", json.dumps(connection))
     protection = LogtoHook().protection(["mika"])
@@ -99,3 +127,18 @@ def test_a_wrong_list_in_the_connection_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", '{"conn_type": "logto", "extra": {"protect": [5]}}')
     with pytest.raises(InvalidInput, match=r"extra\.protect\[0\]"):
         LogtoHook().protection()
+
+
+@pytest.mark.parametrize("kept", ['[{"role": "admin"}, "root"', '["root"], ada', "[root]"])
+def test_a_text_in_the_connection_that_only_begins_like_json_is_refused(
+    monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", json.dumps({"conn_type": "logto", "extra": {"protect": kept}}))
+    with pytest.raises(InvalidInput, match=r"^extra\.protect: begins like JSON and is none"):
+        LogtoHook().protection()
+
+
+@pytest.mark.parametrize("kept", ['{"role": "admin"}', '[{"role": "admin"}, "root"]'])
+def test_the_connections_field_takes_json(monkeypatch: pytest.MonkeyPatch, kept: str) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", json.dumps({"conn_type": "logto", "extra": {"protect": kept}}))
+    assert LogtoHook().protection().roles == ("admin",)
