@@ -52,12 +52,14 @@ def verify(
         any age (to read stored deliveries).
     :returns: the event: ``{"event", "createdAt", "hookId", ...}``.
     :raises WebhookRejected: where the signature is missing or wrong, the delivery is too old, or the body is no event.
-    :raises InvalidInput: for no or an empty signing key, or a body that is already parsed.
+    :raises InvalidInput: for no or an empty signing key, a body that is already parsed, a tolerance that is no number.
     """
     raw, keys = _raw(raw_body), _keys(signing_keys)
+    if tolerance is not None and (not isinstance(tolerance, int | float) or not tolerance >= 0):
+        raise InvalidInput("tolerance", f"must be a number of seconds, or None; got {tolerance!r}")
     if not isinstance(signature, str) or not signature:
         raise WebhookRejected(f"the header {SIGNATURE_HEADER} is missing or empty")
-    given = signature.encode("utf-8", "surrogateescape")
+    given = signature.encode("utf-8", "surrogatepass")
     # Every key is tried, so that the time taken does not tell which one fits.
     fits = [hmac.compare_digest(hmac.new(key, raw, hashlib.sha256).hexdigest().encode(), given) for key in keys]
     if not any(fits):
@@ -70,18 +72,26 @@ def verify(
 
 def _raw(body: Any) -> bytes:
     if isinstance(body, str):
-        return body.encode("utf-8", "surrogateescape")
+        return _encoded("raw_body", body)
     if isinstance(body, bytes | bytearray | memoryview):
         return bytes(body)
     raise InvalidInput("raw_body", f"must be the bytes that arrived, before any parsing; got {type(body).__name__}")
 
 
 def _keys(given: Any) -> list[bytes]:
-    keys = [given] if isinstance(given, str) else list(given)
+    keys = [given] if isinstance(given, str) else list(given) if isinstance(given, Iterable) else []
     if not keys or not all(isinstance(key, str) and key for key in keys):
         # An empty key would accept what anybody can sign.
         raise InvalidInput("signing_keys", "give at least one signing key, none of them empty (Console: Webhooks)")
-    return [key.encode() for key in keys]
+    return [_encoded("signing_keys", key) for key in keys]
+
+
+def _encoded(field: str, text: str) -> bytes:
+    """The bytes that a text was made of."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise InvalidInput(field, "contains half of a surrogate pair; it was decoded wrongly somewhere") from None
 
 
 def _event(raw: bytes) -> dict[str, Any]:

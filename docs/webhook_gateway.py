@@ -59,8 +59,9 @@ async def receive(request: Request) -> Response:
         body += chunk
         if len(body) > LARGEST_BODY:
             return PlainTextResponse("too large", 413)
+    keys = [key.strip() for key in os.environ["LOGTO_SIGNING_KEYS"].split(",") if key.strip()]
     try:
-        event = verify(body, request.headers.get(SIGNATURE_HEADER), os.environ["LOGTO_SIGNING_KEYS"].split(","))
+        event = verify(body, request.headers.get(SIGNATURE_HEADER), keys)
     except WebhookRejected as error:
         return PlainTextResponse(str(error), 401)
     # A delivery has no id of its own: the same body is the same event, and Airflow refuses a run id that it knows.
@@ -68,7 +69,7 @@ async def receive(request: Request) -> Response:
     try:
         status = await start_run(run_id, conf_of(event))
         problem = f"Airflow answered {status}"
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:  # the last three: an answer without a token
         status, problem = 502, f"{type(error).__name__}: {error}"
     if status in (200, 201, 409):
         return PlainTextResponse("repeated" if status == 409 else "started", 200)

@@ -30,8 +30,11 @@ class Airflow:
     def __init__(self) -> None:
         self.runs: dict[str, dict[str, Any]] = {}
         self.broken = False
+        self.odd_token: str | None = None
 
     async def token(self, request: Request) -> Response:
+        if self.odd_token is not None:
+            return Response(self.odd_token)
         known = await request.json() == {"username": "gateway", "password": "its-password"}
         return JSONResponse({"access_token": "the-token"} if known else {}, 201 if known else 401)
 
@@ -65,7 +68,7 @@ def gateway(airflow: Airflow, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         settings = {"URL": address, "USERNAME": "gateway", "PASSWORD": "its-password", "DAG_ID": "logto_event"}
         for name, value in settings.items():
             monkeypatch.setenv(f"AIRFLOW_{name}", value)
-        monkeypatch.setenv("LOGTO_SIGNING_KEYS", f"old-key,{KEY}")
+        monkeypatch.setenv("LOGTO_SIGNING_KEYS", f"old-key, {KEY} ,")
         spec = importlib.util.spec_from_file_location("webhook_gateway", GATEWAY)
         assert spec is not None
         assert spec.loader is not None
@@ -140,6 +143,13 @@ def test_a_failure_of_airflow_is_said_so_that_logto_may_try_again(
     assert "wrong-password" not in caplog.text
     assert deliver(gateway, body) == 200
     assert len(airflow.runs) == 1
+
+
+@pytest.mark.parametrize("odd", ["<html>Sign in</html>", "{}", "[]", "null"])
+def test_an_answer_without_a_token_is_a_failure_of_airflow(gateway: str, airflow: Airflow, odd: str) -> None:
+    airflow.odd_token = odd
+    assert deliver(gateway, delivery()) == 502
+    assert airflow.runs == {}
 
 
 def test_the_same_delivery_many_times_at_once_is_one_run(gateway: str, airflow: Airflow) -> None:

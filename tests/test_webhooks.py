@@ -69,7 +69,7 @@ def test_a_wrong_key_is_refused_and_several_keys_are_tried() -> None:
         assert verify(body, signature, keys)["event"] == "User.Created"
 
 
-@pytest.mark.parametrize("keys", [[], "", [""], [KEY, ""], [None]])
+@pytest.mark.parametrize("keys", [[], "", [""], [KEY, ""], [None], None, 5, ["\ud800"]])
 def test_an_empty_key_is_never_accepted(keys: Any) -> None:
     body = delivery()
     with pytest.raises(InvalidInput, match="signing_keys"):
@@ -82,6 +82,20 @@ def test_an_empty_key_is_never_accepted(keys: Any) -> None:
 def test_a_parsed_body_is_refused_with_what_to_pass(body: Any) -> None:
     with pytest.raises(InvalidInput, match="raw_body: must be the bytes that arrived"):
         verify(body, "0" * 64, KEY)
+
+
+def test_what_was_decoded_wrongly_is_refused() -> None:
+    with pytest.raises(WebhookRejected, match="signature"):
+        verify(delivery(), "\ud800", KEY)
+    with pytest.raises(InvalidInput, match="raw_body: contains half of a surrogate pair"):
+        verify("\ud800", "0" * 64, KEY)
+
+
+@pytest.mark.parametrize("tolerance", ["300", -1, float("nan")])
+def test_a_tolerance_that_is_no_number_is_refused(tolerance: Any) -> None:
+    body = delivery()
+    with pytest.raises(InvalidInput, match="tolerance"):
+        verify(body, sign(body, KEY), KEY, tolerance)
 
 
 @pytest.mark.parametrize(
