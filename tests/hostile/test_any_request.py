@@ -100,9 +100,7 @@ async def removal(client: LogtoClient, task: Task) -> None:
 
 
 async def deletion(client: LogtoClient, task: Task) -> None:
-    # A retry finds what its first try deleted gone.
-    if_absent: Any = "fail" if task.tries == 1 else "skip"
-    await delete_organization(client, "Old", Protection({}), confirm=True, if_absent=if_absent)
+    await delete_organization(client, "Old", Protection({}), confirm=True, state=task.notes)
 
 
 async def configuration(client: LogtoClient, task: Task) -> None:
