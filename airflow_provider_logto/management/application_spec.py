@@ -86,9 +86,9 @@ class ApplicationSpec:
             application_type,
             fields.identifier("external_id", external_id),
             fields.name("description", description, _MAX_NAME),
-            _uris("redirect_uris", redirect_uris, native),
-            _uris("post_logout_redirect_uris", post_logout_redirect_uris, native),
-            _uris("cors_allowed_origins", cors_allowed_origins, False),
+            _uris("redirect_uris", redirect_uris, native, exact),
+            _uris("post_logout_redirect_uris", post_logout_redirect_uris, native, exact),
+            _uris("cors_allowed_origins", cors_allowed_origins, False, exact),
             json_object("client_metadata", client_metadata),
             data,
             third_party,
@@ -147,7 +147,7 @@ class ApplicationSpec:
         return lists
 
 
-def _uris(field: str, value: Any, native: bool) -> tuple[str, ...] | None:
+def _uris(field: str, value: Any, native: bool, exact: bool) -> tuple[str, ...] | None:
     """
     :param native: whether schemes of an own app (``com.example.app://callback``) will do.
     """
@@ -162,6 +162,8 @@ def _uris(field: str, value: Any, native: bool) -> tuple[str, ...] | None:
         if uri is None or not (web or own) or parts.fragment or any(c.isspace() for c in uri):
             raise InvalidInput(f"{field}[{at}]", f"{one!r} is not an absolute URI without fragment; write https://...")
         checked.append(uri)
+    if exact and not checked:
+        raise InvalidInput(field, "is empty: exact would take every one away; leave it out, or list what stays")
     return tuple(dict.fromkeys(checked))
 
 

@@ -142,6 +142,8 @@ def filled_path(path: Any, path_params: Any = None) -> str:
         raise InvalidInput("path", f"must be text, not {type(path).__name__}")
     if path_params is not None and not isinstance(path_params, Mapping):
         raise InvalidInput("path_params", wrong_type("an object", path_params))
+    if re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", path)):
+        raise InvalidInput("path", f"{path!r} has a brace without its other half; a place is written {{name}}")
     given = dict(path_params or {})
     names = re.findall(r"\{([^{}]*)\}", path)
     values = []
@@ -151,15 +153,15 @@ def filled_path(path: Any, path_params: Any = None) -> str:
             raise InvalidInput(f"path_params.{name}", f"missing or empty; the path {path} needs it")
         values.append(str(value))
     if given:
-        raise InvalidInput(f"path_params.{min(given)}", f"is not in the path {path}")
+        raise InvalidInput(f"path_params.{min(given, key=str)}", f"is not in the path {path}")
     return path_of(re.sub(r"\{[^{}]*\}", "{}", path), *values)
 
 
 def _warn_of_more(call: Call, reply: Reply) -> None:
     total = reply.headers.get("total-number", "")
-    if not isinstance(reply.data, list) or "page" in (call.query or {}) or not total.isdecimal():
+    if not isinstance(reply.data, list) or "page" in (call.query or {}):
         return
-    if int(total) > len(reply.data):
+    if total.isascii() and total.isdigit() and len(total) < 16 and int(total) > len(reply.data):
         log.warning(
             "%s %s: these are %d of %s items; paginate=True fetches all", call.method, call.path, len(reply.data), total
         )

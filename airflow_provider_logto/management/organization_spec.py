@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields
-from airflow_provider_logto.management.json_values import json_object, same_json
+from airflow_provider_logto.management.json_values import json_object, same_json, wrong_type
 from airflow_provider_logto.management.references import listed
 
 Organization = dict[str, Any]
@@ -76,8 +76,12 @@ class OrganizationSpec:
         data = json_object("custom_data", custom_data)
         if data and EXTERNAL_ID in data:
             raise InvalidInput(f"custom_data.{EXTERNAL_ID}", "is kept by the provider; give it as external_id")
-        if mfa_required not in (None, "", True, False):
-            raise InvalidInput("mfa_required", f"{mfa_required!r} is neither True nor False")
+        if mfa_required not in (None, "") and not isinstance(mfa_required, bool):
+            raise InvalidInput("mfa_required", wrong_type("True or False", mfa_required))
+        cleared = listed("clear_fields", clear_fields or ())
+        for one in cleared:
+            if not isinstance(one, str) or one not in CLEARABLE:
+                raise InvalidInput("clear_fields", f"{one!r} cannot be cleared; {', '.join(CLEARABLE)} can")
         spec = cls(
             checked_name,
             fields.identifier("external_id", external_id),
@@ -88,13 +92,11 @@ class OrganizationSpec:
             fields.text("custom_css", custom_css, _MAX_CSS),
             None if mfa_required == "" else mfa_required,
             fields.identifier("former_external_id", former_external_id),
-            tuple(dict.fromkeys(listed("clear_fields", clear_fields or ()))),
+            tuple(dict.fromkeys(cleared)),
         )
         if spec.former_external_id and not spec.external_id:
             raise InvalidInput("former_external_id", "only goes with external_id, the new one")
         for one in spec.clear_fields:
-            if one not in CLEARABLE:
-                raise InvalidInput("clear_fields", f"{one!r} cannot be cleared; {', '.join(CLEARABLE)} can")
             if getattr(spec, one) and one != "custom_data":
                 raise InvalidInput("clear_fields", f"{one} is given too; leave one of the two out")
         return spec

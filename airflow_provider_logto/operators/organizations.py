@@ -170,7 +170,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
             self.jit_sso_connectors,
             self.exact_jit,
         )
-        members = None if self.members is None else checked_members(self.members, self.member_roles)
+        members = None if self.members in (None, "") else checked_members(self.members, self.member_roles)
         if self.prune_members and not members:
             raise InvalidInput("members", "is empty: pruning by it would remove everybody; list who stays")
         report = self.hook.run(

@@ -60,10 +60,15 @@ class AssignRolesOperator(LogtoOperator):
         from airflow_provider_logto.management.references import listed
         from airflow_provider_logto.management.roles import assign_roles
 
-        # Taken out of its lazy sequence here: that resolves XComs, which must not happen on an event loop.
+        # Taken out of their lazy sequences here: that resolves XComs, which must not happen on an event loop.
         protection = self.hook.protection(self.protect)
         report = self.hook.run(
-            assign_roles, listed("users", self.users), self.roles, self.mode, self.on_missing, protection
+            assign_roles,
+            listed("users", self.users),
+            listed("roles", self.roles),
+            self.mode,
+            self.on_missing,
+            protection,
         )
         if "missing" in report:
             self.log.warning("Users who do not exist in Logto: %d", len(report["missing"]))

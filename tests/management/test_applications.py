@@ -154,6 +154,9 @@ def test_the_connections_own_application_keeps_its_roles(run: Run, sandbox: Sand
         ({"application_type": "MachineToMachine", "redirect_uris": ["https://x.example"]}, "nobody to redirect"),
         ({"application_type": "MachineToMachine", "third_party": True}, "third_party"),
         ({"application_type": "MachineToMachine", "roles": [], "exact": True}, "roles: is empty"),
+        ({"redirect_uris": [], "exact": True}, "redirect_uris: is empty: exact"),
+        ({"post_logout_redirect_uris": [], "exact": True}, "post_logout_redirect_uris: is empty"),
+        ({"cors_allowed_origins": [], "exact": True}, "cors_allowed_origins: is empty"),
         ({"application_type": "MachineToMachine", "roles": [5]}, "roles: must be names"),
     ],
 )

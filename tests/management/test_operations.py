@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_logto.client.client import LogtoClient
+from airflow_provider_logto.client.replies import Reply
 from airflow_provider_logto.exceptions import InvalidInput, LogtoApiError, NotFound
 from airflow_provider_logto.management.conditions import check_condition, holds
 from airflow_provider_logto.management.operations import Call, call_operation, filled_path
@@ -28,6 +30,10 @@ def test_values_are_percent_encoded() -> None:
         ("/users/{id}", {"id": None}, r"path_params\.id: missing"),
         ("/users", {"id": "x"}, r"path_params\.id: is not in the path"),
         (5, None, "path: must be text"),
+        ("/users/{id", None, "path: .* has a brace without its other half"),
+        ("/users/id}", None, "path: .* has a brace"),
+        ("/users/{id}}", {"id": "x"}, "path: .* has a brace"),
+        ("/users", {"id": "x", 2: "y"}, r"path_params\.2: is not in the path"),
         ("/users/{id}", ["x"], "path_params: must be an object, not list$"),
         ("/users/{id}", "{'id': 'x'}", "path_params: must be an object, not str; a template gives text"),
     ],
@@ -60,6 +66,19 @@ def test_what_must_not_leave_does_not_leave(run: Run, sandbox: Sandbox, argument
     with pytest.raises(InvalidInput):
         run(call_operation, Call.checked(**arguments))
     assert sandbox.stats()["requests"] == 0
+
+
+@pytest.mark.parametrize("total", ["9" * 5000, "\u00b2", "many"])
+def test_a_count_that_is_no_number_is_not_believed(run: Run, caplog: pytest.LogCaptureFixture, total: str) -> None:
+    async def call(client: LogtoClient) -> Any:
+        async def send(*args: Any, **kwargs: Any) -> Reply:
+            return Reply(200, [], {"total-number": total})
+
+        client.send = send  # type: ignore[method-assign]
+        return await call_operation(client, Call.checked("GET", "/users"))
+
+    assert run(call) == []
+    assert "items" not in caplog.text
 
 
 def test_an_unknown_operation_is_sent_with_a_warning(run: Run, caplog: pytest.LogCaptureFixture) -> None:

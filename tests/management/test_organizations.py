@@ -183,9 +183,11 @@ def test_a_wrong_organization_is_refused_by_name(arguments: Any, message: str) -
         ({"branding": {"logoUrl": "https://[x"}}, r"branding\.logoUrl"),
         ({"color": {"primaryColor": "red"}}, r"color\.primaryColor"),
         ({"color": {"isDarkModeEnabled": "yes"}}, r"color\.isDarkModeEnabled"),
-        ({"mfa_required": "yes"}, "mfa_required"),
+        ({"mfa_required": "True"}, "mfa_required: must be True or False, not str; a template gives text"),
+        ({"mfa_required": 1}, "mfa_required: must be True or False, not int"),
         ({"former_external_id": "a"}, "former_external_id: only goes with external_id"),
         ({"clear_fields": ["name"]}, "clear_fields: 'name' cannot be cleared"),
+        ({"clear_fields": [{}]}, "clear_fields: {} cannot be cleared"),
         ({"clear_fields": ["description"], "description": "a"}, "clear_fields: description is given too"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -85,6 +86,25 @@ def test_operators_that_look_first_leave_the_retry_to_airflow(sandbox: Sandbox) 
     sandbox.add_fault(kind="error", status=500, method="POST", path="/api/users", times=None)
     with pytest.raises(OutcomeUnknown):
         CreateUserOperator(task_id="create", username="mika").execute({})
+
+
+def test_xcoms_are_resolved_before_the_event_loop(sandbox: Sandbox) -> None:
+    class Strict(Lazy):
+        """Stands for a lazy sequence of XComs, which asks Airflow synchronously."""
+
+        def __getitem__(self, at: Any) -> Any:
+            with pytest.raises(RuntimeError, match="no running event loop"):
+                asyncio.get_running_loop()
+            return super().__getitem__(at)
+
+    sandbox.seed({"users": [{"username": "ada"}], "roles": [{"name": "reader", "description": "-", "type": "User"}]})
+    report = AssignRolesOperator(task_id="assign", users=Strict("ada"), roles=Strict("reader")).execute({})
+    assert len(report["added"]["reader"]) == 1
+
+
+def test_no_members_given_by_a_template_are_no_members(sandbox: Sandbox) -> None:
+    report = ProvisionOrganizationOperator(task_id="provision", name="Acme", members="").execute({})
+    assert report == {"id": sandbox.state()["organizations"][0]["id"], "outcome": "created"}
 
 
 def test_an_error_names_operation_status_code_and_request_id() -> None:
