@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Conflict, OutcomeUnknown
 from airflow_provider_logto.management import search
-from airflow_provider_logto.management.answers import IDENTIFIED, objects
+from airflow_provider_logto.management.answers import IDENTIFIED, STATUS, checked_list, objects
 from airflow_provider_logto.management.invitations import revoke
 from airflow_provider_logto.management.presence import delete
 
@@ -70,7 +70,8 @@ async def remove_member(client: LogtoClient, organization_id: str, user_id: str,
     """
     query = {"organizationId": organization_id, "invitee": email}
     found = await client.request("GET", "/organization-invitations", query) if email else []
-    pending = [invitation for invitation in found if invitation["status"] == "Pending"]
+    rows = checked_list("GET /api/organization-invitations", found, STATUS)
+    pending = [invitation for invitation in rows if invitation["status"] == "Pending"]
     for invitation in pending:
         await revoke(client, invitation)
     await delete(client, path_of("/organizations/{}/users/{}", organization_id, user_id))

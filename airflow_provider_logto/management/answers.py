@@ -37,6 +37,17 @@ APPLICATION: Shape = {
     **dict.fromkeys(("customData", "oidcClientMetadata", "customClientMetadata"), _OBJECT),
 }
 ORGANIZATION: Shape = {"id": str, "name": str, "createdAt": (int, float), "customData": _OBJECT}
+#: What may be left out of a list.
+_ROWS = (list, type(None))
+_MOMENT = (int, float, type(None))
+STATUS: Shape = {"id": str, "status": str}
+ONE_TIME_TOKEN: Shape = {"id": str, "status": str, "expiresAt": (int, float)}
+NEW_ONE_TIME_TOKEN: Shape = {"id": str, "token": str, "email": str, "expiresAt": (int, float)}
+SESSION: Shape = {"payload": dict, "expiresAt": _MOMENT}
+GRANT: Shape = {"id": str, "payload": _OBJECT, "expiresAt": _MOMENT}
+PERSONAL_ACCESS_TOKEN: Shape = {"name": str, "expiresAt": _MOMENT}
+MFA_FACTOR: Shape = {"id": str, "type": str}
+ALL_IDENTITIES: Shape = {"socialIdentities": _ROWS, "ssoIdentities": _ROWS}
 SECRET: Shape = {"name": str, "value": str, "createdAt": (int, float), "expiresAt": (int, float, type(None))}
 DOMAIN: Shape = {"emailDomain": str}
 
@@ -56,6 +67,16 @@ def checked(operation: str, value: Any, shape: Shape) -> dict[str, Any]:
     return value
 
 
+def checked_list(operation: str, value: Any, shape: Shape) -> list[dict[str, Any]]:
+    """The rows of an answer that is a list in one piece, each with the fields of a shape.
+
+    :raises UnreadableAnswer: where it is no list, or one row is not what the shape says.
+    """
+    if not isinstance(value, list):
+        raise UnreadableAnswer(operation, 200, None, f"holds {_named(value)} where a list belongs")
+    return [checked(operation, row, shape) for row in value]
+
+
 async def objects(
     client: LogtoClient, path: str, query: Mapping[str, Any] | None, shape: Shape
 ) -> AsyncIterator[dict[str, Any]]:
@@ -68,11 +89,12 @@ async def objects(
 
 
 def role_ids_of(path: str, holder: Mapping[str, Any]) -> set[str]:
-    """Ids of the organization roles of a member, as a list at ``path`` shows them.
+    """Ids of the organization roles of a member or an invitation, as a list at ``path`` shows them.
 
-    :raises UnreadableAnswer: where one is no role.
+    :raises UnreadableAnswer: where there is no list of them, or one is no role.
     """
-    return {checked(f"GET /api{path}", role, ROLE)["id"] for role in holder["organizationRoles"]}
+    operation = f"GET /api{path}"
+    return {role["id"] for role in checked_list(operation, holder.get("organizationRoles"), ROLE)}
 
 
 def _named(value: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import LogtoApiError
+from airflow_provider_logto.management.answers import ALL_IDENTITIES, MFA_FACTOR, PERSON, checked, checked_list
 from airflow_provider_logto.management.presence import delete, is_unknown_operation
 
 
@@ -29,10 +30,17 @@ async def list_identities(client: LogtoClient, user_id: str) -> tuple[dict[str, 
     except LogtoApiError as error:  # before Logto 1.30.1
         if not is_unknown_operation(error):
             raise
-        user = await client.request("GET", path, {"includeSsoIdentities": "true"})
-        return dict(user["identities"]), [row["ssoConnectorId"] for row in user.get("ssoIdentities") or ()]
-    social = {row["target"]: row["identity"] for row in found.get("socialIdentities") or ()}
-    return social, [row["ssoConnectorId"] for row in found.get("ssoIdentities") or ()]
+        user = checked(f"GET /api{path}", await client.request("GET", path, {"includeSsoIdentities": "true"}), PERSON)
+        return dict(user["identities"] or {}), _sso_connectors(path, user.get("ssoIdentities"))
+    found = checked(f"GET /api{path}/all-identities", found, ALL_IDENTITIES)
+    social = checked_list(
+        f"GET /api{path}/all-identities", found.get("socialIdentities") or [], {"target": str, "identity": dict}
+    )
+    return {row["target"]: row["identity"] for row in social}, _sso_connectors(path, found.get("ssoIdentities"))
+
+
+def _sso_connectors(path: str, identities: Any) -> list[str]:
+    return [row["ssoConnectorId"] for row in checked_list(f"GET /api{path}", identities or [], {"ssoConnectorId": str})]
 
 
 async def delete_identity(client: LogtoClient, user_id: str, target: str) -> bool:
@@ -54,7 +62,8 @@ async def put_identity(client: LogtoClient, user_id: str, target: str, identity:
 
 async def list_mfa_factors(client: LogtoClient, user_id: str) -> list[dict[str, Any]]:
     """A person's MFA factors: ``{"id", "type"}`` each."""
-    found = await client.request("GET", path_of("/users/{}/mfa-verifications", user_id))
+    path = path_of("/users/{}/mfa-verifications", user_id)
+    found = checked_list(f"GET /api{path}", await client.request("GET", path), MFA_FACTOR)
     return [{"id": row["id"], "type": row["type"]} for row in found]
 
 

@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput, Refused
 from airflow_provider_logto.management import fields
+from airflow_provider_logto.management.answers import IDENTIFIED, checked
 from airflow_provider_logto.management.marks import Mark, moment_of, refuse_forgeable, stamp, write_mark
 from airflow_provider_logto.management.references import find_user
 from airflow_provider_logto.management.user_fields import User
@@ -128,7 +129,8 @@ async def record_event(client: LogtoClient, user_id: str, event: HrEvent) -> Non
 
     A hire and a rehire end the dates of an earlier employment.
     """
-    user = await client.request("GET", path_of("/users/{}", user_id))
+    path = path_of("/users/{}", user_id)
+    user = checked(f"GET /api{path}", await client.request("GET", path), IDENTIFIED)
     mark = Mark.of(user)
     applied = moment_of(mark.occurred_at)
     late = applied is not None and applied > event.moment

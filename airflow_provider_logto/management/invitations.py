@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Conflict, NeverTrue, NotFound, OutcomeUnknown
-from airflow_provider_logto.management.answers import INVITATION, objects
+from airflow_provider_logto.management.answers import INVITATION, STATUS, checked, checked_list, objects
 from airflow_provider_logto.management.invitation_spec import InvitationReference, check_condition, judge
 from airflow_provider_logto.management.members import current_roles
 from airflow_provider_logto.management.organization_references import resolve_organization
@@ -71,7 +71,8 @@ async def invitation_status(client: LogtoClient, reference: InvitationReference)
     """
     if reference.id is not None:
         try:
-            found = await client.request("GET", path_of("/organization-invitations/{}", reference.id))
+            path = path_of("/organization-invitations/{}", reference.id)
+            found = checked(f"GET /api{path}", await client.request("GET", path), STATUS)
         except NotFound as error:
             if error.code is None:  # an unknown path, not an absent invitation
                 raise
@@ -81,7 +82,8 @@ async def invitation_status(client: LogtoClient, reference: InvitationReference)
     email = reference.invitee or ""
     # Newest first.
     query = {"organizationId": organization["id"], "invitee": email}
-    for row in await client.request("GET", "/organization-invitations", query):
+    answer = await client.request("GET", "/organization-invitations", query)
+    for row in checked_list("GET /api/organization-invitations", answer, STATUS):
         return str(row["status"])
     return "Member" if await members_among(client, organization["id"], [email]) else "Absent"
 

@@ -25,7 +25,7 @@ from airflow_provider_logto.exceptions import (
     LogtoError,
     OutcomeUnknown,
 )
-from airflow_provider_logto.management.answers import INVITATION, checked
+from airflow_provider_logto.management.answers import INVITATION, checked, role_ids_of
 from airflow_provider_logto.management.invitation_spec import Invitee, InviteSpec, filled_message
 from airflow_provider_logto.management.invitations import Invitation, members_among, pending_invitations, revoke
 from airflow_provider_logto.management.organization_references import resolve_organization
@@ -213,9 +213,9 @@ class _Round:
 
     def _differences(self, invitee: Invitee, pending: Invitation) -> list[str]:
         differs = []
-        if {role["id"] for role in pending["organizationRoles"]} != set(self._wanted_roles(invitee)):
+        if role_ids_of("/organization-invitations", pending) != set(self._wanted_roles(invitee)):
             differs.append("roles")
-        if self.inviter_id and pending["inviterId"] != self.inviter_id:
+        if self.inviter_id and pending.get("inviterId") != self.inviter_id:
             differs.append("inviter")
         # A span of time starts anew with every run, and says nothing about one that began before.
         if self.spec.expires_at is not None and pending["expiresAt"] // 1000 != self.expires_at // 1000:

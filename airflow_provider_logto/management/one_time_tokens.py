@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields
+from airflow_provider_logto.management.answers import NEW_ONE_TIME_TOKEN, ONE_TIME_TOKEN, checked, checked_list
 from airflow_provider_logto.management.presence import delete
 
 
@@ -36,6 +37,7 @@ async def create_one_time_token(
     if organization_ids:
         body["context"] = {"jitOrganizationIds": list(organization_ids)}
     made = await client.request("POST", "/one-time-tokens", body=body)
+    made = checked("POST /api/one-time-tokens", made, NEW_ONE_TIME_TOKEN)
     return {name: made[name] for name in ("id", "token", "email", "expiresAt")}
 
 
@@ -60,7 +62,8 @@ async def list_one_time_tokens(client: LogtoClient, email: str) -> list[dict[str
     :raises LogtoApiError: before Logto 1.27, see :func:`presence.is_unknown_operation`.
     """
     # In one answer: its pages are counted without the filter.
-    found = await client.request("GET", "/one-time-tokens", {"email": email})
+    answer = await client.request("GET", "/one-time-tokens", {"email": email})
+    found = checked_list("GET /api/one-time-tokens", answer, ONE_TIME_TOKEN)
     return [{"id": row["id"], "expiresAt": row["expiresAt"]} for row in found if row["status"] == "active"]
 
 

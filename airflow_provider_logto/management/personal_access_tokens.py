@@ -11,12 +11,14 @@ from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import LogtoApiError, NotFound, OutcomeUnknown
+from airflow_provider_logto.management.answers import PERSONAL_ACCESS_TOKEN, checked_list
 from airflow_provider_logto.management.presence import delete, is_unknown_operation
 
 
 async def list_personal_access_tokens(client: LogtoClient, user_id: str) -> list[dict[str, Any]]:
     """A person's tokens: ``{"name", "expiresAt"}`` each; Logto's answer holds their values too, which end here."""
-    found = await client.request("GET", path_of("/users/{}/personal-access-tokens", user_id))
+    path = path_of("/users/{}/personal-access-tokens", user_id)
+    found = checked_list(f"GET /api{path}", await client.request("GET", path), PERSONAL_ACCESS_TOKEN)
     return [{"name": row["name"], "expiresAt": row.get("expiresAt")} for row in found]
 
 

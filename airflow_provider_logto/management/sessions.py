@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
+from airflow_provider_logto.management.answers import GRANT, SESSION, checked, checked_list
 from airflow_provider_logto.management.presence import delete
 
 
@@ -19,10 +20,16 @@ async def list_sessions(client: LogtoClient, user_id: str) -> list[dict[str, Any
     :returns: ``{"id", "application", "expiresAt"}`` each; the rest of a session (addresses, devices) is left out.
     :raises LogtoApiError: before Logto 1.38, see :func:`presence.is_unknown_operation`.
     """
-    found = await client.request("GET", path_of("/users/{}/sessions", user_id))
+    path = path_of("/users/{}/sessions", user_id)
+    operation = f"GET /api{path}"
+    found = checked(operation, await client.request("GET", path), {"sessions": list})
     return [
-        {"id": row["payload"]["uid"], "application": row.get("clientId"), "expiresAt": row.get("expiresAt")}
-        for row in found["sessions"]
+        {
+            "id": checked(operation, row["payload"], {"uid": str})["uid"],
+            "application": row.get("clientId"),
+            "expiresAt": row.get("expiresAt"),
+        }
+        for row in checked_list(operation, found["sessions"], SESSION)
     ]
 
 
@@ -40,10 +47,15 @@ async def list_grants(client: LogtoClient, user_id: str) -> list[dict[str, Any]]
     :returns: ``{"id", "application", "expiresAt"}`` each.
     :raises LogtoApiError: before Logto 1.38, see :func:`presence.is_unknown_operation`.
     """
-    found = await client.request("GET", path_of("/users/{}/grants", user_id))
+    path = path_of("/users/{}/grants", user_id)
+    found = checked(f"GET /api{path}", await client.request("GET", path), {"grants": list})
     return [
-        {"id": row["id"], "application": row.get("payload", {}).get("clientId"), "expiresAt": row.get("expiresAt")}
-        for row in found["grants"]
+        {
+            "id": row["id"],
+            "application": (row.get("payload") or {}).get("clientId"),
+            "expiresAt": row.get("expiresAt"),
+        }
+        for row in checked_list(f"GET /api{path}", found["grants"], GRANT)
     ]
 
 

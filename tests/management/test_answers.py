@@ -9,12 +9,22 @@ import pytest
 
 from airflow_provider_logto.client.replies import Reply
 from airflow_provider_logto.exceptions import UnreadableAnswer
+from airflow_provider_logto.management.access import remove_member
 from airflow_provider_logto.management.answers import MEMBER, USER, checked
 from airflow_provider_logto.management.conditions import check_user
+from airflow_provider_logto.management.credentials import list_identities, list_mfa_factors
+from airflow_provider_logto.management.hr_events import HrEvent, record_event
+from airflow_provider_logto.management.invitation_spec import InviteSpec
+from airflow_provider_logto.management.invitations import check_invitation
+from airflow_provider_logto.management.inviting import invite_members
 from airflow_provider_logto.management.members import checked_members
+from airflow_provider_logto.management.offboarding.restore import restore_user
+from airflow_provider_logto.management.one_time_tokens import create_one_time_token, list_one_time_tokens
 from airflow_provider_logto.management.organization_details import Details
 from airflow_provider_logto.management.organizations import OrganizationSpec, ensure_organization
+from airflow_provider_logto.management.personal_access_tokens import list_personal_access_tokens
 from airflow_provider_logto.management.roles import assign_roles
+from airflow_provider_logto.management.sessions import list_grants, list_sessions
 from airflow_provider_logto.management.users import UserSpec, ensure_user
 from logto_sandbox import Sandbox
 from tests.clients import Run
@@ -96,6 +106,75 @@ def test_a_list_that_holds_something_else(
             continue
         except Exception as error:
             pytest.fail(f"list {nth} of {lists}: {type(error).__name__}: {error}")
+
+
+EVENT = HrEvent.checked("leave", "e1", "mika@example.com", "2026-01-01T00:00:00+00:00")
+SNAPSHOT = {
+    "version": 1,
+    "taken_at": "2026-01-01T00:00:00Z",
+    "run": "r",
+    "user": "u1",
+    "was_suspended": False,
+    "mark": None,
+    "roles": {},
+    "organizations": {},
+    "identities": {},
+    "sso_connectors": [],
+    "mfa_factors": [],
+    "personal_access_tokens": [],
+}
+#: Functions that read an answer in one piece.
+READERS: dict[str, Callable[[Any], Awaitable[Any]]] = {
+    "record_event": lambda client: record_event(client, "u1", EVENT),
+    "create_one_time_token": lambda client: create_one_time_token(client, "mika@example.com"),
+    "list_one_time_tokens": lambda client: list_one_time_tokens(client, "mika@example.com"),
+    "check_invitation": lambda client: check_invitation(client, "i1", "accepted"),
+    "list_sessions": lambda client: list_sessions(client, "u1"),
+    "list_grants": lambda client: list_grants(client, "u1"),
+    "list_personal_access_tokens": lambda client: list_personal_access_tokens(client, "u1"),
+    "list_identities": lambda client: list_identities(client, "u1"),
+    "list_mfa_factors": lambda client: list_mfa_factors(client, "u1"),
+    "remove_member": lambda client: remove_member(client, "o1", "u1", "mika@example.com"),
+    "restore_user": lambda client: restore_user(client, SNAPSHOT),
+}
+ROW = [{"sessions": [{"payload": {}}]}, {"sessions": [None]}, {"grants": [{"id": 5}]}, {"socialIdentities": [{}]}]
+
+
+@pytest.mark.parametrize("data", [None, 7, "text", [None], [{}], [[]], *ROW], ids=str)
+@pytest.mark.parametrize("name", READERS)
+def test_an_answer_that_is_something_else(run: Run, name: str, data: Any) -> None:
+    async def read(client: Any) -> None:
+        async def send(*args: Any, **kwargs: Any) -> Reply:
+            return Reply(200, data, {})
+
+        client.send = send
+        await READERS[name](client)
+
+    if name == "list_identities" and isinstance(data, dict) and "socialIdentities" not in data:
+        assert run(read) is None  # both lists may be left out
+        return
+    with pytest.raises(UnreadableAnswer):
+        run(read)
+
+
+def test_a_pending_invitation_without_its_roles(run: Run, sandbox: Sandbox) -> None:
+    sandbox.seed({"organizations": [{"name": "Acme"}]})
+
+    async def invite(client: Any) -> Any:
+        send = client.send
+
+        async def meddling(method: str, path: str, *args: Any, **kwargs: Any) -> Reply:
+            if path != "/organization-invitations":
+                return await send(method, path, *args, **kwargs)
+            row = {"id": "i", "invitee": "mika@example.com", "status": "Pending", "expiresAt": 9e12}
+            return Reply(200, [row], {})
+
+        client.send = meddling
+        return await invite_members(client, "Acme", InviteSpec.checked("mika@example.com"))
+
+    (row,) = run(invite)
+    assert row["outcome"] == "failed"
+    assert "holds null where a list belongs" in row["error"]
 
 
 def test_a_created_object_without_an_id(run: Run, sandbox: Sandbox) -> None:

@@ -11,6 +11,15 @@ from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Conflict, InvalidInput, LogtoApiError, NotFound
+from airflow_provider_logto.management.answers import (
+    IDENTIFIED,
+    MEMBER,
+    USER,
+    checked,
+    checked_list,
+    objects,
+    role_ids_of,
+)
 from airflow_provider_logto.management.credentials import list_identities, put_identity
 from airflow_provider_logto.management.marks import KEY, Mark, write_mark
 from airflow_provider_logto.management.offboarding.snapshot import Snapshot, checked_snapshot
@@ -30,7 +39,7 @@ async def restore_user(client: LogtoClient, snapshot: Any) -> dict[str, Any]:
     kept = checked_snapshot(snapshot)
     path = path_of("/users/{}", kept["user"])
     try:
-        user = await client.request("GET", path)
+        user = checked(f"GET /api{path}", await client.request("GET", path), USER)
     except NotFound:
         raise InvalidInput("snapshot", f"the user {kept['user']} does not exist any more") from None
     missing: list[str] = [f"MFA factor {kind}" for kind in kept["mfa_factors"]]
@@ -54,7 +63,7 @@ async def restore_user(client: LogtoClient, snapshot: Any) -> dict[str, Any]:
 
 
 async def _roles(client: LogtoClient, path: str, kept: Snapshot, missing: list[str]) -> list[str]:
-    held = {role["id"] async for role in client.iterate(f"{path}/roles")}
+    held = {role["id"] async for role in objects(client, f"{path}/roles", None, IDENTIFIED)}
     given = []
     for role_id, name in kept["roles"].items():
         if role_id in held:
@@ -68,9 +77,10 @@ async def _roles(client: LogtoClient, path: str, kept: Snapshot, missing: list[s
 
 
 async def _organizations(client: LogtoClient, path: str, kept: Snapshot, missing: list[str]) -> list[str]:
+    answer = await client.request("GET", f"{path}/organizations")
     current = {
-        one["id"]: {role["id"] for role in one["organizationRoles"]}
-        for one in await client.request("GET", f"{path}/organizations")
+        one["id"]: role_ids_of(f"{path}/organizations", one)
+        for one in checked_list(f"GET /api{path}/organizations", answer, MEMBER)
     }
     given = []
     for organization_id, about in kept["organizations"].items():
