@@ -105,6 +105,9 @@ class Exporter:
         if gap is not None and await self._keeps_fuller(gap):
             return self._end("kept: the server has meanwhile deleted rows of this interval", self._published)
         files = await self._write_files()
+        fuller = self._published
+        if not files and fuller is not None and fuller.count and await asyncio.to_thread(fuller.complete, self._folder):
+            return self._end("kept: the server has meanwhile deleted every row of this interval", fuller)
         if gap is not None and files:
             # A row that came late may be older than what was the oldest when the export began.
             gap = min(gap, files[0].first[0])

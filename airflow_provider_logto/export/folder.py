@@ -19,6 +19,22 @@ log = logging.getLogger(__name__)
 #: Stores without directories: making one there could make a bucket.
 _OBJECT_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci"})
 
+#: What a file system raises where waiting changes nothing.
+_FOR_GOOD = (
+    *(FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError),
+    *(ImportError, NotImplementedError, ValueError),
+)
+
+
+def not_written(field: str, address: str, error: Exception, advice: str = "") -> InvalidInput:
+    """The error for a destination that cannot be written, raised from what its file system raised.
+
+    Anything but :data:`_FOR_GOOD` (a timeout, a throttled store, a full disk) may pass: a retry of the task helps.
+    """
+    refusal = InvalidInput(field, f"{address} cannot be written ({type(error).__name__}: {error}){advice}")
+    refusal.transient = not isinstance(error, _FOR_GOOD)
+    return refusal
+
 
 class Folder:
     """Reads, checks and fills the destination. All methods block: call them in a thread.
@@ -46,7 +62,7 @@ class Folder:
         """Write a small file and delete it.
 
         :param name: a name that only this export uses.
-        :raises InvalidInput: when the destination cannot be written.
+        :raises InvalidInput: when the destination cannot be written; see :func:`not_written`.
         """
         # Where others could put a link in its place, nobody can foresee its name.
         probe = f".{name}.{secrets.token_hex(8)}.write-test" if self._is_local else f".{name}.write-test"
@@ -54,10 +70,7 @@ class Folder:
             self._make_parent(probe)
             self._fs.pipe_file(self._at(probe), b"")
         except Exception as error:  # fsspec file systems raise whatever their library raises
-            reason = f"{type(error).__name__}: {error}"
-            raise InvalidInput(
-                "destination", f"{self._path} cannot be written ({reason}); name a writable folder"
-            ) from (error)
+            raise not_written("destination", str(self._path), error, "; name a writable folder") from error
         try:
             self._fs.rm_file(self._at(probe))
         except Exception as error:  # an archive may allow writing and forbid deleting

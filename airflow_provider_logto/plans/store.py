@@ -7,8 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.export.folder import Folder
+from airflow_provider_logto.export.folder import Folder, not_written
 from airflow_provider_logto.export.local_files import replace_file
 
 
@@ -40,13 +39,7 @@ class Store(Folder):
                 return
             replace_file(self.local_path(name), io.BytesIO(content), private=True)
         except Exception as error:  # fsspec file systems raise whatever their library raises
-            reason = f"{type(error).__name__}: {error}"
-            refusal = InvalidInput("folder", f"{self.uri(name)} cannot be written ({reason})")
-            # What says that it cannot be written there stays so; anything else, such as no connection, may pass.
-            refusal.transient = not isinstance(
-                error, (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
-            )
-            raise refusal from error
+            raise not_written("folder", self.uri(name), error) from error
 
     def read(self, name: str) -> bytes | None:
         """A file's content; None when it is not there.

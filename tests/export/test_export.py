@@ -19,6 +19,7 @@ from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.job import ExportJob
 from airflow_provider_logto.export.stop import ExportStopped, StopSwitch
 from airflow_provider_logto.management.audit_logs.walk import LateRows, Window
+from airflow_provider_logto.plans.store import Store
 from logto_sandbox import Sandbox
 from tests.export.random_run import FileState, read_back
 from tests.management.audit_log_tools import HOUR, START, log_requests, run_on, truth
@@ -202,6 +203,9 @@ def test_a_fuller_archive_is_never_replaced(filled: Sandbox, tmp_path: Path) -> 
     filled._on_loop(lambda: filled.tenant.logs.delete(None, WINDOW.low + HOUR))
     assert export(filled, tmp_path) == summary
     assert tree(tmp_path) == before
+    filled._on_loop(lambda: filled.tenant.logs.delete(None, WINDOW.high + 1000 * HOUR))
+    assert export(filled, tmp_path) == summary
+    assert tree(tmp_path) == before
 
 
 def test_a_failing_server_leaves_no_manifest_and_no_litter(
@@ -350,3 +354,30 @@ def test_a_destination_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be written") as caught:
         Folder(UPath(blocked / "sub")).check("x")
     assert caught.value.field == "destination"
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (TimeoutError("read timed out"), True),
+        (OSError(28, "No space left on device"), True),
+        (RuntimeError("SlowDown"), True),
+        (PermissionError("no"), False),
+        (FileNotFoundError("no such bucket"), False),
+        (NotImplementedError(), False),
+    ],
+)
+def test_a_store_that_fails_for_a_moment_is_worth_a_retry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, passes: bool
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.pipe_file", fail)
+    for write in (
+        lambda: Folder(UPath("memory://archive")).check("x"),
+        lambda: Store(UPath("memory://plans")).write("x", b""),
+    ):
+        with pytest.raises(InvalidInput, match="cannot be written") as caught:
+            write()
+        assert caught.value.transient is passes
