@@ -86,6 +86,8 @@ class LogtoSensor(BaseSensorOperator):
             try:
                 return poke_until_true(self, context)
             except (AirflowSensorTimeout, AirflowSkipException) as error:
+                if error.__cause__ is not None:  # with soft_fail or never_fail an error skips the task too
+                    raise type(error)(f"{self.awaited()}: {error.__cause__} ({error})") from error.__cause__
                 raise type(error)(f"{self.awaited()}: {self._in_vain()} ({error})") from error
         if self.poke(context):
             return None

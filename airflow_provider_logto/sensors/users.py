@@ -58,7 +58,7 @@ class UserSensor(LogtoSensor):
 
         return UserTrigger(
             logto_conn_id=self.logto_conn_id,
-            user=dict(self.user) if isinstance(self.user, dict) else self.user,
+            user=self._named(),
             condition=self.condition,
             since_ms=self._since_ms(),
             poke_interval=poke_interval,
@@ -70,6 +70,12 @@ class UserSensor(LogtoSensor):
         from airflow_provider_logto.management.references import Reference
 
         return f"User {Reference.parse(self.user).given}"
+
+    def _named(self) -> Any:
+        """The user for the trigger. An id says enough: a trigger's arguments stand in Airflow's database."""
+        if not isinstance(self.user, dict):
+            return self.user
+        return {"id": self.user["id"]} if self.user.get("id") else dict(self.user)
 
     def _since_ms(self) -> int | None:
         from airflow_provider_logto.management.conditions import check_condition

@@ -81,7 +81,7 @@ class PollingTrigger(BaseTrigger):
     async def _wait(self, client: LogtoClient) -> bool:
         """
         :returns: True when the condition is true, False when the deadline passed first.
-        :raises LogtoError: of a look that failed for good, or the last of many in a row.
+        :raises LogtoError: of a look that failed for good, the last of many in a row, or of the last look of all.
         """
         from airflow_provider_logto.exceptions import LogtoError
 
@@ -99,6 +99,8 @@ class PollingTrigger(BaseTrigger):
                 if not error.transient or failures >= MAX_CONSECUTIVE_FAILURES:
                     raise
                 self.log.warning("Look %d failed: %s", failures, error)
+                if time.time() >= self.end_time:
+                    raise  # what could not be found out has not proven to be untrue
             left = self.end_time - time.time()
             if left <= 0:
                 return False

@@ -57,6 +57,12 @@ def test_it_defers_with_what_the_trigger_needs_and_no_more(sandbox_tenant: Tenan
     assert caught.value.timeout.total_seconds() > 100
 
 
+def test_the_trigger_knows_no_more_of_a_person_than_names_them() -> None:
+    made = {"id": "abc", "outcome": "created", "changed": [], "username": "ada", "primaryEmail": "ada@acme.example"}
+    sensor = UserSensor(task_id="wait", user=made, deferrable=True)
+    assert sensor.make_trigger(5.0, 1.0).serialize()[1]["user"] == {"id": "abc"}
+
+
 def test_it_does_not_defer_for_what_is_true_already(sandbox: Sandbox) -> None:
     sandbox.seed({"users": [{"username": "mika"}]})
     assert UserSensor(task_id="wait", user="mika", deferrable=True).execute({}) is None
@@ -104,6 +110,14 @@ def test_a_poking_sensor_says_whom_it_waited_for(
     assert 1 <= sandbox.stats()["routes"]["GET /api/users"] <= 4  # looks are a second apart at least
     logged = caplog.text + capsys.readouterr().out  # the former on 2.11, the latter on 3.x
     assert "User mika: the condition 'exists' is not yet true" in logged
+
+
+def test_soft_fail_of_an_error_names_the_error(sandbox_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", sandbox_tenant.connection(password="wrong"))
+    sensor = UserSensor(task_id="wait", user="mika", timeout=60, soft_fail=True)
+    with pytest.raises(AirflowSkipException, match=r"User mika: POST /oidc/token .*the secret is wrong") as caught:
+        sensor.execute({})
+    assert "did not come true" not in str(caught.value)
 
 
 ERRORS = [

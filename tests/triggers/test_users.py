@@ -97,6 +97,15 @@ def test_a_lasting_failure_is_reported_after_many_looks(sandbox: Sandbox, monkey
     assert (event["status"], event["type"], event["retry_after"]) == ("error", "RateLimited", 30.0)
 
 
+def test_an_outage_until_the_deadline_is_no_verdict(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look(self: UserTrigger, client: LogtoClient) -> bool:
+        raise RateLimited("GET /api/users", 429, None, "slow down", None, "", 30.0)
+
+    monkeypatch.setattr(UserTrigger, "look", look)
+    (event,) = asyncio.run(events(trigger(poke_interval=0.3, end_time=time.time() + 0.5)))
+    assert (event["status"], event["type"]) == ("error", "RateLimited")
+
+
 def test_a_look_that_hangs_ends_at_the_deadline(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "MIN_LOOK_TIME", 0.2)
     sandbox.add_fault(kind="slow", seconds=30, path="/api/users", times=None)
