@@ -240,7 +240,8 @@ class LogtoClient:
             headers={"Content-Type": "application/json"} if call.content is not None else None,
         )
         # httpx bounds each wait on the socket; a server that drips bytes is bounded here.
-        limit = max(0.0, _DEADLINE.get() - time.monotonic()) + self._timeout
+        # A second more, so that of a server that does not answer at all httpx says which wait it was.
+        limit = max(0.0, _DEADLINE.get() - time.monotonic()) + self._timeout + 1.0
         try:
             with no_request_lines():
                 async with asyncio.timeout(limit):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from typing import Any
@@ -313,3 +314,18 @@ def test_secrets_are_in_no_repr(sandbox: Sandbox) -> None:
     client = client_of(sandbox)
     text = repr(vars(client))
     assert sandbox.app_secret not in text
+
+
+def test_of_a_server_that_never_answers_the_message_names_the_request_that_was_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+
+        async def call() -> None:
+            endpoint = Endpoint.parse(f"http://127.0.0.1:{silent.getsockname()[1]}")
+            settings: dict[str, Any] = {"retry": RetryOptions(attempts=1, max_wait=0.0), "timeout": 1.0}
+            async with LogtoClient(
+                endpoint, Credentials("a", "b"), token_cache=ProcessTokenCache(), **settings
+            ) as client:
+                await client.request("GET", "/users")
+
+        with pytest.raises(ConnectionFailed, match=r"POST /oidc/token got no answer.*ReadTimeout"):
+            asyncio.run(call())
