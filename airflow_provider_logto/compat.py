@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from airflow.providers.standard.triggers.temporal import DateTimeTrigger
     from airflow.sdk import (
@@ -139,6 +140,18 @@ def poke_until_true(sensor: BaseSensorOperator, context: Context) -> Any:
     """
     execute = _find("BaseSensorOperator").execute
     return getattr(execute, "__wrapped__", execute)(sensor, context)
+
+
+def timeout_began(ti: Any) -> datetime | None:
+    """Since when the ``execution_timeout`` of a running task counts; None for about now.
+
+    When a deferred task resumes, 2.11 goes on counting from its first start; 3 begins anew, and 3.0 and 3.1 call that
+    moment its ``start_date``. 3.3 calls the first start so, which the API then sends with the context.
+    """
+    if getattr(getattr(ti, "_ti_context_from_server", None), "start_date", None) is not None:
+        return None
+    began: datetime | None = getattr(ti, "start_date", None)
+    return began
 
 
 async def get_async_connection(hook: BaseHook | type[BaseHook], conn_id: str) -> Connection:

@@ -104,7 +104,7 @@ def task_deadline() -> float | None:
     except Exception:  # outside a task; which type says so depends on Airflow's version
         return None
     timeout = getattr(context.get("task"), "execution_timeout", None)
-    started = getattr(context.get("ti"), "start_date", None)
+    started = compat.timeout_began(context.get("ti"))
     if timeout is None:
         return None
     passed = (datetime.now(UTC) - started).total_seconds() if started else 0.0

@@ -148,5 +148,12 @@ def test_an_operation_knows_when_its_task_must_end(monkeypatch: pytest.MonkeyPat
     context = {"task": task, "ti": SimpleNamespace(start_date=started)}
     monkeypatch.setattr("airflow_provider_logto.compat.get_current_context", lambda: context)
     assert shared_state.task_deadline() == pytest.approx(time.monotonic() + 360, abs=2)
+    # As Airflow 3.3 resumes a deferred task: it shows the first start, and begins the timeout anew.
+    resumed = SimpleNamespace(start_date=started, next_method="execute_complete")
+    context["ti"] = SimpleNamespace(start_date=started, _ti_context_from_server=resumed)
+    assert shared_state.task_deadline() == pytest.approx(time.monotonic() + 600, abs=2)
+    # As 3.0 and 3.1 do: it shows when it resumed.
+    resumed.start_date = None
+    assert shared_state.task_deadline() == pytest.approx(time.monotonic() + 360, abs=2)
     task.execution_timeout = None
     assert shared_state.task_deadline() is None
