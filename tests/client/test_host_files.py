@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from airflow_provider_logto.client.auth.token_cache import Token
-from airflow_provider_logto.client.sharing import schedule
+from airflow_provider_logto.client.sharing import host_files, schedule
 from airflow_provider_logto.client.sharing.encryption import Vault
-from airflow_provider_logto.client.sharing.host_files import FileCell, HostTokenCache, prepare_directory
+from airflow_provider_logto.client.sharing.host_files import FileCell, HostTokenCache, prepare_directory, schedule_path
 from airflow_provider_logto.client.sharing.pacing import CellPacer
 from airflow_provider_logto.client.sharing.schedule import Schedule
 from airflow_provider_logto.exceptions import SharedStateUnavailable
@@ -334,6 +334,21 @@ def test_a_damaged_record_stalls_nobody(directory: Path, damage: bytes) -> None:
 
     async def use() -> None:
         assert await CellPacer(FileCell(directory / "s"), 200, 1.0).wait(patience=1.0) == 0.0
+
+    asyncio.run(use())
+
+
+def test_machines_that_share_the_directory_keep_each_its_own_pace(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cell(machine: int) -> FileCell:
+        monkeypatch.setattr(host_files, "_boot_id", lambda: bytes([machine] * 16))
+        return FileCell(schedule_path(directory, "acme"))
+
+    async def use() -> None:
+        await cell(1).update(lambda kept, now: (schedule.cut(kept, now, 30.0), None))
+        assert await CellPacer(cell(2), 200, 1.0).wait(patience=1.0) == 0.0
+        assert 25 < await CellPacer(cell(1), 200, 1.0).wait(patience=1.0) <= 30
 
     asyncio.run(use())
 

@@ -13,7 +13,7 @@ from airflow_provider_logto.client.auth.token_cache import PROCESS_TOKENS, Token
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.client.sharing.encryption import Vault
 from airflow_provider_logto.client.sharing.fallback import FallbackPacer, FallbackTokenCache, warn_once
-from airflow_provider_logto.client.sharing.host_files import FileCell, HostTokenCache, prepare_directory
+from airflow_provider_logto.client.sharing.host_files import FileCell, HostTokenCache, prepare_directory, schedule_path
 from airflow_provider_logto.client.sharing.pacing import CellPacer, Pacer, process_pacer
 from airflow_provider_logto.client.sharing.redis_server import RedisPacer, RedisServer, RedisStore, RedisTokenCache
 from airflow_provider_logto.exceptions import ConfigurationError, SharedStateUnavailable
@@ -58,7 +58,7 @@ def token_cache_and_pacer(
     return (
         FallbackTokenCache(HostTokenCache(directory, vault), PROCESS_TOKENS),
         FallbackPacer(
-            CellPacer(FileCell(directory / f"schedule-{tenant}"), rate_limit, share),
+            CellPacer(FileCell(schedule_path(directory, tenant)), rate_limit, share),
             alone,
         ),
     )

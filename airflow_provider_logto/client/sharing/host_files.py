@@ -106,6 +106,15 @@ class HostTokenCache:
         return None
 
 
+def schedule_path(directory: Path, tenant: str) -> Path:
+    """Where this machine's schedule for a tenant is.
+
+    Each boot of each machine has a file of its own: where the directory is on storage that several machines share, each
+    would take the others' records for those of before a restart and begin anew.
+    """
+    return directory / f"schedule-{tenant}-{_boot_id().hex()[:8]}"
+
+
 class FileCell:
     """A schedule that the processes of this host share: one small record in a locked file.
 
