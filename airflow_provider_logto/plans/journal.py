@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.exceptions import InvalidInput, LogtoError
 from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.plans.store import Store
 
@@ -99,7 +99,7 @@ class Journal:
             line |= {"before": change.before, "after": change.after}
         self._lines.append(msgspec.json.encode(line) + b"\n")
         if self._store.is_local:
-            with suppress(InvalidInput):
+            with suppress(LogtoError):
                 self._append()
 
     async def flush(self, last: bool = False) -> None:
@@ -114,7 +114,7 @@ class Journal:
             self._part += 1
             try:
                 await asyncio.to_thread(self._store.write, f"{self._stem}-{self._part:05d}.jsonl", content)
-            except InvalidInput:
+            except LogtoError:
                 self._lines.insert(0, content)
                 raise
             self._written = time.monotonic()
@@ -128,7 +128,7 @@ class Journal:
                 self._part += 1
                 self._store.write(f"{self._stem}-{self._part:05d}.jsonl", b"".join(self._lines))
                 self._lines = []
-        except InvalidInput as error:
+        except LogtoError as error:
             log.error("The journal's last lines are lost: %s", error)
         if self._handle is not None:
             os.close(self._handle)
