@@ -196,9 +196,9 @@ def _parsed(reference: Any, field: str) -> tuple[str, str]:
     if isinstance(reference, str) and reference.strip():
         return "text", reference.strip()
     if isinstance(reference, Mapping):
-        for kind in ("id", "external_id", "name"):
-            if isinstance(reference.get(kind), str) and reference[kind].strip():
-                return kind, reference[kind].strip()
+        kind = next((kind for kind in ("id", "external_id", "name") if reference.get(kind) not in (None, "")), "")
+        if kind and isinstance(reference[kind], str) and reference[kind].strip():
+            return kind, reference[kind].strip()
     raise InvalidInput(
         field, f'must be an id or a name, {{"id": ...}}, {{"name": ...}} or {{"external_id": ...}}; got {reference!r}'
     )

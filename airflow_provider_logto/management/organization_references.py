@@ -1,7 +1,8 @@
 """A reference to an organization -> the organization.
 
 A bare text is an id or an exact name; a mapping says which: ``{"id": ...}``, ``{"name": ...}`` or
-``{"external_id": ...}``. What ProvisionOrganizationOperator returned means its id.
+``{"external_id": ...}``. Of several, the id decides, then the external id: what ProvisionOrganizationOperator returned
+means its id.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from airflow_provider_logto.management import search
 from airflow_provider_logto.management.answers import ROLE, checked, objects
 from airflow_provider_logto.management.organization_spec import Organization, external_id_of
 
-_KEYS = ("id", "name", "external_id")
+#: In the order in which they decide: a name may be another organization's too.
+_KEYS = ("id", "external_id", "name")
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,10 @@ class OrganizationReference:
         if isinstance(value, OrganizationReference):
             return value
         if isinstance(value, Mapping):
-            # An id decides; the rest of an operator's result only describes.
-            for kind in _KEYS:
-                if isinstance(value.get(kind), str) and value[kind].strip():
-                    return cls(field, value[kind].strip(), kind)
+            # The first decides, whatever its type; the rest of an operator's result, or of a row, only describes.
+            kind = next((kind for kind in _KEYS if value.get(kind) not in (None, "")), "")
+            if kind and isinstance(value[kind], str) and value[kind].strip():
+                return cls(field, value[kind].strip(), kind)
         elif isinstance(value, str) and value.strip():
             return cls(field, value.strip(), "text")
         raise InvalidInput(

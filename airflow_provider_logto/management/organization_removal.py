@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import InvalidInput, Refused
+from airflow_provider_logto.exceptions import InvalidInput, Refused, UnreadableAnswer
 from airflow_provider_logto.management.answers import IDENTIFIED, objects
 from airflow_provider_logto.management.organization_references import OrganizationReference, find_organization
 from airflow_provider_logto.management.presence import delete
@@ -57,7 +57,9 @@ async def delete_organization(
         members = [user async for user in objects(client, f"{path}/users", None, IDENTIFIED)]
         await protection.refuse(client, members, "organization")
     if max_members is not None:
-        count = await client.count(f"{path}/users") or 0
+        count = await client.count(f"{path}/users")
+        if count is None:
+            raise UnreadableAnswer(f"GET /api{path}/users", 200, None, "Total-Number is missing; max_members needs it")
         if count > max_members:
             raise Refused(f"the organization {found['id']} has {count} members, more than {max_members}; it stays")
     await notes.set({"id": found["id"]}, *noted)

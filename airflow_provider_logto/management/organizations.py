@@ -149,10 +149,11 @@ async def _create(client: LogtoClient, spec: OrganizationSpec) -> tuple[Organiza
         return [one for one in await _namesakes(client, spec.name) if external_id_of(one) == spec.external_id]
 
     async def discard(made: Organization, alike: list[Organization]) -> None:
-        if await client.count(path_of("/organizations/{}/users", made["id"])):
+        count = await client.count(path_of("/organizations/{}/users", made["id"]))
+        if count != 0:
             raise Ambiguous(
-                f"{len(alike)} organizations {made['name']!r} were made at once ({ids_of(alike)}), "
-                f"and {made['id']} has members already; delete all but one"
+                f"{len(alike)} organizations {made['name']!r} were made at once ({ids_of(alike)}), and {made['id']} "
+                f"{'may have' if count is None else 'has'} members already; delete all but one"
             )
         await delete(client, path_of("/organizations/{}", made["id"]))
 

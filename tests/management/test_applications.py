@@ -298,6 +298,6 @@ def test_references(run: Run, sandbox: Sandbox, importer: dict[str, Any]) -> Non
     for reference in ("nobody", {"id": "nobody"}, {"external_id": "nobody"}):
         with pytest.raises(InvalidInput, match="there is no application 'nobody'"):
             run(resolve_application, reference)
-    for reference in (None, "", {}, 5):
+    for reference in (None, "", {}, 5, {"external_id": 5, "name": "Importer"}):
         with pytest.raises(InvalidInput, match="must be an id or a name"):
             run(resolve_application, reference)

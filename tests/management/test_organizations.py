@@ -13,8 +13,11 @@ from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Incomple
 from airflow_provider_logto.management import creating_once
 from airflow_provider_logto.management.members import checked_members
 from airflow_provider_logto.management.organization_details import Details
+from airflow_provider_logto.management.organization_references import OrganizationReference
+from airflow_provider_logto.management.organization_removal import delete_organization
 from airflow_provider_logto.management.organization_spec import OrganizationSpec
 from airflow_provider_logto.management.organizations import ensure_organization
+from airflow_provider_logto.management.protection import Protection
 from logto_sandbox import Sandbox
 from tests.clients import Run
 
@@ -100,6 +103,25 @@ def test_a_duplicate_that_is_used_already_is_not_deleted(run: Run, sandbox: Sand
     ids = [one["id"] for one in sandbox.state()["organizations"]]
     assert len(ids) == 2
     assert all(one in str(caught.value) for one in ids)
+
+
+def test_the_second_of_two_stays_where_the_server_does_not_count_its_members(run: Run, sandbox: Sandbox) -> None:
+    sandbox.add_fault(kind="link_absent", path="/api/organizations/[^/]+/users", total_number=True, times=None)
+
+    async def race(client: Any) -> Any:
+        request = client.request
+
+        async def meddling(method: str, path: str, query: Any = None, body: Any = None) -> Any:
+            if (method, path) == ("POST", "/organizations"):
+                await request(method, path, body=body)
+            return await request(method, path, query, body)
+
+        client.request = meddling
+        return await ensure_organization(client, SPEC)
+
+    with pytest.raises(Ambiguous, match="may have members already"):
+        run(race)
+    assert len(sandbox.state()["organizations"]) == 2
 
 
 def test_an_incomplete_list_creates_nothing(run: Run, sandbox: Sandbox) -> None:
@@ -381,3 +403,39 @@ def test_each_detail_that_is_new_is_an_update(run: Run, sandbox: Sandbox) -> Non
     ):
         outcomes = [run(ensure_organization, SPEC, details=Details.checked(**details))["outcome"] for _ in range(2)]
         assert outcomes == ["updated", "unchanged"], details
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({"name": "Acme", "external_id": "c-2"}, "external_id"),
+        ({"name": "Acme", "external_id": ""}, "name"),  # as a CSV gives it
+        ({"id": "o1", "name": "Acme", "external_id": "c-2", "outcome": "created"}, "id"),
+    ],
+)
+def test_what_tells_organizations_apart_best_decides(given: dict[str, Any], kind: str) -> None:
+    reference = OrganizationReference.parse(given)
+    assert (reference.kind, reference.value) == (kind, given[kind])
+
+
+@pytest.mark.parametrize("given", [{"name": "Acme", "external_id": 2}, {"id": 5, "name": "Acme"}, {}, {"name": " "}])
+def test_a_reference_of_the_wrong_type_does_not_fall_back_to_the_name(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match=r"^organization: must be an id or a name"):
+        OrganizationReference.parse(given)
+
+
+def test_of_two_organizations_the_one_with_the_external_id_is_deleted(run: Run, sandbox: Sandbox) -> None:
+    names = {"Acme": "c-1", "Acme GmbH": "c-2"}
+    sandbox.seed({"organizations": [{"name": name, "customData": {"externalId": key}} for name, key in names.items()]})
+    run(delete_organization, {"name": "Acme", "external_id": "c-2"}, Protection({}), confirm=True)
+    assert [one["name"] for one in sandbox.state()["organizations"]] == ["Acme"]
+
+
+def test_a_limit_of_members_holds_where_the_server_does_not_count_them(run: Run, sandbox: Sandbox) -> None:
+    sandbox.seed({"users": [{"username": "mika"}], "organizations": [{"name": "Acme", "members": ["mika"]}]})
+    sandbox.add_fault(kind="link_absent", path="/api/organizations/[^/]+/users", total_number=True)
+    with pytest.raises(UnreadableAnswer, match="but Total-Number is missing"):
+        run(delete_organization, "Acme", Protection({}), max_members=5)
+    assert len(sandbox.state()["organizations"]) == 1
+    sandbox.clear_faults()
+    assert run(delete_organization, "Acme", Protection({}), max_members=1)["outcome"] == "deleted"
