@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from airflow_provider_logto.exceptions import InvalidInput
 MAX_INTEGER = 2**53 - 1
 #: Objects and lists within each other.
 MAX_DEPTH = 100
+_RENDERED = re.compile(r"""\s*(\{\s*["'].*\}|\[\s*["'{].*\])\s*""", re.DOTALL)
 
 
 def json_object(field: str, value: Any) -> dict[str, Any] | None:
@@ -35,6 +37,14 @@ def wrong_type(expected: str, value: Any) -> str:
     """
     hint = "; a template gives text, unless the DAG has render_template_as_native_obj=True"
     return f"must be {expected}, not {type(value).__name__}{hint if isinstance(value, str) else ''}"
+
+
+def is_rendered(value: Any) -> bool:
+    """Whether a text is what an Airflow template made of an object, or of a list of texts or objects.
+
+    As a reference it would mean nobody, which a task may take for done.
+    """
+    return isinstance(value, str) and _RENDERED.fullmatch(value) is not None
 
 
 def same_json(one: Any, other: Any) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput
+from airflow_provider_logto.management.invitation_spec import InvitationReference
 from airflow_provider_logto.management.members import MemberChanges, MemberSpec, resolve_members
+from airflow_provider_logto.management.organization_references import OrganizationReference
 from airflow_provider_logto.management.references import Reference, find_user, nobody, resolve_users
 from airflow_provider_logto.management.roles import assign_roles
 from logto_sandbox import Sandbox
@@ -72,6 +75,24 @@ def test_a_wrong_reference_is_named(value: Any, field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         Reference.parse(value)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    "value", [{"id": "abc123def456", "outcome": "created", "changed": []}, [{"id": "abc123def456"}], ["mika"]]
+)
+@pytest.mark.parametrize("parse", [Reference.parse, OrganizationReference.parse, InvitationReference.parse])
+@pytest.mark.parametrize("rendered", [str, json.dumps, lambda value: f" {value}\n"])
+def test_a_text_that_a_template_made_of_an_object_means_nobody_and_is_refused(
+    value: Any, parse: Any, rendered: Any
+) -> None:
+    with pytest.raises(InvalidInput, match=r"must be a reference, not str; .*render_template_as_native_obj=True"):
+        parse(rendered(value))
+
+
+def test_an_organization_may_have_braces_in_its_name() -> None:
+    for name in ("{Acme}", "[Acme]", "{'Acme'} Ltd", "{", "{}"):
+        assert OrganizationReference.parse(name).value == name
+    assert OrganizationReference.parse({"name": "{'Acme'}"}).value == "{'Acme'}"
 
 
 def test_twenty_more_are_named_and_the_rest_are_counted() -> None:
