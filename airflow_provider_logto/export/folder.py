@@ -26,12 +26,14 @@ _FOR_GOOD = (
 )
 
 
-def not_written(field: str, address: str, error: Exception, advice: str = "") -> InvalidInput:
-    """The error for a destination that cannot be written, raised from what its file system raised.
+def storage_error(field: str, problem: str, error: Exception, advice: str = "") -> InvalidInput:
+    """The error for a place that cannot be read or written, raised from what its file system raised.
+
+    :param problem: e.g. ``s3://bucket/logs cannot be written``.
 
     Anything but :data:`_FOR_GOOD` (a timeout, a throttled store, a full disk) may pass: a retry of the task helps.
     """
-    refusal = InvalidInput(field, f"{address} cannot be written ({type(error).__name__}: {error}){advice}")
+    refusal = InvalidInput(field, f"{problem} ({type(error).__name__}: {error}){advice}")
     refusal.transient = not isinstance(error, _FOR_GOOD)
     return refusal
 
@@ -62,7 +64,7 @@ class Folder:
         """Write a small file and delete it.
 
         :param name: a name that only this export uses.
-        :raises InvalidInput: when the destination cannot be written; see :func:`not_written`.
+        :raises InvalidInput: when the destination cannot be written; see :func:`storage_error`.
         """
         # Where others could put a link in its place, nobody can foresee its name.
         probe = f".{name}.{secrets.token_hex(8)}.write-test" if self._is_local else f".{name}.write-test"
@@ -70,7 +72,9 @@ class Folder:
             self._make_parent(probe)
             self._fs.pipe_file(self._at(probe), b"")
         except Exception as error:  # fsspec file systems raise whatever their library raises
-            raise not_written("destination", str(self._path), error, "; name a writable folder") from error
+            raise storage_error(
+                "destination", f"{self._path} cannot be written", error, "; name a writable folder"
+            ) from error
         try:
             self._fs.rm_file(self._at(probe))
         except Exception as error:  # an archive may allow writing and forbid deleting

@@ -193,10 +193,11 @@ def _texts_in(value: Any) -> Iterator[str]:
 def _read(address: str) -> Any:
     from airflow_provider_logto.configuration.desired import read_config
     from airflow_provider_logto.destinations import path_at
+    from airflow_provider_logto.export.folder import storage_error
 
     path = path_at(address, "config")
     try:
         content = path.read_bytes()
     except Exception as error:  # file systems raise whatever their library raises
-        raise InvalidInput("config", f"{address!r} cannot be read ({type(error).__name__}: {error})") from error
+        raise storage_error("config", f"{address!r} cannot be read", error) from error
     return read_config(content, path.name)

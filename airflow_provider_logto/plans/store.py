@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_logto.export.folder import Folder, not_written
+from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.export.folder import Folder, storage_error
 from airflow_provider_logto.export.local_files import replace_file
 
 
@@ -39,7 +40,7 @@ class Store(Folder):
                 return
             replace_file(self.local_path(name), io.BytesIO(content), private=True)
         except Exception as error:  # fsspec file systems raise whatever their library raises
-            raise not_written("folder", self.uri(name), error) from error
+            raise storage_error("folder", f"{self.uri(name)} cannot be written", error) from error
 
     def read(self, name: str) -> bytes | None:
         """A file's content; None when it is not there.
@@ -78,4 +79,4 @@ class Store(Folder):
         return sorted(str(path).removeprefix(top).lstrip("/") for path in found)
 
     def _unreadable(self, name: str, error: Exception) -> InvalidInput:
-        return InvalidInput("folder", f"{self.uri(name)} cannot be read ({type(error).__name__}: {error})")
+        return storage_error("folder", f"{self.uri(name)} cannot be read", error)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_logto.exceptions import InvalidInput, InvalidSource
+from airflow_provider_logto.export.folder import storage_error
 
 #: Ending of a file's name -> its format.
 _ENDINGS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
@@ -104,7 +105,7 @@ def read_rows(source: Any, reading: Reading, problems: Problems) -> Iterator[Row
         except UnicodeError as error:
             problems.add("file", _wrong_encoding(reading, error))
         except Exception as error:  # file systems raise whatever their library raises
-            raise InvalidInput("source", f"{source} cannot be read ({type(error).__name__}: {error})") from error
+            raise storage_error("source", f"{source} cannot be read", error) from error
     elif isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping):
         yield from _objects(source, problems)
     else:
