@@ -218,7 +218,7 @@ class OutcomeUnknown(LogtoError):
     :param cause: the failure after which the outcome is unknown.
     """
 
-    def __init__(self, operation: str, cause: Exception) -> None:
+    def __init__(self, operation: str, cause: BaseException) -> None:
         super().__init__(operation, cause)
         self.operation = operation
         self.cause = cause

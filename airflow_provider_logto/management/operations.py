@@ -15,6 +15,7 @@ from typing import Any, Literal
 from airflow_provider_logto.client.arguments import checked_method, checked_path
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.client.replies import Reply
+from airflow_provider_logto.client.retrying import after_loss
 from airflow_provider_logto.exceptions import InvalidInput, UnreadableAnswer
 from airflow_provider_logto.management.json_values import wrong_type
 from airflow_provider_logto.management.operation_table import Operation, operation_at, operation_named
@@ -91,6 +92,11 @@ class Call:
         if max_items is not None:
             _check_max_items(max_items, paginate)
         return cls(method, target, query, body, paginate, operation, max_items)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it a second time changes nothing more."""
+        return after_loss(self.method, self.path) == "repeat"
 
 
 async def call_operation(client: LogtoClient, call: Call, response_filter: ResponseFilter | None = None) -> Any:

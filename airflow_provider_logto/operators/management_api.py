@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_logto.compat import mask_secret
-from airflow_provider_logto.exceptions import InvalidInput, NotFound
+from airflow_provider_logto.exceptions import InvalidInput, NotFound, OutcomeUnknown
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.operators.base import LogtoOperator, counted
 
@@ -27,7 +27,8 @@ class ManagementApiOperator(LogtoOperator):
     Path, places and query parameters are checked against a table of the known operations before anything is sent; one
     that the table lacks, of a newer server, is sent with a warning.
 
-    It cannot look whether a lost ``POST`` took effect, as the other operators do: it fails without a retry then.
+    It cannot look whether a lost ``POST`` took effect, as the other operators do: it fails without a retry then, also
+    where ``execution_timeout`` ends it while it waits for the answer.
 
     :param method: GET, POST, PUT, PATCH or DELETE; GET by default (templated).
     :param path: e.g. ``/applications/{id}/custom-data`` (templated).
@@ -101,7 +102,7 @@ class ManagementApiOperator(LogtoOperator):
 
     @fail_on_permanent_error
     def execute(self, context: Context) -> Any:
-        from airflow_provider_logto.compat import AirflowSkipException
+        from airflow_provider_logto.compat import AirflowSkipException, AirflowTaskTimeout
         from airflow_provider_logto.management.operations import IF_NOT_FOUND, Call
         from airflow_provider_logto.management.presence import is_unknown_operation
 
@@ -127,6 +128,11 @@ class ManagementApiOperator(LogtoOperator):
         named = call.operation.path if call.operation else self.path
         try:
             answer = self._answer(call)
+        except AirflowTaskTimeout as error:
+            # Airflow would try again. What has left by now may have taken effect.
+            if call.repeatable or not self.hook.traffic.writes:
+                raise
+            raise OutcomeUnknown(f"{call.method} /api{call.path}", error) from error
         except NotFound as error:
             if self.if_not_found == "fail" or is_unknown_operation(error):
                 raise

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_logto.compat import AirflowSkipException
+from airflow_provider_logto.compat import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 from airflow_provider_logto.exceptions import InvalidInput, LogtoApiError, NotFound
 from airflow_provider_logto.operators.management_api import ManagementApiOperator
 from logto_sandbox import Sandbox
+from tests.airflow_names import timeout
 from tests.conftest import execute
 
 pytestmark = pytest.mark.usefixtures("sandbox_tenant")
@@ -135,3 +136,32 @@ def test_secrets_in_a_body_are_masked(many: bool) -> None:
         call(method="POST", path="/users", body=[user] if many else user)
     shown = str(redact("a-long-Passw0rd upstream-client-secret-1 0123456789abcdef mika"))
     assert shown == "*** *** *** mika"
+
+
+@pytest.mark.parametrize(
+    ("call_", "ends"),
+    [
+        ({"method": "POST", "path": "/organizations", "body": {"name": "Acme"}}, True),
+        ({"method": "POST", "path": "/api/organizations", "body": {"name": "Acme"}}, True),
+        ({"operation_id": "CreateOrganization", "body": {"name": "Acme"}}, True),
+        ({"method": "PATCH", "path": "/sign-in-exp", "body": {"tenantId": "default"}}, False),
+        ({"path": "/organizations"}, False),
+    ],
+)
+def test_execution_timeout_ends_a_call_for_good_that_may_not_be_repeated(
+    sandbox: Sandbox, call_: dict[str, Any], ends: bool
+) -> None:
+    call(path="/users")  # imports and the token take no time of the two seconds
+    sandbox.add_fault(kind="slow", path="/api/(organizations|sign-in-exp)", seconds=20)
+    with pytest.raises(AirflowFailException if ends else AirflowTaskTimeout) as caught, timeout(2):
+        ManagementApiOperator(task_id="call", **call_).execute({})
+    if ends:
+        assert str(caught.value).startswith("POST /api/organizations may or may not have taken effect")
+
+
+def test_execution_timeout_before_the_write_has_left_is_left_to_airflow(sandbox: Sandbox) -> None:
+    sandbox.add_fault(kind="slow", path="/oidc/token", seconds=20)
+    operator = ManagementApiOperator(task_id="call", method="POST", path="/organizations", body={"name": "Acme"})
+    with pytest.raises(AirflowTaskTimeout), timeout(2):
+        operator.execute({})
+    assert operator.hook.traffic.writes == 0
