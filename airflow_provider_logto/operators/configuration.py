@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_logto.compat import mask_secret
-from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.operators.base import LogtoOperator, counts_of
 

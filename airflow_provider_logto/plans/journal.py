@@ -19,7 +19,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from airflow_provider_logto.exceptions import InvalidInput, LogtoError
+from airflow_provider_logto.exceptions import LogtoError
+from airflow_provider_logto.export.folder import storage_error
 from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.plans.store import Store
 
@@ -144,7 +145,7 @@ class Journal:
                 self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
             written = os.write(self._handle, content)
         except OSError as error:
-            raise InvalidInput("folder", f"{self.uri} cannot be written ({error})") from error
+            raise storage_error("folder", f"{self.uri} cannot be written", error) from error
         rest = content[written:]  # a disk may be full in the middle of a line
         self._lines = [rest] if rest else []
 
