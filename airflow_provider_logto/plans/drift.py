@@ -34,7 +34,7 @@ def agreed(
     passing = {(change.key, name) for change in planned if change.action == "release" for name in change.after}
     due: list[Change] = []
     done: list[Change] = []
-    drifted_rows: set[Hashable] = set(left_alone)
+    drifted_keys: set[Hashable] = set(left_alone)
     for change in planned:
         same = of_key.get(_without_id(change))
         # What was planned without an id may have been created since.
@@ -50,7 +50,7 @@ def agreed(
             # Between two tries an identifier may be null: it changes hands.
             on_its_way = (change.key, name) in passing and found.before.get(name) is None
             if found.after.get(name) != after or (found.before.get(name) != before and not on_its_way):
-                drifted_rows.add(row(change))
+                drifted_keys.add(row(change))
         due.append(
             msgspec.structs.replace(
                 found,
@@ -58,10 +58,10 @@ def agreed(
                 after={name: value for name, value in found.after.items() if name in both},
             )
         )
-    drifted = [change for change in (*due, *done) if row(change) in drifted_rows]
+    drifted = [change for change in (*due, *done) if row(change) in drifted_keys]
     return (
-        [change for change in due if row(change) not in drifted_rows],
-        [change for change in done if row(change) not in drifted_rows],
+        [change for change in due if row(change) not in drifted_keys],
+        [change for change in done if row(change) not in drifted_keys],
         drifted,
     )
 
