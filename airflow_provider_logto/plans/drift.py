@@ -41,7 +41,7 @@ def agreed(
         found = current.get(change.identity) if change.id else same
         if found is None:
             if same is not None and same.identity not in known:
-                drifted_rows.add(row(change))
+                drifted_keys.add(row(change))
             done.append(change)
             continue
         both = set(change.after) & set(found.after) | set(change.before) & set(found.before)
