@@ -300,6 +300,25 @@ class InvalidSource(InvalidInput):
         return type(self), (self.field, self.problems, self.more)
 
 
+#: What a file system raises where waiting changes nothing.
+_FOR_GOOD = (
+    *(FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError),
+    *(ImportError, NotImplementedError, ValueError),
+)
+
+
+def storage_error(field: str, problem: str, error: Exception, advice: str = "") -> InvalidInput:
+    """The error for a place that cannot be read or written, raised from what its file system raised.
+
+    :param problem: e.g. ``s3://bucket/logs cannot be written``.
+
+    Anything but :data:`_FOR_GOOD` (a timeout, a throttled store, a full disk) may pass: a retry of the task helps.
+    """
+    refusal = InvalidInput(field, f"{problem} ({type(error).__name__}: {error}){advice}")
+    refusal.transient = not isinstance(error, _FOR_GOOD)
+    return refusal
+
+
 class PlanRefused(LogtoError):
     """A stored plan cannot be applied: it was edited, cut, made by somebody else, or the situation has changed."""
 

@@ -11,31 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.exceptions import storage_error
 from airflow_provider_logto.export.local_files import replace_file, sha256_of
 
 log = logging.getLogger(__name__)
 
 #: Stores without directories: making one there could make a bucket.
 _OBJECT_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci"})
-
-#: What a file system raises where waiting changes nothing.
-_FOR_GOOD = (
-    *(FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError),
-    *(ImportError, NotImplementedError, ValueError),
-)
-
-
-def storage_error(field: str, problem: str, error: Exception, advice: str = "") -> InvalidInput:
-    """The error for a place that cannot be read or written, raised from what its file system raised.
-
-    :param problem: e.g. ``s3://bucket/logs cannot be written``.
-
-    Anything but :data:`_FOR_GOOD` (a timeout, a throttled store, a full disk) may pass: a retry of the task helps.
-    """
-    refusal = InvalidInput(field, f"{problem} ({type(error).__name__}: {error}){advice}")
-    refusal.transient = not isinstance(error, _FOR_GOOD)
-    return refusal
 
 
 class Folder:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields
-from airflow_provider_logto.management.json_values import is_rendered, json_object, wrong_type
+from airflow_provider_logto.management.json_values import json_object, refuse_rendered, wrong_type
 from airflow_provider_logto.management.organization_references import OrganizationReference
 from airflow_provider_logto.management.organization_roles import checked_roles
 from airflow_provider_logto.management.references import Reference, listed
@@ -110,8 +110,7 @@ class InvitationReference:
         :param value: an id, a row that InviteMembersOperator returned, or ``{"organization": ..., "invitee": e-mail}``.
         :raises InvalidInput: where it names no invitation.
         """
-        if is_rendered(value):
-            raise InvalidInput(field, wrong_type("a reference", value))
+        refuse_rendered(field, value)
         if isinstance(value, str) and value.strip():
             return cls(id=value.strip())
         if isinstance(value, Mapping):

@@ -39,12 +39,21 @@ def wrong_type(expected: str, value: Any) -> str:
     return f"must be {expected}, not {type(value).__name__}{hint if isinstance(value, str) else ''}"
 
 
-def is_rendered(value: Any) -> bool:
-    """Whether a text is what an Airflow template made of an object, or of a list of texts or objects.
+def refuse_rendered(field: str, value: Any) -> None:
+    """Refuse a text that an Airflow template made of an object, of a list of texts or objects, or of nothing at all.
 
     As a reference it would mean nobody, which a task may take for done.
+
+    :raises InvalidInput: for such a text.
     """
-    return isinstance(value, str) and _RENDERED.fullmatch(value) is not None
+    if not isinstance(value, str):
+        return
+    if value.strip() == "None":
+        raise InvalidInput(
+            field, "is the text None: a template found nothing, such as the XCom of a task that has none"
+        )
+    if _RENDERED.fullmatch(value):
+        raise InvalidInput(field, wrong_type("a reference", value))
 
 
 def same_json(one: Any, other: Any) -> bool:

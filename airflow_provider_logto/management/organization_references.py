@@ -15,7 +15,7 @@ from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput, NotFound
 from airflow_provider_logto.management import search
 from airflow_provider_logto.management.answers import ROLE, checked, objects
-from airflow_provider_logto.management.json_values import is_rendered, wrong_type
+from airflow_provider_logto.management.json_values import refuse_rendered
 from airflow_provider_logto.management.organization_spec import Organization, external_id_of
 
 #: In the order in which they decide: a name may be another organization's too.
@@ -42,8 +42,7 @@ class OrganizationReference:
         """
         if isinstance(value, OrganizationReference):
             return value
-        if is_rendered(value):
-            raise InvalidInput(field, wrong_type("a reference", value))
+        refuse_rendered(field, value)
         if isinstance(value, Mapping):
             # The first decides, whatever its type; the rest of an operator's result, or of a row, only describes.
             kind = next((kind for kind in _KEYS if value.get(kind) not in (None, "")), "")

@@ -16,7 +16,7 @@ from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput
 from airflow_provider_logto.management import fields, search
 from airflow_provider_logto.management.answers import USER, objects
-from airflow_provider_logto.management.json_values import is_rendered, wrong_type
+from airflow_provider_logto.management.json_values import refuse_rendered, wrong_type
 from airflow_provider_logto.management.user_fields import User
 
 _KEYS = {
@@ -59,8 +59,7 @@ class Reference:
         """
         if isinstance(value, Reference):
             return value
-        if is_rendered(value):
-            raise InvalidInput(field, wrong_type("a reference", value))
+        refuse_rendered(field, value)
         if isinstance(value, str) and (text := fields.identifier(field, value)):
             return cls(field, text, _guess(text), "or")
         if isinstance(value, Mapping):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_logto.compat import mask_secret
+from airflow_provider_logto.exceptions import storage_error
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.operators.base import LogtoOperator, counts_of
 
@@ -192,7 +193,6 @@ def _texts_in(value: Any) -> Iterator[str]:
 def _read(address: str) -> Any:
     from airflow_provider_logto.configuration.desired import read_config
     from airflow_provider_logto.destinations import path_at
-    from airflow_provider_logto.export.folder import storage_error
 
     path = path_at(address, "config")
     try:

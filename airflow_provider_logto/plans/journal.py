@@ -19,8 +19,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from airflow_provider_logto.exceptions import LogtoError
-from airflow_provider_logto.export.folder import storage_error
+from airflow_provider_logto.exceptions import LogtoError, storage_error
 from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.plans.store import Store
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.export.folder import Folder, storage_error
+from airflow_provider_logto.exceptions import InvalidInput, storage_error
+from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.local_files import replace_file
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_logto.exceptions import InvalidInput, InvalidSource
-from airflow_provider_logto.export.folder import storage_error
+from airflow_provider_logto.exceptions import InvalidInput, InvalidSource, storage_error
 
 #: Ending of a file's name -> its format.
 _ENDINGS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}

@@ -58,7 +58,8 @@ def test_host(sandbox: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
     for _ in range(2):
         task(sandbox, "host", [tmp_path / "a" / "b"])
     assert sandbox.stats()["tokens"] == 1
-    assert sorted(len(file.name) for file in (tmp_path / "a" / "b").iterdir()) == [41, 64, 69]
+    # The token, its lock, and the pace of this machine.
+    assert sorted(len(file.name) for file in (tmp_path / "a" / "b").iterdir()) == [50, 64, 69]
     assert warnings(caplog) == []
 
 

@@ -89,6 +89,12 @@ def test_a_text_that_a_template_made_of_an_object_means_nobody_and_is_refused(
         parse(rendered(value))
 
 
+@pytest.mark.parametrize("parse", [Reference.parse, OrganizationReference.parse, InvitationReference.parse])
+def test_a_text_that_a_template_made_of_nothing_is_refused(parse: Any) -> None:
+    with pytest.raises(InvalidInput, match="is the text None: a template found nothing"):
+        parse("None")
+
+
 def test_an_organization_may_have_braces_in_its_name() -> None:
     for name in ("{Acme}", "[Acme]", "{'Acme'} Ltd", "{", "{}"):
         assert OrganizationReference.parse(name).value == name
