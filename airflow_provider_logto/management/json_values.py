@@ -49,9 +49,7 @@ def refuse_rendered(field: str, value: Any) -> None:
     if not isinstance(value, str):
         return
     if value.strip() == "None":
-        raise InvalidInput(
-            field, "is the text None: a template found nothing, such as the XCom of a task that has none"
-        )
+        raise InvalidInput(field, "'None' is not a value; a template wrote it where a task has no XCom")
     if _RENDERED.fullmatch(value):
         raise InvalidInput(field, wrong_type("a reference", value))
 

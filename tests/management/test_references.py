@@ -91,7 +91,7 @@ def test_a_text_that_a_template_made_of_an_object_means_nobody_and_is_refused(
 
 @pytest.mark.parametrize("parse", [Reference.parse, OrganizationReference.parse, InvitationReference.parse])
 def test_a_text_that_a_template_made_of_nothing_is_refused(parse: Any) -> None:
-    with pytest.raises(InvalidInput, match="is the text None: a template found nothing"):
+    with pytest.raises(InvalidInput, match="'None' is not a value; a template wrote it"):
         parse("None")
 
 
