@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from airflow.exceptions import AirflowNotFoundException
 
 from airflow_provider_logto.client.sharing import fallback
 from airflow_provider_logto.connection_fields import EXTRA_FIELDS, ExtraField
@@ -50,6 +51,10 @@ def test_an_extra_that_is_a_list(connect: Connect, sandbox_tenant: Tenant, monke
     hook = connect()
     connection = json.loads(sandbox_tenant.connection())
     monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", json.dumps({**connection, "extra": '["rate_limit"]'}))
+    try:
+        hook.get_connection("logto_default")
+    except AirflowNotFoundException:
+        pytest.skip("Airflow 3.0 and 3.1 do not find a Connection whose extra is a list")
     works, message = hook.test_connection()
     assert (works, "extra must be a JSON object, not a list" in message) == (False, True)
     for use in (lambda: hook.request("GET", "/users"), hook.protection):
