@@ -80,14 +80,14 @@ def test_a_file_that_does_not_parse_is_named_with_its_line(tmp_path: Path, name:
 @pytest.mark.parametrize(
     ("name", "encoding", "why"),
     [
-        ("a.json", "ascii", "(ordinal not in range(128) at byte 11)"),
-        ("a.csv", "utf-16", "(UTF-16 stream does not start with BOM)"),
+        ("a.json", "ascii", "ordinal not in range(128) at byte 11"),
+        ("a.csv", "utf-16", "tream does not start with BOM"),  # in other words from Python 3.13 on
     ],
 )
 def test_a_wrong_encoding_is_a_problem_of_the_file(tmp_path: Path, name: str, encoding: str, why: str) -> None:
     content = '[{"name": "Åsa"}]'.encode() if name == "a.json" else "name\nx\n".encode("utf-16-le")
     (problem,) = problems_of(written(tmp_path, name, content), {"encoding": encoding})
-    assert problem.startswith(f"file: is not {encoding} {why}; set encoding")
+    assert re.fullmatch(rf"file: is not {encoding} \(.*{re.escape(why)}.*\); set encoding.*", problem)
 
 
 def test_an_error_of_the_storages_own_library_is_one_of_ours() -> None:
