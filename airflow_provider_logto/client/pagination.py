@@ -46,11 +46,10 @@ class Page:
         :raises UnreadableAnswer: where the body holds no list, or the count is no number.
         """
         operation = f"GET /api{path}"
-        raw = reply.headers.get("total-number", "").strip()
-        if raw and not (raw.isascii() and raw.isdigit() and len(raw) < 16):
+        if reply.total is None and reply.headers.get("total-number", "").strip():
             raise unreadable(operation, reply, "Total-Number is not a number")
-        counted = raw and not reply.headers.get("total-number-is-capped")
-        return cls(_items(operation, reply), int(raw) if counted else None)
+        capped = reply.headers.get("total-number-is-capped")
+        return cls(_items(operation, reply), None if capped else reply.total)
 
 
 async def iterate(send: Send, path: str, query: Mapping[str, Any] | None) -> AsyncIterator[Any]:

@@ -43,6 +43,12 @@ class Reply:
         return http_date(self.headers.get("date"))
 
     @property
+    def total(self) -> int | None:
+        """``Total-Number``; None when absent or no number that a count can be."""
+        raw = (self.headers.get("total-number") or "").strip()
+        return int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 16 else None
+
+    @property
     def retry_after(self) -> float | None:
         """Seconds to wait as the server asks, from either form of ``Retry-After``; None when absent or unreadable.
 

@@ -25,10 +25,9 @@ def state_directories() -> list[Path]:
     """Where this host's tasks may share state, the best place first."""
     home = os.environ.get("AIRFLOW_HOME") or "~/airflow"
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    places = [os.path.expanduser(home), os.path.expanduser(cache)]
+    places = [os.path.expanduser(f"{home}/.{_NAME}"), os.path.expanduser(f"{cache}/{_NAME}")]
     # Where a user has no home directory (HOME unset, no entry in passwd), "~" stays as it is: nothing to share there.
-    found = [Path(places[0]) / f".{_NAME}", Path(places[1]) / _NAME]
-    return [place for place in found if not str(place).startswith("~")]
+    return [Path(place) for place in places if not place.startswith("~")]
 
 
 def resolve(shared_state: str, get_connection: Callable[[str], Connection]) -> Mode:

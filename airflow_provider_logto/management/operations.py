@@ -164,12 +164,15 @@ def filled_path(path: Any, path_params: Any = None) -> str:
 
 
 def _warn_of_more(call: Call, reply: Reply) -> None:
-    total = reply.headers.get("total-number", "")
     if not isinstance(reply.data, list) or "page" in (call.query or {}):
         return
-    if total.isascii() and total.isdigit() and len(total) < 16 and int(total) > len(reply.data):
+    if reply.total is not None and reply.total > len(reply.data):
         log.warning(
-            "%s %s: these are %d of %s items; paginate=True fetches all", call.method, call.path, len(reply.data), total
+            "%s %s: these are %d of %s items; paginate=True fetches all",
+            call.method,
+            call.path,
+            len(reply.data),
+            reply.total,
         )
 
 

@@ -20,8 +20,6 @@ from airflow_provider_logto.exceptions import LogtoApiError, UnreadableAnswer
 from airflow_provider_logto.management.audit_logs.rows import Row, decode_rows
 
 PATH = "/logs"
-#: Digits of a count that is believed.
-_DIGITS = 15
 OPERATION = "GET /api/logs"
 
 
@@ -195,6 +193,5 @@ def read(reply: Reply) -> LogPage:
     rows = reply.data
     if not isinstance(rows, list) or not {Row}.issuperset(map(type, rows)):
         raise unreadable(OPERATION, reply, "the answer is no list of audit logs")
-    total = reply.headers.get("total-number", "")
-    count = int(total) if total.isascii() and total.isdigit() and len(total) <= _DIGITS else len(rows)
+    count = len(rows) if reply.total is None else reply.total
     return LogPage(rows, count, "total-number-is-capped" in reply.headers)
