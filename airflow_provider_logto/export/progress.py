@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from airflow_provider_logto.export.records import iso
 from airflow_provider_logto.management.audit_logs.walk import Window
@@ -64,8 +64,7 @@ class Progress:
             yield
         finally:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait((task,))
 
     async def _tell(self) -> None:
         while True:

@@ -28,7 +28,7 @@ from airflow_provider_logto.compat import (
 )
 from airflow_provider_logto.connection_fields import EXTRA_FIELDS
 from airflow_provider_logto.exceptions import ConfigurationError, InvalidInput, LogtoError
-from airflow_provider_logto.hooks import shared_state
+from airflow_provider_logto.hooks import event_loop, shared_state
 from airflow_provider_logto.hooks.settings import ConnectionSettings, checked_console_url, checked_extra
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class LogtoHook(BaseHook):
             async with self._make(settings, mode, _mask_in_thread, self.traffic) as client:
                 return await function(client, *args, **kwargs)
 
-        return asyncio.run(call())
+        return event_loop.run(call())
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[LogtoClient]:
@@ -124,10 +124,10 @@ class LogtoHook(BaseHook):
                 return await anext(items, _END)
 
             try:
-                while (item := runner.run(following())) is not _END:
+                while (item := event_loop.run(following(), runner)) is not _END:
                     yield item
             finally:
-                runner.run(client.close())
+                event_loop.run(client.close(), runner)
 
     def protection(self, protect: Any = None) -> Protection:
         """Who must not be suspended, deleted or lose access: the Connection's extra ``protect`` and further entries.
@@ -151,7 +151,7 @@ class LogtoHook(BaseHook):
         """Mask the Connection's secrets in the log of this task, as a client does before its first request."""
         self._refuse_running_loop("mask_secrets")
         credentials = self._settings().credentials
-        asyncio.run(Secrets(credentials.app_secret, credentials.basic, _mask_in_thread).announce_own())
+        event_loop.run(Secrets(credentials.app_secret, credentials.basic, _mask_in_thread).announce_own())
 
     def check(self) -> dict[str, Any]:
         """Fetch a new token and count the users, past every cache.
@@ -161,7 +161,8 @@ class LogtoHook(BaseHook):
         """
         self._refuse_running_loop("check")
         settings = self._settings(tolerant=False)
-        users = asyncio.run(self._probe(settings, shared_state.resolve(settings.shared_state, self.get_connection)))
+        mode = shared_state.resolve(settings.shared_state, self.get_connection)
+        users = event_loop.run(self._probe(settings, mode))
         return {"endpoint": settings.endpoint.base_url, "app_id": settings.credentials.app_id, "users": users}
 
     def lock_place(self) -> RedisServer | list[Path]:
