@@ -279,6 +279,16 @@ class IncompleteList(LogtoError):
         return f"{self.operation} showed {self.seen} distinct items but the server counts {self.total}"
 
 
+class LogGap(LogtoError):
+    """The interval begins before the oldest audit log that the server still has."""
+
+
+class ExportStopped(LogtoError):
+    """The export was told to stop before it was finished. The message says how far it came."""
+
+    transient = True
+
+
 class WebhookRejected(LogtoError):
     """A webhook delivery is not genuine, too old, or no event; answer it with 401 and do nothing."""
 

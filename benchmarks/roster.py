@@ -33,10 +33,11 @@ from airflow_provider_logto.client.sharing.factory import token_cache_and_pacer
 from airflow_provider_logto.client.sharing.pacing import Pacer
 from airflow_provider_logto.management.concurrency import for_each
 from airflow_provider_logto.plans.store import Store
+from airflow_provider_logto.roster.columns import Columns
 from airflow_provider_logto.roster.job import RosterJob
 from airflow_provider_logto.roster.matching import match
 from airflow_provider_logto.roster.observe import compare
-from airflow_provider_logto.roster.people import Columns, Person, digest_of_people, read_people
+from airflow_provider_logto.roster.people import Person, digest_of_people, read_people
 from airflow_provider_logto.roster.sources import Problems, Reading, read_rows
 from airflow_provider_logto.roster.state import Directory, Known, State
 from airflow_provider_logto.roster.sync import Options, sync_roster

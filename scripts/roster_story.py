@@ -13,8 +13,9 @@ from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.client.endpoint import Endpoint
 from airflow_provider_logto.plans.plan import read_plan
 from airflow_provider_logto.plans.store import Store
+from airflow_provider_logto.roster.columns import Columns
 from airflow_provider_logto.roster.job import RosterJob
-from airflow_provider_logto.roster.people import Columns, read_people
+from airflow_provider_logto.roster.people import read_people
 from airflow_provider_logto.roster.sources import Problems, Reading, read_rows
 from airflow_provider_logto.roster.sync import FailedRun, Options, sync_roster
 from logto_sandbox import Sandbox

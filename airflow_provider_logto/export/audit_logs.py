@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient
-from airflow_provider_logto.exceptions import LogtoError
+from airflow_provider_logto.exceptions import ExportStopped, LogGap
 from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.formats import Prepared
 from airflow_provider_logto.export.job import ExportJob
@@ -20,7 +20,7 @@ from airflow_provider_logto.export.parts import FileEntry, Spool
 from airflow_provider_logto.export.progress import Progress
 from airflow_provider_logto.export.records import iso
 from airflow_provider_logto.export.resume import FinishedFiles
-from airflow_provider_logto.export.stop import ExportStopped, StopSwitch
+from airflow_provider_logto.export.stop import StopSwitch
 from airflow_provider_logto.management.audit_logs.retention import gap_until
 from airflow_provider_logto.management.audit_logs.walk import (
     LateRows,
@@ -40,10 +40,6 @@ RETURNS = 5
 SLICE = 100
 #: Rows that are handed to the writing thread at once, and so held twice.
 PORTION = 500
-
-
-class LogGap(LogtoError):
-    """The interval begins before the oldest audit log that the server still has."""
 
 
 class Exporter:

@@ -8,15 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from airflow_provider_logto.exceptions import LogtoError
-
 T = TypeVar("T")
-
-
-class ExportStopped(LogtoError):
-    """The export was told to stop before it was finished. The message says how far it came."""
-
-    transient = True
 
 
 class StopSwitch:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import ConfigurationError, InvalidInput
+from airflow_provider_logto.exceptions import ConfigurationError, ExportStopped, InvalidInput
 from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.formats import FORMATS, check_format, open_writer
 from airflow_provider_logto.export.local_files import sha256_of, spool_file
-from airflow_provider_logto.export.stop import ExportStopped, StopSwitch
+from airflow_provider_logto.export.stop import StopSwitch
 from airflow_provider_logto.export.user_records import (
     DIGESTS,
     FIELDS,

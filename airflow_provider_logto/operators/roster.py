@@ -11,8 +11,9 @@ from airflow_provider_logto.operators.base import LogtoOperator, counts_of
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
     from airflow_provider_logto.plans.journal import Run
+    from airflow_provider_logto.roster.columns import Columns
     from airflow_provider_logto.roster.job import RosterJob
-    from airflow_provider_logto.roster.people import Columns, Person
+    from airflow_provider_logto.roster.people import Person
     from airflow_provider_logto.roster.sources import Reading
     from airflow_provider_logto.roster.sync import Options
 
@@ -198,7 +199,7 @@ class SyncRosterOperator(LogtoOperator):
         )
 
     def _people(self, job: RosterJob) -> list[Person]:
-        from airflow_provider_logto.roster.people import Columns
+        from airflow_provider_logto.roster.columns import Columns
         from airflow_provider_logto.roster.sources import Reading
 
         reading = Reading.checked(self.file_format, self.delimiter, self.encoding)
@@ -298,8 +299,8 @@ class ImportUsersOperator(LogtoOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_logto.plans.retention import days
         from airflow_provider_logto.plans.store import Store
+        from airflow_provider_logto.roster.columns import Columns
         from airflow_provider_logto.roster.importing import ImportJob, import_users
-        from airflow_provider_logto.roster.people import Columns
         from airflow_provider_logto.roster.sources import Reading
         from airflow_provider_logto.roster.sync import FailedRun, Options
 

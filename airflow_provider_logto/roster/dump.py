@@ -11,8 +11,8 @@ from airflow_provider_logto.management.answers import IDENTIFIED, KIND_OF_ROLE, 
 from airflow_provider_logto.management.concurrency import for_each
 from airflow_provider_logto.management.marks import OWN_KEYS
 from airflow_provider_logto.plans.store import Store
+from airflow_provider_logto.roster.columns import TEXTS
 from airflow_provider_logto.roster.job import RosterJob
-from airflow_provider_logto.roster.people import TEXTS
 from airflow_provider_logto.roster.state import Known, read_population, resolve_names, roles_of
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from airflow_provider_logto.management.json_values import same_json
 from airflow_provider_logto.management.user_fields import FIELD
-from airflow_provider_logto.roster.people import TEXTS, Person
+from airflow_provider_logto.roster.columns import TEXTS
+from airflow_provider_logto.roster.people import Person
 from airflow_provider_logto.roster.state import Known
 
 _HOLDS = {FIELD[argument].name: FIELD[argument].holds for argument in TEXTS}

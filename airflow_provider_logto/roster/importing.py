@@ -24,11 +24,12 @@ from airflow_provider_logto.plans.journal import Journal, Outcome
 from airflow_provider_logto.plans.lock import only_run
 from airflow_provider_logto.plans.retention import mark_applied, remove_old
 from airflow_provider_logto.roster.cells import without_value
+from airflow_provider_logto.roster.columns import KEYS
 from airflow_provider_logto.roster.field_changes import creation, field_changes
 from airflow_provider_logto.roster.job import several
 from airflow_provider_logto.roster.matching import match
 from airflow_provider_logto.roster.observe import protected_in
-from airflow_provider_logto.roster.people import KEYS, Person, digest_of_people
+from airflow_provider_logto.roster.people import Person, digest_of_people
 from airflow_provider_logto.roster.sources import Problems
 from airflow_provider_logto.roster.state import SEARCHED, Known, State, comparable, identifiers_of, search_users
 from airflow_provider_logto.roster.sync import FailedRun, Options

@@ -13,7 +13,7 @@ from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management.references import listed
 from airflow_provider_logto.plans.brakes import Brake, set_brakes
 from airflow_provider_logto.plans.retention import days
-from airflow_provider_logto.roster.people import KEYS
+from airflow_provider_logto.roster.columns import KEYS
 
 Mode = Literal["plan", "apply", "check", "dump"]
 Adopt = Literal["none", "matched"]

@@ -6,11 +6,8 @@ spreadsheet has damaged is named, not repaired.
 
 from __future__ import annotations
 
-import traceback
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -21,22 +18,10 @@ from airflow_provider_logto.management import fields as checks
 from airflow_provider_logto.management.user_fields import FIELD
 from airflow_provider_logto.plans.changes import digest_of, encoded
 from airflow_provider_logto.roster import cells as cell
-from airflow_provider_logto.roster.presets import PRESETS
+from airflow_provider_logto.roster.columns import COLUMNS, DATES, KEYS, LISTS, SECRETS, TEXTS, Columns, is_column, meant
 from airflow_provider_logto.roster.sources import Problems, Row
 
-#: What people may be matched by, in the order of the default.
-KEYS = ("id", "external_id", "username", "primary_email", "primary_phone")
-#: Column -> field of a user in Logto; blank ones can be cleared.
-TEXTS = {one.argument: one.name for one in FIELD.values() if one.kind != "merged"}
-LISTS = ("roles", "organizations", "organization_roles")
-_DATES = ("start_date", "end_date")
-_OBJECTS = ("custom_data", "profile")
-#: Only imports take these.
-SECRETS = ("password", "password_digest", "password_algorithm", "identities")
-COLUMNS = (*KEYS, *(name for name in TEXTS if name not in KEYS), *_OBJECTS, *LISTS, *_DATES, "suspended")
 _PLAIN = tuple(name for name in TEXTS if name not in KEYS)
-_PREFIXES = ("custom_data.", "profile.")
-
 
 #: One and the same for everybody: a roster may have a hundred thousand of them.
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -85,111 +70,6 @@ class Person(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 _CANONICAL = tuple(name for name in Person.__struct_fields__ if name not in ("row", "secrets"))
 
 
-@dataclass(frozen=True)
-class Columns:
-    """How cells become people.
-
-    :param mapping: standard column -> column of the source.
-    :param preset: reads a known system's rows instead.
-    :param transform: changes a row first, or leaves it out (None).
-    :param clear_blank: standard columns whose blanks clear.
-    :param date_format: of dates, as ``strptime`` takes it; None: ISO.
-    :param list_separator: between the entries of a list in one cell.
-    :param secrets: whether passwords and identities are read.
-    """
-
-    mapping: Mapping[str, str] = field(default_factory=dict)
-    preset: str | None = None
-    transform: Callable[[dict[str, Any]], Any] | None = None
-    clear_blank: frozenset[str] = frozenset()
-    date_format: str | None = None
-    list_separator: str = ";"
-    secrets: bool = False
-
-    @classmethod
-    def checked(
-        cls,
-        mapping: Any = None,
-        transform: Any = None,
-        clear_blank: Any = (),
-        date_format: Any = None,
-        list_separator: Any = ";",
-        secrets: bool = False,
-    ) -> Columns:
-        """
-        :raises InvalidInput: naming the argument and what would be right.
-        """
-        preset = mapping if isinstance(mapping, str) and mapping else None
-        if preset is not None and preset not in PRESETS:
-            raise InvalidInput("mapping", f"{preset!r} is unknown; use one of {', '.join(PRESETS)}, or a dict")
-        pairs = {} if mapping is None or preset else mapping
-        if not isinstance(pairs, Mapping):
-            raise InvalidInput("mapping", f"must map standard columns to columns of the source, not {mapping!r}")
-        for name, column in pairs.items():
-            _check_column(f"mapping.{name}", name, secrets)
-            if not isinstance(column, str) or not column:
-                raise InvalidInput(f"mapping.{name}", f"{column!r} is not a column name")
-        if transform is not None and not callable(transform):
-            raise InvalidInput("transform", f"{transform!r} is no function of a row")
-        blanks = (clear_blank,) if isinstance(clear_blank, str) else tuple(clear_blank or ())
-        for name in blanks:
-            _check_column("clear_blank", name, secrets)
-            if name in ("id", "external_id", *_DATES, *_OBJECTS, "suspended", *SECRETS):
-                raise InvalidInput("clear_blank", f"{name} cannot be cleared by a blank")
-        if date_format is not None and (not isinstance(date_format, str) or "%" not in date_format):
-            raise InvalidInput("date_format", f"{date_format!r} is no format; write e.g. %d.%m.%Y")
-        if not isinstance(list_separator, str) or not list_separator.strip():
-            raise InvalidInput("list_separator", f"{list_separator!r} separates nothing")
-        return cls(pairs, preset, transform, frozenset(blanks), date_format, list_separator, secrets)
-
-    def transformed(self, cells: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """A row as ``transform`` returns it; None where that leaves it out.
-
-        :raises InvalidInput: where the row cannot be read.
-        """
-        if self.transform is not None:
-            try:
-                cells = self.transform(dict(cells))
-            except Exception as error:  # the DAG author's own code
-                raise InvalidInput("transform", f"failed: {type(error).__name__}, {_place(error)}") from None
-            if cells is None:
-                return None
-            if not isinstance(cells, Mapping):
-                raise InvalidInput("transform", f"must return a dict or None, not {type(cells).__name__}")
-        return cells
-
-    def standard(self, cells: Mapping[str, Any]) -> dict[str, Any]:
-        """A transformed row under the standard names.
-
-        :raises InvalidInput: where the row cannot be read.
-        """
-        if self.preset is not None:
-            try:
-                return PRESETS[self.preset](cells)
-            except (LookupError, TypeError, ValueError, AttributeError) as error:
-                if isinstance(error, InvalidInput):
-                    raise
-                raise InvalidInput("row", f"is no user of {self.preset} ({type(error).__name__})") from None
-        if not self.mapping:
-            return dict(cells)
-        mapped = {column.partition(".")[0] for column in self.mapping.values()} | set(self.mapping.values())
-        found = {name: value for name, value in cells.items() if name not in mapped and _is_column(name, self.secrets)}
-        for name, column in self.mapping.items():
-            value = _at(cells, column)
-            if value is not _ABSENT:
-                found[name] = value
-        return found
-
-
-def _place(error: Exception) -> str:
-    """Where code of others failed; the words of its error may quote a row."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"line {frame.lineno} of {Path(frame.filename).name}"
-
-
-_ABSENT = object()
-
-
 def read_people(rows: Iterable[Row], columns: Columns, keys: Sequence[str], problems: Problems) -> list[Person]:
     """Check every row.
 
@@ -205,7 +85,7 @@ def read_people(rows: Iterable[Row], columns: Columns, keys: Sequence[str], prob
             if given is None:
                 continue
             cells = columns.standard(given)
-            unknown.update(name for name in cells if name not in seen and not _is_column(name, columns.secrets))
+            unknown.update(name for name in cells if name not in seen and not is_column(name, columns.secrets))
             seen.update(given if columns.mapping else cells)
         except InvalidInput as error:
             problems.add(f"row {row.number}", error)
@@ -216,7 +96,7 @@ def read_people(rows: Iterable[Row], columns: Columns, keys: Sequence[str], prob
     for name in sorted(unknown):
         problems.add(
             "columns",
-            f"{name!r} is not a standard column; map it, e.g. mapping={{{_meant(name)!r}: {name!r}}}, or use "
+            f"{name!r} is not a standard column; map it, e.g. mapping={{{meant(name)!r}: {name!r}}}, or use "
             f"{', '.join(COLUMNS)}",
         )
     for name, column in columns.mapping.items() if people or seen else ():
@@ -273,7 +153,7 @@ def _read_cell(person: Person, name: str, raw: Any, columns: Columns) -> None:
     value = raw.strip() if isinstance(raw, str) else raw
     if isinstance(value, str):
         try:
-            cell.refuse_damage(name, value, name in (*KEYS, *_DATES))
+            cell.refuse_damage(name, value, name in (*KEYS, *DATES))
         except InvalidInput as error:
             if name not in SECRETS:
                 raise
@@ -292,7 +172,7 @@ def _set_quietly(person: Person, name: str, value: Any, columns: Columns) -> Non
     try:
         _set(person, name, value, columns)
     except InvalidInput as error:
-        if name in (*_DATES, "suspended"):
+        if name in (*DATES, "suspended"):
             raise
         raise cell.without_value(error, value) from None
 
@@ -302,7 +182,7 @@ def _set(person: Person, name: str, value: Any, columns: Columns) -> None:
         _put(person, "texts", {TEXTS[name]: FIELD[name].check(name, cell.number_text(name, value))})
     elif name in ("id", "external_id"):
         setattr(person, name, checks.identifier(name, cell.number_text(name, value)))
-    elif name in _DATES:
+    elif name in DATES:
         setattr(person, name, cell.date(name, value, columns.date_format))
     elif name == "suspended":
         person.suspended = cell.boolean(name, value)
@@ -337,33 +217,3 @@ def _put(person: Person, name: str, values: Mapping[str, Any]) -> None:
         current.update(values)
     else:
         setattr(person, name, dict(values))
-
-
-def _meant(name: str) -> str:
-    """The standard column that a column of another name may be."""
-    plain = "".join(filter(str.isalnum, name)).lower()
-    contained = (column for column in COLUMNS if len(plain) > 2 and plain in column.replace("_", ""))
-    return next(contained, "custom_data.KEY")
-
-
-def _check_column(where: str, name: Any, secrets: bool) -> None:
-    if not isinstance(name, str) or not _is_column(name, secrets):
-        raise InvalidInput(
-            where, f"{name!r} is not a standard column; use {', '.join(COLUMNS)}, custom_data.KEY, profile.CLAIM"
-        )
-
-
-def _is_column(name: str, secrets: bool) -> bool:
-    return name in COLUMNS or (secrets and name in SECRETS) or (name.startswith(_PREFIXES) and not name.endswith("."))
-
-
-def _at(cells: Mapping[str, Any], column: str) -> Any:
-    """A cell by its column, or by a path through nested objects."""
-    if column in cells:
-        return cells[column]
-    found: Any = cells
-    for part in column.split("."):
-        if not isinstance(found, Mapping) or part not in found:
-            return _ABSENT
-        found = found[part]
-    return found

@@ -31,7 +31,8 @@ from airflow_provider_logto.management.concurrency import for_each
 from airflow_provider_logto.management.fields import phone_variants
 from airflow_provider_logto.management.marks import Mark
 from airflow_provider_logto.management.removal import is_by_task
-from airflow_provider_logto.roster.people import TEXTS, Person
+from airflow_provider_logto.roster.columns import TEXTS
+from airflow_provider_logto.roster.people import Person
 
 T = TypeVar("T")
 

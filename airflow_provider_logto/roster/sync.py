@@ -27,10 +27,11 @@ from airflow_provider_logto.plans.retention import (
     remove_old,
 )
 from airflow_provider_logto.plans.store import Store
+from airflow_provider_logto.roster.columns import KEYS
 from airflow_provider_logto.roster.job import RosterJob, count_missing_rows
 from airflow_provider_logto.roster.matching import Notice
 from airflow_provider_logto.roster.observe import Found, observe
-from airflow_provider_logto.roster.people import KEYS, Person, digest_of_people, ignored_columns
+from airflow_provider_logto.roster.people import Person, digest_of_people, ignored_columns
 from airflow_provider_logto.roster.writer import RosterWriter
 
 log = logging.getLogger(__name__)

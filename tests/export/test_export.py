@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from airflow_provider_logto.exceptions import InvalidInput, LogtoApiError
+from airflow_provider_logto.exceptions import ExportStopped, InvalidInput, LogGap, LogtoApiError
 from airflow_provider_logto.export import progress
-from airflow_provider_logto.export.audit_logs import LogGap, export_audit_logs, wait_until_readable
+from airflow_provider_logto.export.audit_logs import export_audit_logs, wait_until_readable
 from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.job import ExportJob
-from airflow_provider_logto.export.stop import ExportStopped, StopSwitch
+from airflow_provider_logto.export.stop import StopSwitch
 from airflow_provider_logto.management.audit_logs.walk import LateRows, Window
 from airflow_provider_logto.plans.store import Store
 from logto_sandbox import Sandbox

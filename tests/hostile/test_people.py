@@ -20,10 +20,10 @@ from airflow_provider_logto.management.inviting import invite_members
 from airflow_provider_logto.management.offboarding.offboard import offboard_user
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.management.removal import delete_user, suspend_user
+from airflow_provider_logto.roster.columns import KEYS
 from airflow_provider_logto.roster.dump import dump_roster
 from airflow_provider_logto.roster.importing import ImportJob, import_users
 from airflow_provider_logto.roster.job import KINDS, RosterJob
-from airflow_provider_logto.roster.people import KEYS
 from airflow_provider_logto.roster.sync import FailedRun, Options, sync_roster
 from tests.roster.conftest import local_store, people_of
 

@@ -15,8 +15,7 @@ import pytest
 
 from airflow_provider_logto import compat
 from airflow_provider_logto.compat import BaseOperator, TaskDeferred
-from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.export.stop import ExportStopped
+from airflow_provider_logto.exceptions import ExportStopped, InvalidInput
 from airflow_provider_logto.operators.logs import ExportLogsOperator
 from logto_sandbox import Sandbox
 from tests.conftest import RunDag, Tenant, execute

@@ -10,8 +10,9 @@ import pytest
 
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.plans.store import Store
+from airflow_provider_logto.roster.columns import Columns
 from airflow_provider_logto.roster.job import RosterJob
-from airflow_provider_logto.roster.people import Columns, Person, read_people
+from airflow_provider_logto.roster.people import Person, read_people
 from airflow_provider_logto.roster.sources import Problems, Reading, read_rows
 from airflow_provider_logto.roster.sync import FailedRun, Options, sync_roster
 from logto_sandbox import Sandbox

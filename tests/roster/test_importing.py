@@ -16,8 +16,8 @@ from airflow_provider_logto.management.marks import IMPORT_KEY
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.plans.journal import read_journal
 from airflow_provider_logto.roster import importing
+from airflow_provider_logto.roster.columns import KEYS
 from airflow_provider_logto.roster.importing import ImportJob, import_mark, import_users
-from airflow_provider_logto.roster.people import KEYS
 from airflow_provider_logto.roster.presets import auth0, keycloak, scim
 from airflow_provider_logto.roster.sync import FailedRun, Options
 from logto_sandbox import Sandbox

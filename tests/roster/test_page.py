@@ -13,8 +13,8 @@ from typing import Any, get_args
 import pytest
 
 from airflow_provider_logto.destinations import path_at
+from airflow_provider_logto.roster.columns import COLUMNS, SECRETS
 from airflow_provider_logto.roster.job import BRAKES, KINDS, OnMissing
-from airflow_provider_logto.roster.people import COLUMNS, SECRETS
 from airflow_provider_logto.roster.presets import PRESETS
 from tests.conftest import EXAMPLES, PROJECT, RunDag, Tenant
 from tests.docs.pages import examples

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_logto.exceptions import InvalidInput, InvalidSource
-from airflow_provider_logto.roster.people import KEYS, Columns, Person, digest_of_people, read_people
+from airflow_provider_logto.roster.columns import KEYS, Columns
+from airflow_provider_logto.roster.people import Person, digest_of_people, read_people
 from airflow_provider_logto.roster.sources import Problems, Reading, read_rows
 
 
