@@ -183,7 +183,7 @@ def without_server(count: int) -> None:
             "primaryEmail": person.texts["primaryEmail"],
             "name": person.texts["name"] if at % 10 else "Old",
             "profile": person.profile,
-            "customData": {"airflowRoster": {"roster": "bench", "externalId": person.external_id}},
+            "customData": {"airflow_roster": {"roster": "bench", "externalId": person.external_id}},
             "isSuspended": False,
         }
         state.users[user["id"]] = Known.of(user)

@@ -3,6 +3,9 @@
 It holds names, keys and dates, never a reason. It is one value under one key, so that Logto's shallow merge
 (``PATCH /api/users/{id}/custom-data``) writes it whole. It proves something only where end users cannot edit
 customData: see :func:`end_users_may_edit`.
+
+While signing in or up, everybody may write customData of their own (``POST /api/experience/profile``, type
+``extraProfile``), whatever the account center allows, but only under keys of letters and digits. Hence the underscores.
 """
 
 from __future__ import annotations
@@ -17,12 +20,12 @@ from airflow_provider_logto.exceptions import NotFound, Refused
 from airflow_provider_logto.management.answers import checked
 
 #: Key of the mark in customData.
-KEY = "airflowRoster"
+KEY = "airflow_roster"
 #: Key in customData: since when a person is suspended by ``removal.suspend_user``. Not in a roster's mark: a roster
 #: takes back the suspensions that are its own.
-SUSPENDED_AT = "airflowSuspendedAt"
+SUSPENDED_AT = "airflow_suspended_at"
 #: Key in customData of the import mark: key and digest of the row that made the person.
-IMPORT_KEY = "airflowImport"
+IMPORT_KEY = "airflow_import"
 #: What this package keeps in customData and decides by. Nobody else writes or removes it.
 OWN_KEYS = (KEY, SUSPENDED_AT, IMPORT_KEY)
 

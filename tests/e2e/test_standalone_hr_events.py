@@ -51,7 +51,7 @@ def test_an_employment_from_hire_to_rehire(standalone: Standalone, snapshots: No
     assert standalone.finished(hired) == "success"
     assert deliver(standalone, "1", "hire", -9, name="Mika Ito")[0] == 409
     (user,) = people(standalone)
-    assert (user["name"], user["customData"]["airflowRoster"]["externalId"]) == ("Mika Ito", "e1")
+    assert (user["name"], user["customData"]["airflow_roster"]["externalId"]) == ("Mika Ito", "e1")
 
     _, changed = deliver(standalone, "2", "change", -5, name="Mika Sato")
     assert standalone.finished(changed) == "success"
@@ -67,20 +67,20 @@ def test_an_employment_from_hire_to_rehire(standalone: Standalone, snapshots: No
     _, left = deliver(standalone, "4", "leave", -1, effective_at=at.isoformat())
     wait_for("the wait", lambda: state_of(standalone, left, "wait_for_the_day") == "deferred", 60)
     (user,) = people(standalone)
-    assert user["customData"]["airflowRoster"]["endDate"] == at.date().isoformat()
+    assert user["customData"]["airflow_roster"]["endDate"] == at.date().isoformat()
     assert not user["isSuspended"]
     assert standalone.finished(left) == "success"
     assert datetime.now(UTC) >= at
     (user,) = people(standalone)
     assert user["isSuspended"]
-    assert user["customData"]["airflowRoster"]["offboardedAt"]
+    assert user["customData"]["airflow_roster"]["offboardedAt"]
     assert len(list((standalone.home / "snapshots").rglob("*.json"))) == 1
 
     _, back = deliver(standalone, "5", "rehire", occurred_at=datetime.now(UTC).isoformat())
     assert standalone.finished(back) == "success"
     (user,) = people(standalone)
     assert not user["isSuspended"]
-    assert "offboardedAt" not in user["customData"]["airflowRoster"]
+    assert "offboardedAt" not in user["customData"]["airflow_roster"]
     roles = standalone.sandbox("GET", "state")["relations"]["users_roles"]
     assert [one for one in roles if one[0] == user["id"]]
 

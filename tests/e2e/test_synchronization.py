@@ -27,7 +27,7 @@ def result_of(standalone: Standalone, run: str, task: str) -> dict[str, Any]:
 def marked(standalone: Standalone) -> set[str]:
     """Usernames of everybody who belongs to the roster ``hr``."""
     users = standalone.sandbox("GET", "state")["users"]
-    return {user["username"] for user in users if user["customData"].get("airflowRoster", {}).get("roster") == "hr"}
+    return {user["username"] for user in users if user["customData"].get("airflow_roster", {}).get("roster") == "hr"}
 
 
 def answer(standalone: Standalone, run: str, choice: str) -> dict[str, Any]:

@@ -50,7 +50,7 @@ MARKS: list[Any] = [
 ODD: list[Any] = [
     *NOTHING,
     *([{**USER, field: value}] for field in USER for value in VALUES),
-    *([{**USER, "customData": {"airflowRoster": mark}}] for mark in MARKS),
+    *([{**USER, "customData": {"airflow_roster": mark}}] for mark in MARKS),
     *([{**USER, "organizationRoles": value}] for value in ROLES),
 ]
 TRUE: dict[str, Any] = {

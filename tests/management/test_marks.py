@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from airflow_provider_logto.exceptions import NotFound, NotFromLogto
 from airflow_provider_logto.management.marks import (
     KEY,
+    OWN_KEYS,
     Mark,
     date_of,
     end_users_may_edit,
@@ -43,6 +45,12 @@ def test_no_mark(custom_data: Any) -> None:
 
 def test_values_of_other_types_are_left_out() -> None:
     assert Mark.read({KEY: {"roster": "hr", "externalId": 5, "suspendedAt": "", "x": "y"}}) == Mark("hr")
+
+
+@pytest.mark.parametrize("key", OWN_KEYS)
+def test_nobody_can_write_a_mark_while_signing_in(key: str) -> None:
+    """`extraProfile` takes any key of letters and digits; tests/real shows it on a real Logto."""
+    assert not re.fullmatch("[0-9A-Za-z]+", key)
 
 
 def test_times() -> None:

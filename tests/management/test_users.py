@@ -177,7 +177,7 @@ def test_the_external_id_is_in_the_mark_from_the_beginning(run: Run, sandbox: Sa
     assert run(ensure_user, SPEC, external_id="4711")["outcome"] == "created"
     assert sandbox.stats()["writes"] == 1
     (user,) = sandbox.state()["users"]
-    assert user["customData"] == {"n": 1, "airflowRoster": {"externalId": "4711"}}
+    assert user["customData"] == {"n": 1, "airflow_roster": {"externalId": "4711"}}
     assert run(ensure_user, SPEC, if_exists="update", external_id="4711")["outcome"] == "unchanged"
     assert sandbox.stats()["writes"] == 1
 
@@ -197,8 +197,8 @@ def test_an_update_leaves_the_rest_of_the_mark(run: Run, sandbox: Sandbox) -> No
     ("mark", "said"),
     [
         ({}, "no external id"),
-        ({"airflowRoster": {"externalId": "42"}}, "external id 42"),
-        ({"airflowRoster": 7}, "no "),
+        ({"airflow_roster": {"externalId": "42"}}, "external id 42"),
+        ({"airflow_roster": 7}, "no "),
     ],
 )
 def test_who_has_the_e_mail_and_not_the_mark_is_a_conflict(
@@ -254,7 +254,7 @@ def test_a_stranger_who_comes_between_search_and_request_is_a_conflict(run: Run,
 
 
 def test_the_key_of_the_mark_is_not_for_custom_data() -> None:
-    with pytest.raises(InvalidInput, match=r"^custom_data.*airflowRoster"):
+    with pytest.raises(InvalidInput, match=r"^custom_data.*airflow_roster"):
         UserSpec.checked(username="mika", custom_data=Mark(external_id="4711").custom_data())
 
 

@@ -54,18 +54,21 @@ class Application:
         form = {"grant_type": EXCHANGE, "subject_token": personal_access_token, "subject_token_type": PERSONAL}
         return self.token(**form, scope="openid") is not None
 
-    def sign_in(self, user: dict[str, Any]) -> str:
-        """Let a person sign in and consent -> their refresh token."""
+    def sign_in(self, user: dict[str, Any], extra_profile: dict[str, Any] | None = None) -> str:
+        """Let a person sign in and consent -> their refresh token.
+
+        :param extra_profile: what they write about themselves meanwhile; only a real Logto has this step.
+        """
         if self.tenant.sandbox is not None:
             return self.tenant.sandbox.sign_in(user["id"], self.id)["refreshToken"]
         verifier = secrets.token_urlsafe(48)
-        code = self._code(user["username"], verifier)
+        code = self._code(user["username"], verifier, extra_profile)
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK}
         token = self.token(**form, code_verifier=verifier)
         assert token is not None
         return str(token["refresh_token"])
 
-    def _code(self, username: str, verifier: str) -> str:
+    def _code(self, username: str, verifier: str, extra_profile: dict[str, Any] | None) -> str:
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         query = {
             "client_id": self.id,
@@ -79,7 +82,7 @@ class Application:
         }
         with httpx.Client(base_url=self.tenant.endpoint, trust_env=False, timeout=30) as browser:
             browser.get("/oidc/auth", params=query)
-            address = _experience(browser, username)
+            address = _experience(browser, username, extra_profile)
             for _ in range(8):
                 address = browser.get(address).headers["location"]
                 if address.startswith(CALLBACK):
@@ -90,7 +93,7 @@ class Application:
         raise AssertionError(f"the sign-in led to {address}")
 
 
-def _experience(browser: httpx.Client, username: str) -> str:
+def _experience(browser: httpx.Client, username: str, extra_profile: dict[str, Any] | None) -> str:
     """Sign in with a password -> where the browser is sent next."""
 
     def call(method: str, path: str, body: Any = None) -> Any:
@@ -101,4 +104,6 @@ def _experience(browser: httpx.Client, username: str) -> str:
     identifier = {"type": "username", "value": username}
     verified = call("POST", "/verification/password", {"identifier": identifier, "password": PASSWORD})
     call("POST", "/identification", {"verificationId": verified["verificationId"]})
+    if extra_profile:
+        call("POST", "/profile", {"type": "extraProfile", "values": extra_profile})
     return str(call("POST", "/submit")["redirectTo"])

@@ -153,8 +153,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ({"external_id": "E1", "roles": [5]}, "roles"),
         ({"external_id": "E1", "organization_roles": "admin"}, "organization_roles"),
         ({"external_id": "E1", "profile.givenname": "x"}, "profile.givenname"),
-        ({"external_id": "E1", "custom_data": {"airflowRoster": {}}}, "airflowRoster"),
-        ({"external_id": "E1", "custom_data.airflowSuspendedAt": "2026-01-01"}, "airflowSuspendedAt"),
+        ({"external_id": "E1", "custom_data": {"airflow_roster": {}}}, "airflow_roster"),
+        ({"external_id": "E1", "custom_data.airflow_suspended_at": "2026-01-01"}, "airflow_suspended_at"),
         ({"name": "Nobody"}, "has none of"),
     ],
 )

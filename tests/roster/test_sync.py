@@ -367,7 +367,7 @@ def test_what_dump_writes_can_be_read_back(roster: Roster, run: Any) -> None:
     imported = ImportJob.checked(("username",), "skip", None, 50)
     people = people_of([row], keys=("username",), secrets=True)
     run(import_users, imported, people, Options(roster.store, place=[roster.folder]))
-    suspended = {"airflowSuspendedAt": "2026-01-01T00:00:00Z", "level": 3}
+    suspended = {"airflow_suspended_at": "2026-01-01T00:00:00Z", "level": 3}
     roster.sandbox.seed({"users": [{"username": "ann", "isSuspended": True, "customData": suspended}]})
     settings = {"roster": "hr", "manage": ("profile", "custom_data"), "adopt": "matched"}
     dumped = run(dump_roster, RosterJob.checked(**settings, mode="dump"), roster.store)
