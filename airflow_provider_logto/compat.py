@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         AirflowFailException,
         AirflowSensorTimeout,
         AirflowSkipException,
+        AirflowTaskTerminated,
         AirflowTaskTimeout,
         TaskDeferred,
     )
@@ -44,6 +45,7 @@ __all__ = [
     "AirflowFailException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
+    "AirflowTaskTerminated",
     "AirflowTaskTimeout",
     "BaseHook",
     "BaseOperator",
@@ -71,6 +73,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "AirflowFailException": ("airflow.sdk.exceptions", "airflow.exceptions"),
     "AirflowSensorTimeout": ("airflow.sdk.exceptions", "airflow.exceptions"),
     "AirflowSkipException": ("airflow.sdk.exceptions", "airflow.exceptions"),
+    "AirflowTaskTerminated": ("airflow.sdk.exceptions", "airflow.exceptions"),
     "AirflowTaskTimeout": ("airflow.sdk.exceptions", "airflow.exceptions"),
     "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
     "BaseOperator": ("airflow.sdk", "airflow.models.baseoperator"),
@@ -186,7 +189,10 @@ async def mask_secret_async(secret: str) -> None:
 
 
 def add_output(path: ObjectStoragePath) -> None:
-    """Tell the lineage collector about a file that was written."""
+    """Tell the lineage collector about a file that was written.
+
+    :raises ValueError: for an address that is none of an asset's, such as one that is not ASCII before 3.1.
+    """
     collector = _find("get_hook_lineage_collector")()
     # 2.11 calls an asset a dataset.
     add = getattr(collector, "add_output_asset", None) or collector.add_output_dataset

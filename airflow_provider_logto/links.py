@@ -19,15 +19,23 @@ class ConsoleLink(BaseOperatorLink):
     page = ""
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """The address; empty where there is no Console or the task returned nothing.
+        """The address; empty where there is no Console, the task returned nothing, or the Connection cannot be read.
 
-        Airflow asks at the end of the task (3.x) or when the page is shown (2.11).
+        Airflow asks at the end of the task (3.x) or when the page is shown (2.11), where only the task may know the
+        Connection. What is raised here costs a task of 3.0 its callbacks.
         """
         from airflow_provider_logto.compat import XCom
         from airflow_provider_logto.hooks.logto import LogtoHook
 
-        console = LogtoHook(str(getattr(operator, "logto_conn_id", "logto_default"))).console_url()
-        result = XCom.get_value(ti_key=ti_key, key="return_value") if console else None
+        # 2.11 asks a mapped task without it, and one with a template before it is rendered.
+        conn_id = getattr(operator, "logto_conn_id", None)
+        if not isinstance(conn_id, str) or "{{" in conn_id:
+            return ""
+        try:
+            console = LogtoHook(conn_id).console_url()
+            result = XCom.get_value(ti_key=ti_key, key="return_value") if console else None
+        except Exception:  # its type depends on Airflow's version and on the secrets backend
+            return ""
         if not isinstance(result, dict) or not isinstance(result.get("id"), str):
             return ""
         return f"{console}/{self.page}/{quote(result['id'], safe='')}"

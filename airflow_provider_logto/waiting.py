@@ -10,6 +10,8 @@ from airflow_provider_logto.exceptions import LogtoError
 
 #: Seconds between two looks, at least: the tenant's rate limit serves its users' sign-ins too.
 MIN_POKE_INTERVAL = 1.0
+#: Seconds that one look may take, even after the deadline.
+MIN_LOOK_TIME = 15.0
 
 
 def event_of(error: LogtoError) -> dict[str, Any]:

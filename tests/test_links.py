@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,3 +48,10 @@ def test_no_console_or_no_result_means_no_link(connect: Connect, result: dict[st
 def test_older_airflow_knows_them() -> None:
     known = get_provider_info()["extra-links"]
     assert known == [f"{link.__module__}.{link.__qualname__}" for link in (OrganizationLink, UserLink)]
+
+
+@pytest.mark.parametrize("conn_id", ["nowhere", "{{ params.tenant }}", None])
+def test_a_connection_that_cannot_be_read_costs_the_task_nothing(conn_id: str | None) -> None:
+    """Airflow 3.0 asks at the end of a task, before its callbacks; 2.11 asks a mapped task without its arguments."""
+    operator = SimpleNamespace(logto_conn_id=conn_id) if conn_id else SimpleNamespace()
+    assert UserLink().get_link(operator, ti_key=None) == ""  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections import deque
@@ -37,19 +38,23 @@ class Secrets:
         written = {secret, quote_plus(secret), quote(secret, safe=""), json.dumps(secret)[1:-1], basic}
         self._own = frozenset(written - {""})
         self._announced: set[str] = set()
+        # One after the other: before Airflow 3.2 two at once mix up what they send to the supervisor.
+        self._announcing = asyncio.Lock()
         self._tokens: deque[str] = deque(maxlen=_REMEMBERED)
 
     async def announce_own(self) -> None:
         """Announce the application's secret in every form that a server may repeat."""
-        for value in sorted(self._own - self._announced):
-            await self._on_secret(value)
-            self._announced.add(value)
+        async with self._announcing:
+            for value in sorted(self._own - self._announced):
+                await self._on_secret(value)
+                self._announced.add(value)
 
     async def announce(self, token: str) -> None:
         """Announce a token; does nothing for one announced lately."""
-        if token not in self._tokens:
-            await self._on_secret(token)
-            self._tokens.append(token)
+        async with self._announcing:
+            if token not in self._tokens:
+                await self._on_secret(token)
+                self._tokens.append(token)
 
     def clean(self, text: str) -> str:
         """See :func:`cleaned`."""

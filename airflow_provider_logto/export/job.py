@@ -16,6 +16,7 @@ from airflow_provider_logto.export.parts import PARTITIONS, FilePlan
 from airflow_provider_logto.export.records import REDACTIONS, iso
 from airflow_provider_logto.management.audit_logs.keys import check_log_keys
 from airflow_provider_logto.management.audit_logs.walk import LogFilter, Window
+from airflow_provider_logto.management.json_values import refuse_rendered
 
 ON_GAP = ("warn", "fail")
 
@@ -141,6 +142,7 @@ def _text(name: str, value: Any) -> str | None:
         return None
     if not isinstance(value, str):
         raise InvalidInput(name, f"{value!r} is no text")
+    refuse_rendered(name, value)
     return value
 
 

@@ -33,6 +33,8 @@ class StopSwitch:
         task = asyncio.current_task()
         if task is not None:
             self._running = asyncio.get_running_loop(), task
+            if self.asked:
+                task.cancel()
 
     def release(self) -> None:
         """Called by the same task when there is nothing left to stop."""

@@ -29,6 +29,7 @@ from airflow_provider_logto.export.user_records import (
 from airflow_provider_logto.export.user_spool import UserSpool
 from airflow_provider_logto.management.answers import MEMBER, ROLE, USER, checked, objects, role_ids_of
 from airflow_provider_logto.management.audit_logs.rows import json_bytes
+from airflow_provider_logto.management.fields import switch
 from airflow_provider_logto.management.organization_references import OrganizationReference, resolve_organization
 from airflow_provider_logto.management.references import listed
 from airflow_provider_logto.management.user_walk import walk_users
@@ -83,8 +84,10 @@ class UserExport:
         """
         :raises InvalidInput: naming the argument and what would be right.
         """
-        if suspended not in (None, True, False):
-            raise InvalidInput("suspended", f"{suspended!r} is unknown; use True, False, or None for all")
+        if suspended is not None:
+            switch("suspended", suspended)
+        switch("include_roles", roles)
+        switch("include_password_digests", digests)
         if isinstance(max_rows_per_file, bool) or not isinstance(max_rows_per_file, int) or max_rows_per_file < 1:
             raise InvalidInput("max_rows_per_file", f"{max_rows_per_file!r} is not a whole number of at least 1")
         check_format(file_format, compression)
@@ -97,9 +100,9 @@ class UserExport:
             dict(where or {}),
             checked_fields(fields),
             suspended,
-            bool(roles),
+            roles,
             wanted,
-            bool(digests),
+            digests,
             file_format,
             compression,
             max_rows_per_file,

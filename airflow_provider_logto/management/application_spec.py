@@ -78,6 +78,9 @@ class ApplicationSpec:
         data = json_object("custom_data", custom_data)
         if data and EXTERNAL_ID in data:
             raise InvalidInput(f"custom_data.{EXTERNAL_ID}", "is kept by the provider; give it as external_id")
+        fields.switch("exact", exact)
+        if third_party is not None:
+            fields.switch("third_party", third_party)
         if third_party and machine:
             raise InvalidInput("third_party", "only goes with Native, SPA and Traditional")
         native = application_type == "Native"
@@ -93,7 +96,7 @@ class ApplicationSpec:
             data,
             third_party,
             _roles(roles, exact),
-            bool(exact),
+            exact,
         )
         if spec.roles is not None and not machine:
             raise InvalidInput("roles", "only machine-to-machine applications hold roles")

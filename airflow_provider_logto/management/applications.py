@@ -14,6 +14,7 @@ from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Conflict
 from airflow_provider_logto.management.answers import APPLICATION, KIND_OF_ROLE, ROLE, checked, objects
 from airflow_provider_logto.management.application_spec import EXTERNAL_ID, Application, ApplicationSpec
 from airflow_provider_logto.management.creating_once import create_once, find_settled, ids_of, only
+from airflow_provider_logto.management.fields import switch
 from airflow_provider_logto.management.presence import delete, is_unknown_operation
 from airflow_provider_logto.management.where import search_query
 
@@ -31,6 +32,7 @@ async def ensure_application(
     :raises Ambiguous: where more than one application fits.
     :raises AlreadyExists: where an application of that name without external id stands in the way.
     """
+    switch("adopt_existing", adopt_existing)
     roles = await resolve_machine_roles(client, spec.roles or ())
     application, created = await find_application(client, spec, adopt_existing), False
     if application is None:

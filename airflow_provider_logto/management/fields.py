@@ -47,6 +47,13 @@ _NOT_IN_EMAIL = re.compile(r"[\"<>()\[\],;:\\“”„«»‘’]|^'|'$|'@")
 _DOMAIN = re.compile(r"[^\s@.,;:/\\*?#%\"'<>()\[\]]+(\.[^\s@.,;:/\\*?#%\"'<>()\[\]]+)+")
 
 
+def switch(field: str, value: Any) -> bool:
+    """Only True and False: the text "False", as a file or a template gives it, would count as true."""
+    if not isinstance(value, bool):
+        raise InvalidInput(field, f"must be True or False; got {value!r}")
+    return value
+
+
 def units(text: str) -> int:
     """The length of a text as Logto counts it: in UTF-16 units, of which an emoji has two.
 

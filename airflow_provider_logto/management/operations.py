@@ -17,6 +17,7 @@ from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.client.replies import Reply
 from airflow_provider_logto.client.retrying import after_loss
 from airflow_provider_logto.exceptions import InvalidInput, UnreadableAnswer
+from airflow_provider_logto.management.fields import switch
 from airflow_provider_logto.management.json_values import wrong_type
 from airflow_provider_logto.management.operation_table import Operation, operation_at, operation_named
 
@@ -67,6 +68,7 @@ class Call:
         :raises InvalidInput: naming the argument and what would be right. An operation that the table lacks is no
             error, since a newer server may have it: a warning is logged.
         """
+        switch("paginate", paginate)
         if query is not None and not isinstance(query, Mapping):
             raise InvalidInput("query", wrong_type("an object", query))
         if isinstance(body, str):

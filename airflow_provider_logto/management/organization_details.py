@@ -52,6 +52,8 @@ class Details:
         """
         :raises InvalidInput: naming the argument and what would be right.
         """
+        fields.switch("prune_applications", prune_applications)
+        fields.switch("exact_jit", exact_jit)
         checked_applications = None
         if applications not in (None, ""):
             given = enumerate(listed("applications", applications))
@@ -64,11 +66,11 @@ class Details:
             domains = tuple(dict.fromkeys(fields.domain(f"jit_email_domains[{at}]", one) for at, one in names))
         details = cls(
             checked_applications,
-            bool(prune_applications),
+            prune_applications,
             domains,
             _names("jit_roles", jit_roles),
             _names("jit_sso_connectors", jit_sso_connectors),
-            bool(exact_jit),
+            exact_jit,
         )
         for name in ("jit_email_domains", "jit_roles", "jit_sso_connectors"):
             if exact_jit and getattr(details, name) == ():

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput, Refused, UnreadableAnswer
 from airflow_provider_logto.management.answers import IDENTIFIED, objects
+from airflow_provider_logto.management.fields import switch
 from airflow_provider_logto.management.organization_references import OrganizationReference, find_organization
 from airflow_provider_logto.management.presence import delete
 from airflow_provider_logto.management.protection import Protection
@@ -71,8 +72,7 @@ def check_organization_deletion(confirm: Any, max_members: Any) -> None:
     """
     :raises InvalidInput: where a deletion is neither confirmed nor bound to a condition.
     """
-    if not isinstance(confirm, bool):
-        raise InvalidInput("confirm", f"must be True or False; got {confirm!r}")
+    switch("confirm", confirm)
     if max_members is None:
         if not confirm:
             raise InvalidInput("confirm", "deleting cannot be undone: set confirm=True, or max_members=0 (if empty)")

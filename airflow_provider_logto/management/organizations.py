@@ -14,6 +14,7 @@ from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, InvalidI
 from airflow_provider_logto.management import search
 from airflow_provider_logto.management.answers import ORGANIZATION, checked, objects
 from airflow_provider_logto.management.creating_once import create_once, find_settled, ids_of, only
+from airflow_provider_logto.management.fields import switch
 from airflow_provider_logto.management.members import MemberSpec, apply_members, plan_members, resolve_members
 from airflow_provider_logto.management.organization_details import Details, ensure_details, resolve_details
 from airflow_provider_logto.management.organization_spec import Organization, OrganizationSpec, external_id_of
@@ -56,6 +57,8 @@ async def ensure_organization(
     :raises AlreadyExists: where an organization of that name without external id stands in the way.
     :raises IncompleteList: where the organizations could not all be seen, so that creating might make a duplicate.
     """
+    switch("prune_members", prune_members)
+    switch("adopt_existing", adopt_existing)
     _check_removals(max_member_removals)
     wanted = None if members is None else await resolve_members(client, members, on_missing)
     if prune_members and not (wanted and wanted.roles):

@@ -18,6 +18,7 @@ from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields
 from airflow_provider_logto.management.answers import IDENTIFIED, objects
+from airflow_provider_logto.management.json_values import refuse_rendered
 from airflow_provider_logto.management.references import listed
 from airflow_provider_logto.management.roles import resolve_roles
 
@@ -141,6 +142,7 @@ def _parsed(field: str, entry: Any) -> list[tuple[str, str]]:
         if kind in (*_FIELDS, "pattern", "role") and isinstance(value, str) and value.strip():
             return _kind(field, kind, value.strip())
     if isinstance(entry, str) and entry.strip():
+        refuse_rendered(field, entry)
         value = entry.strip()
         if "*" in value:
             return _kind(field, "pattern", value)

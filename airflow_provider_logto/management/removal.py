@@ -12,6 +12,7 @@ from typing import Any, Literal
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput, NotFound, Refused
 from airflow_provider_logto.management.answers import USER, checked
+from airflow_provider_logto.management.fields import switch
 from airflow_provider_logto.management.marks import (
     SUSPENDED_AT,
     Mark,
@@ -67,8 +68,7 @@ async def suspend_user(
 
     :returns: ``{"id", "outcome": "suspended" | "reinstated" | "unchanged" | "absent"}``.
     """
-    if not isinstance(suspended, bool):
-        raise InvalidInput("suspended", f"must be True or False; got {suspended!r}")
+    switch("suspended", suspended)
     found = await find_for_removal(client, user, protection if suspended else Protection({}), if_absent)
     if found is None:
         return {"id": None, "outcome": "absent"}
@@ -175,8 +175,7 @@ def check_deletion(confirm: Any, suspended_for: Any) -> None:
     """
     :raises InvalidInput: where a deletion is neither confirmed nor bound to a condition.
     """
-    if not isinstance(confirm, bool):
-        raise InvalidInput("confirm", f"must be True or False; got {confirm!r}")
+    switch("confirm", confirm)
     if suspended_for is None:
         if not confirm:
             raise InvalidInput("confirm", "deleting cannot be undone: set confirm=True, or suspended_for=30 (days)")

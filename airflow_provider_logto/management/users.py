@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Conflict, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management.answers import USER, checked
+from airflow_provider_logto.management.fields import switch
 from airflow_provider_logto.management.marks import Mark, refuse_forgeable
 from airflow_provider_logto.management.own_creation import OwnCreation
 from airflow_provider_logto.management.references import Reference, search_users
@@ -73,6 +74,7 @@ async def ensure_user(
         no mark with the external id.
     :raises Refused: where the external id must be looked up, but end users may forge marks.
     """
+    switch("allow_identifier_change", allow_identifier_change)
     if if_exists not in IF_EXISTS:
         raise InvalidInput("if_exists", f"{if_exists!r} is unknown; use one of {', '.join(IF_EXISTS)}")
     key = _key(spec, match_on)

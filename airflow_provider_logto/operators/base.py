@@ -32,6 +32,16 @@ class LogtoOperator(BaseOperator):
 
         return LogtoHook(self.logto_conn_id)
 
+    def hide_secrets(self) -> None:
+        """Make known what is secret in the rendered fields, before Airflow stores them."""
+
+    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+        # Rendering ends here for mapped tasks too. Before 3.2 Airflow looks for secrets by the names of fields, but in
+        # what is long only after it has made it a text.
+        super()._do_render_template_fields(parent, *args, **kwargs)
+        if parent is self:
+            self.hide_secrets()
+
     def log_summary(self, subject: str, happened: str) -> None:
         """The last line of a task: about what, in which tenant, what happened, and how many requests it took.
 

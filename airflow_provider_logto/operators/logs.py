@@ -138,9 +138,9 @@ class ExportLogsOperator(LogtoOperator):
         from airflow_provider_logto.export.stop import StopSwitch
         from airflow_provider_logto.management.audit_logs.walk import seconds_until_readable
 
+        self._stop = StopSwitch()
         job = self._job(context)
         folder = self._folder(job)
-        self._stop = StopSwitch()
         wait = self.hook.run(seconds_until_readable, job.window.high, self.lag)
         if wait > self.max_wait:
             raise InvalidInput("end", f"lies {wait:.0f} s in the future (with lag); max_wait is {self.max_wait:g} s")
@@ -197,7 +197,10 @@ class ExportLogsOperator(LogtoOperator):
         from airflow_provider_logto.compat import ObjectStoragePath, add_output
 
         for address in (*result["files"], result["manifest"]):
-            add_output(ObjectStoragePath(address))
+            try:
+                add_output(ObjectStoragePath(address))
+            except ValueError as error:  # the files are there all the same
+                self.log.warning("Lineage does not take %s: %s", address, error)
         extra = {key: result[key] for key in ("manifest", "count", "first", "last")}
         for outlet in self.outlets:
             # An outlet may be an alias or a reference, which take no extra of their own.

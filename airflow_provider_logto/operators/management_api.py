@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_logto.compat import mask_secret
-from airflow_provider_logto.exceptions import InvalidInput, NotFound, OutcomeUnknown
+from airflow_provider_logto.exceptions import InvalidInput, LogtoError, NotFound, OutcomeUnknown
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.operators.base import LogtoOperator, counted
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
     from airflow_provider_logto.management.operations import Call, IfNotFound
+
+
+#: Names of secret fields in Logto's operations; ``auth.pass`` is that of a mail connector.
+_SECRET = re.compile("password|passphrase|^pass$|secret|token|api-?key|private-?key|signing-?key", re.IGNORECASE)
 
 
 class ManagementApiOperator(LogtoOperator):
@@ -27,8 +32,9 @@ class ManagementApiOperator(LogtoOperator):
     Path, places and query parameters are checked against a table of the known operations before anything is sent; one
     that the table lacks, of a newer server, is sent with a warning.
 
-    It cannot look whether a lost ``POST`` took effect, as the other operators do: it fails without a retry then, also
-    where ``execution_timeout`` ends it while it waits for the answer.
+    It cannot look whether a lost ``POST`` took effect, as the other operators do: it fails without a retry then. It
+    does so too where ``execution_timeout`` or the end of the worker stops it while it waits for the answer, and where
+    ``response_filter`` or the ``destination`` fails afterwards.
 
     :param method: GET, POST, PUT, PATCH or DELETE; GET by default (templated).
     :param path: e.g. ``/applications/{id}/custom-data`` (templated).
@@ -102,7 +108,7 @@ class ManagementApiOperator(LogtoOperator):
 
     @fail_on_permanent_error
     def execute(self, context: Context) -> Any:
-        from airflow_provider_logto.compat import AirflowSkipException, AirflowTaskTimeout
+        from airflow_provider_logto.compat import AirflowSkipException, AirflowTaskTerminated, AirflowTaskTimeout
         from airflow_provider_logto.management.operations import IF_NOT_FOUND, Call
         from airflow_provider_logto.management.presence import is_unknown_operation
 
@@ -120,19 +126,11 @@ class ManagementApiOperator(LogtoOperator):
             paginate=self.paginate,
             max_items=self.max_items,
         )
-        for part in self.body if isinstance(self.body, list) else [self.body]:
-            if isinstance(part, Mapping):
-                # Airflow tells by the names of the fields what is secret in an object; of a bare text it takes all.
-                mask_secret(dict(part))
+        self.hide_secrets()
         # Not the path with its values: one may be an address.
         named = call.operation.path if call.operation else self.path
         try:
             answer = self._answer(call)
-        except AirflowTaskTimeout as error:
-            # Airflow would try again. What has left by now may have taken effect.
-            if call.repeatable or not self.hook.traffic.writes:
-                raise
-            raise OutcomeUnknown(f"{call.method} /api{call.path}", error) from error
         except NotFound as error:
             if self.if_not_found == "fail" or is_unknown_operation(error):
                 raise
@@ -140,11 +138,23 @@ class ManagementApiOperator(LogtoOperator):
                 raise AirflowSkipException(str(error)) from error
             self.log.info("%s; None is returned", error)
             answer = None
+        except LogtoError:
+            raise
+        except (AirflowTaskTimeout, AirflowTaskTerminated, Exception) as error:
+            # Airflow would try again. What has left by now may have taken effect, also where what was made of the
+            # answer failed.
+            if call.repeatable or not self.hook.traffic.writes:
+                raise
+            raise OutcomeUnknown(f"{call.method} /api{call.path}", error) from error
         self.log_summary(
             f"{call.method} {named}",
             counted(len(answer), "item") if call.paginate and isinstance(answer, list) else "done",
         )
         return answer
+
+    def hide_secrets(self) -> None:
+        for secret in _secrets_in(self.body):
+            mask_secret(secret)
 
     def _answer(self, call: Call) -> Any:
         from airflow_provider_logto.management.operations import call_operation
@@ -159,3 +169,16 @@ class ManagementApiOperator(LogtoOperator):
         result = self.hook.run(save_operation, call, folder, name, self.response_filter)
         self.log.info("%s in %s", counted(result["count"], "item"), result["destination"])
         return result
+
+
+def _secrets_in(value: Any, secret: bool = False) -> Iterator[str]:
+    """The texts of a body whose fields are named like secrets, at any depth."""
+    if isinstance(value, str):
+        if secret and value:
+            yield value
+    elif isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from _secrets_in(part, secret or bool(_SECRET.search(str(name).replace("_", ""))))
+    elif isinstance(value, Sequence):
+        for part in value:
+            yield from _secrets_in(part, secret)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence, Sized
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_logto.failures import fail_on_permanent_error
@@ -207,6 +209,7 @@ class SyncRosterOperator(LogtoOperator):
         return _read(self.source, reading, columns, job.match_on)
 
     def _options(self, context: Context, store: Any) -> Options:
+        from airflow_provider_logto.management.fields import switch
         from airflow_provider_logto.plans.retention import days
         from airflow_provider_logto.roster.sync import Options
 
@@ -215,7 +218,7 @@ class SyncRosterOperator(LogtoOperator):
             protection=self.hook.protection(self.protect or None),
             plan=self.plan or None,
             approve_plan=self.approve_plan or None,
-            journal_values=self.journal_values,
+            journal_values=switch("journal_values", self.journal_values),
             keep_days=days("keep_days", self.keep_days),
             place=self.hook.lock_place(),
             run=_run(context),
@@ -297,6 +300,7 @@ class ImportUsersOperator(LogtoOperator):
 
     @fail_on_permanent_error
     def execute(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_logto.management.fields import switch
         from airflow_provider_logto.plans.retention import days
         from airflow_provider_logto.plans.store import Store
         from airflow_provider_logto.roster.columns import Columns
@@ -311,7 +315,7 @@ class ImportUsersOperator(LogtoOperator):
         options = Options(
             store=Store(_path("folder", self.folder)),
             protection=self.hook.protection(),
-            journal_values=self.journal_values,
+            journal_values=switch("journal_values", self.journal_values),
             keep_days=days("keep_days", self.keep_days),
             place=self.hook.lock_place(),
             run=_run(context),
@@ -325,9 +329,23 @@ class ImportUsersOperator(LogtoOperator):
         self.log_summary("Import", counts_of(result["counts"]))
         return result
 
+    def hide_secrets(self) -> None:
+        if not isinstance(self.source, str | os.PathLike | _Rendered):
+            self.source = _Rendered(self.source)
+
     def on_kill(self) -> None:
         """End between two requests; the next try goes on."""
         self._stopped = True
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    """Rows that Airflow stores as a number: they hold passwords, under any name."""
+
+    rows: Any
+
+    def __str__(self) -> str:
+        return f"{len(self.rows)} rows" if isinstance(self.rows, Sized) else "rows"
 
 
 def _read(source: Any, reading: Reading, columns: Columns, keys: Sequence[str]) -> list[Person]:
@@ -343,6 +361,8 @@ def _read(source: Any, reading: Reading, columns: Columns, keys: Sequence[str]) 
 
 def _source(source: Any) -> Any:
     """An address -> a path object; rows go through, those of XCom at once instead of one by one."""
+    if isinstance(source, _Rendered):
+        source = source.rows
     if isinstance(source, str):
         return _path("source", source)
     if isinstance(source, Sequence) and not isinstance(source, list | tuple):

@@ -29,7 +29,7 @@ from airflow_provider_logto.roster.field_changes import creation, field_changes
 from airflow_provider_logto.roster.job import several
 from airflow_provider_logto.roster.matching import match
 from airflow_provider_logto.roster.observe import protected_in
-from airflow_provider_logto.roster.people import Person, digest_of_people
+from airflow_provider_logto.roster.people import Person, digest_of_people, ignored_columns
 from airflow_provider_logto.roster.sources import Problems
 from airflow_provider_logto.roster.state import SEARCHED, Known, State, comparable, identifiers_of, search_users
 from airflow_provider_logto.roster.sync import FailedRun, Options
@@ -87,6 +87,8 @@ async def import_users(
     chosen = [one for one in people if job.only is None or one.row in job.only or one.key in job.only]
     if job.only is not None and not chosen:
         raise InvalidInput("only", "names no row of the source")
+    for column, rows in ignored_columns(people, ("profile", "custom_data", "suspension"), dates=False).items():
+        log.warning("%9d  rows have values of %s, IGNORED: an import does not read it", rows, column)
     async with only_run(options.place, name, client.endpoint.base_url):
         remove_old(options.store, _OWNER, options.keep_days)
         result = await _import(

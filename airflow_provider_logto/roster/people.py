@@ -105,15 +105,18 @@ def read_people(rows: Iterable[Row], columns: Columns, keys: Sequence[str], prob
     return people
 
 
-def ignored_columns(people: Iterable[Person], manage: Collection[str]) -> dict[str, int]:
-    """Columns that ``manage`` does not cover, so that nothing comes of them -> how many rows have something there."""
+def ignored_columns(people: Iterable[Person], manage: Collection[str], dates: bool = True) -> dict[str, int]:
+    """Columns that ``manage`` does not cover, so that nothing comes of them -> how many rows have something there.
+
+    :param dates: whether first and last days are observed.
+    """
     kinds = {
         "profile": "profile",
         "custom_data": "custom_data",
         **dict(zip(LISTS, LISTS, strict=True)),
         "suspension": "suspended",
     }
-    columns = [column for kind, column in kinds.items() if kind not in manage]
+    columns = [column for kind, column in kinds.items() if kind not in manage] + ([] if dates else list(DATES))
     counted: Counter[str] = Counter()
     for person in people:
         values = [(column, getattr(person, column)) for column in columns]

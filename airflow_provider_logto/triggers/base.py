@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_logto.waiting import MIN_POKE_INTERVAL, event_of
+from airflow_provider_logto.waiting import MIN_LOOK_TIME, MIN_POKE_INTERVAL, event_of
 
 if TYPE_CHECKING:
     from airflow_provider_logto.client.client import LogtoClient
 
 #: How many failures in a row that waiting may fix are borne before the trigger gives up.
 MAX_CONSECUTIVE_FAILURES = 10
-#: Seconds that one look may take, even after the deadline: a restarted triggerer looks once more.
-MIN_LOOK_TIME = 15.0
 
 
 class PollingTrigger(BaseTrigger):
@@ -39,6 +37,8 @@ class PollingTrigger(BaseTrigger):
         self.condition = condition
         self.poke_interval = poke_interval
         self.end_time = end_time
+        #: Whether the Connection, as it was last read, has served a look.
+        self._served = False
 
     @abstractmethod
     def subject(self) -> dict[str, Any]:
@@ -69,14 +69,27 @@ class PollingTrigger(BaseTrigger):
         # Imported here: the worker serializes this class without needing what it calls.
         from airflow_provider_logto.compat import redact
         from airflow_provider_logto.exceptions import LogtoError
-        from airflow_provider_logto.hooks.logto import LogtoHook
 
         try:
-            async with LogtoHook(self.logto_conn_id).client() as client:
-                event: Any = {"status": "success" if await self._wait(client) else "timeout"}
+            event: Any = {"status": "success" if await self._wait_with_connection() else "timeout"}
         except LogtoError as error:
             event = redact(event_of(error))
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def _wait_with_connection(self) -> bool:
+        """:meth:`_wait`; the Connection is read once more where its secret has been rotated meanwhile."""
+        from airflow_provider_logto.exceptions import AuthFailed
+        from airflow_provider_logto.hooks.logto import LogtoHook
+
+        while True:
+            try:
+                async with LogtoHook(self.logto_conn_id).client() as client:
+                    return await self._wait(client)
+            except AuthFailed as error:
+                if not self._served:
+                    raise
+                self._served = False
+                self.log.warning("The Connection %s is read again: %s", self.logto_conn_id, error)
 
     async def _wait(self, client: LogtoClient) -> bool:
         """
@@ -85,22 +98,25 @@ class PollingTrigger(BaseTrigger):
         """
         from airflow_provider_logto.exceptions import LogtoError
 
-        failures = 0
+        failures, failure = 0, None
         while True:
             try:
                 async with asyncio.timeout(max(self.end_time - time.time(), MIN_LOOK_TIME)):
                     if await self.look(client):
                         return True
-                failures = 0
+                failures, failure = 0, None
+                self._served = True
             except TimeoutError:
+                if failure is not None:
+                    raise failure from None  # what could not be found out has not proven to be untrue
                 return False
             except LogtoError as error:
-                failures += 1
+                failures, failure = failures + 1, error
                 if not error.transient or failures >= MAX_CONSECUTIVE_FAILURES:
                     raise
                 self.log.warning("Look %d failed: %s", failures, error)
                 if time.time() >= self.end_time:
-                    raise  # what could not be found out has not proven to be untrue
+                    raise
             left = self.end_time - time.time()
             if left <= 0:
                 return False

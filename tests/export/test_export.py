@@ -241,6 +241,16 @@ def test_stops_within_a_second_and_says_how_far_it_came(slow: Sandbox, tmp_path:
     assert caught.value.transient
 
 
+def test_stops_where_it_was_told_before_it_began(filled: Sandbox, tmp_path: Path) -> None:
+    stop = StopSwitch()
+    stop.stop()
+    with pytest.raises(ExportStopped):
+        export(filled, tmp_path, stop=stop)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ExportStopped):
+        run_on(filled, lambda client: wait_until_readable(client, int(time.time() * 1000) + 60_000, 0, stop))
+
+
 def test_stops_while_it_uploads(filled: Sandbox, tmp_path: Path) -> None:
     stop = StopSwitch()
 

@@ -214,6 +214,19 @@ def test_lineage(filled: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     }
 
 
+def test_an_address_that_lineage_refuses_fails_nothing(
+    filled: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Airflow before 3.1 takes only ASCII there."""
+
+    def refuse(path: Any) -> None:
+        raise ValueError("must only consist of ASCII characters")
+
+    monkeypatch.setattr(compat, "add_output", refuse)
+    result = operator(tmp_path).execute(dict(INTERVAL))
+    assert result["files"]
+
+
 def test_arguments_collide_with_nothing() -> None:
     import inspect
 

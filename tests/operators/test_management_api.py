@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_logto.compat import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
+from airflow_provider_logto.compat import (
+    AirflowFailException,
+    AirflowSkipException,
+    AirflowTaskTerminated,
+    AirflowTaskTimeout,
+)
 from airflow_provider_logto.exceptions import InvalidInput, LogtoApiError, NotFound
+from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.operators.management_api import ManagementApiOperator
 from logto_sandbox import Sandbox
 from tests.airflow_names import timeout
@@ -157,6 +166,57 @@ def test_execution_timeout_ends_a_call_for_good_that_may_not_be_repeated(
         ManagementApiOperator(task_id="call", **call_).execute({})
     if ends:
         assert str(caught.value).startswith("POST /api/organizations may or may not have taken effect")
+
+
+def test_the_end_of_the_worker_ends_a_call_for_good_that_may_not_be_repeated(sandbox: Sandbox) -> None:
+    """As on 2.11, whose handler of SIGTERM raises, and which then tries again."""
+
+    def terminated(*_: Any) -> None:
+        raise AirflowTaskTerminated("SIGTERM")
+
+    call(path="/users")
+    sandbox.add_fault(kind="slow", path="/api/organizations", seconds=20)
+    operator = ManagementApiOperator(task_id="call", method="POST", path="/organizations", body={"name": "Acme"})
+    former = signal.signal(signal.SIGTERM, terminated)
+    timer = threading.Timer(2, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.start()
+    try:
+        with pytest.raises(AirflowFailException, match="POST /api/organizations may or may not have taken effect"):
+            operator.execute({})
+    finally:
+        timer.join()
+        signal.signal(signal.SIGTERM, former)
+
+
+def test_what_fails_after_the_answer_is_not_sent_again(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError("No space left on device")
+
+    make = {"method": "POST", "path": "/organizations", "body": {"name": "Acme"}}
+    with pytest.raises(AirflowFailException, match="POST /api/organizations may or may not have taken effect"):
+        ManagementApiOperator(task_id="call", **make, response_filter=lambda answer: answer["data"]).execute({})
+    monkeypatch.setattr(Folder, "upload", full)
+    with pytest.raises(AirflowFailException, match="No space left"):
+        ManagementApiOperator(task_id="call", **make, destination=f"file://{tmp_path}/made.json").execute({})
+    assert len(sandbox.state()["organizations"]) == 2
+    with pytest.raises(KeyError):  # a read is tried again
+        ManagementApiOperator(task_id="call", path="/users", response_filter=lambda answer: {}["data"]).execute({})
+
+
+def test_secrets_of_a_body_are_known_before_airflow_stores_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    masked: list[str] = []
+    monkeypatch.setattr("airflow_provider_logto.operators.management_api.mask_secret", masked.append)
+    body = {
+        "config": {"auth": {"user": "mailer", "pass": "smtp-secret"}, "apiKey": "key-1", "templates": ["x"] * 2000},
+        "password": "{{ word }}",
+        1: ({"private_key": "key-2"},),
+        "compass": "north",
+    }
+    operator = ManagementApiOperator(task_id="call", method="POST", path="/connectors", body=body)
+    operator.render_template_fields({"word": "Winter-is-cold"})
+    assert sorted(masked) == ["Winter-is-cold", "key-1", "key-2", "smtp-secret"]
 
 
 def test_execution_timeout_before_the_write_has_left_is_left_to_airflow(sandbox: Sandbox) -> None:

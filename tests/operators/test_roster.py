@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_logto.compat import AirflowFailException
 from airflow_provider_logto.exceptions import BrakeHeld, ChangesFailed, InvalidInput, OutOfSync
 from airflow_provider_logto.operators.roster import ImportUsersOperator, SyncRosterOperator
-from tests.conftest import Tenant
+from tests.conftest import RunDag, Tenant
 
 
 class Instance:
@@ -177,3 +177,53 @@ def test_rows_that_a_template_made_a_text_of_are_not_told(
 def test_they_map_over_files(operator: Any) -> None:
     more = {"roster": "hr"} if operator is SyncRosterOperator else {}
     operator.partial(task_id="x", folder="file:///x", **more).expand(source=["a.csv", "b.csv"])
+
+
+IMPORTS = """
+from datetime import datetime
+
+try:
+    from airflow.sdk import DAG, task
+except ImportError:
+    from airflow import DAG
+    from airflow.decorators import task
+
+from airflow_provider_logto.operators.management_api import ManagementApiOperator
+from airflow_provider_logto.operators.roster import ImportUsersOperator
+
+with DAG("imports", schedule=None, start_date=datetime(2025, 1, 1)):
+
+    @task
+    def read(count):
+        return [{"username": f"u{at}", "geheim": f"Winter-{at}-is-cold!"} for at in range(count)]
+
+    @task
+    def body():
+        return {"username": "ada", "password": "Winter-at-sea-9!", "zNote": "long" * 2000}
+
+    options = {"mapping": {"username": "username", "password": "geheim"}, "folder": "FOLDER"}
+    ImportUsersOperator(task_id="few", source=read.override(task_id="read_few")(3), **options)
+    ImportUsersOperator(task_id="many", source=read.override(task_id="read_many")(80), **options)
+    ImportUsersOperator.partial(task_id="mapped", **options).expand(source=[read.override(task_id="read_one")(90)])
+    ManagementApiOperator(task_id="call", method="POST", path="/users", body=body())
+"""
+
+
+def test_airflow_stores_no_password(sandbox_tenant: Tenant, run_dag: RunDag, tmp_path: Path) -> None:
+    """The rendered fields are stored before `execute`, and what is long as a text."""
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.utils.session import create_session
+
+    file = tmp_path / "imports.py"
+    file.write_text(IMPORTS.replace("FOLDER", f"file://{tmp_path}/out"))
+    assert run_dag(file, "imports").state == "success"
+    with create_session() as session:
+        stored = session.query(RenderedTaskInstanceFields).filter_by(dag_id="imports").all()
+        fields = {row.task_id: row.rendered_fields for row in stored}
+    assert (fields["few"]["source"], fields["many"]["source"], fields["mapped"]["source"]) == (
+        "3 rows",
+        "80 rows",
+        "90 rows",
+    )
+    assert "ada" in str(fields["call"]["body"])
+    assert "Winter" not in str([fields[name] for name in ("few", "many", "mapped", "call")])

@@ -127,6 +127,14 @@ def test_a_row_that_would_change_a_protected_person_fails(imports: Import, more:
     assert imports([rows[0]], if_exists="skip", protect=protect)["counts"]["rows.skipped"] == 1
 
 
+def test_columns_that_an_import_does_not_read_are_told(imports: Import, caplog: pytest.LogCaptureFixture) -> None:
+    row = {"username": "ann", "roles": ["employee"], "start_date": "2020-01-01", "suspended": True, "name": "Ann"}
+    imports([row, {"username": "bob", "roles": []}])
+    assert "2  rows have values of roles, IGNORED: an import does not read it" in caplog.text
+    assert "1  rows have values of start_date, IGNORED" in caplog.text
+    assert caplog.text.count("IGNORED") == 2
+
+
 def test_only_failed_rows_run_again(imports: Import) -> None:
     imports.sandbox.seed({"users": [{"username": "u1"}]})
     rows = [{"username": f"u{at}"} for at in range(3)]

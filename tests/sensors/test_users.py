@@ -120,6 +120,70 @@ def test_soft_fail_of_an_error_names_the_error(sandbox_tenant: Tenant, monkeypat
     assert "did not come true" not in str(caught.value)
 
 
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize(
+    ("options", "password", "status", "ends"),
+    [
+        ({"soft_fail": True}, "wrong", None, AirflowSkipException),
+        ({"soft_fail": True}, None, 503, ServerFailed),
+        ({"never_fail": True}, "wrong", None, AirflowSkipException),
+        ({"never_fail": True}, None, 503, AirflowSkipException),
+        ({}, "wrong", None, AirflowFailException),
+        ({}, None, 503, ServerFailed),
+    ],
+)
+def test_the_first_look_ends_alike_in_both_modes(
+    sandbox_tenant: Tenant,
+    monkeypatch: pytest.MonkeyPatch,
+    deferrable: bool,
+    options: dict[str, Any],
+    password: str | None,
+    status: int | None,
+    ends: type[Exception],
+) -> None:
+    if password:
+        monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", sandbox_tenant.connection(password=password))
+    else:
+        monkeypatch.setattr(UserSensor, "look", _unavailable)
+    sensor = UserSensor(task_id="wait", user="mika", timeout=60, deferrable=deferrable, **options)
+    with pytest.raises(ends):
+        sensor.execute({})
+
+
+def _unavailable(self: UserSensor) -> bool:
+    raise ServerFailed("GET /api/users", 503)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "ends"),
+    [
+        ({"soft_fail": True}, NeverTrue("it was revoked"), AirflowSkipException),
+        ({"soft_fail": True}, ServerFailed("GET /api/users", 503), ServerFailed),
+        ({"never_fail": True}, NeverTrue("it was revoked"), AirflowSkipException),
+        ({"never_fail": True}, ServerFailed("GET /api/users", 503), AirflowSkipException),
+    ],
+)
+def test_what_the_trigger_met_ends_as_in_poke_mode(
+    options: dict[str, Any], error: LogtoError, ends: type[Exception]
+) -> None:
+    with pytest.raises(ends):
+        UserSensor(task_id="wait", user="mika", **options).execute_complete({}, event_of(error))
+
+
+def test_a_silent_first_look_is_followed_by_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(UserSensor, "look", _unavailable)
+    with pytest.raises(TaskDeferred):
+        UserSensor(task_id="wait", user="mika", deferrable=True, silent_fail=True).execute({})
+
+
+def test_the_last_look_has_time_for_its_requests(sandbox: Sandbox) -> None:
+    """It begins when the timeout has passed: a server that asks to wait a second is no failure of the sensor."""
+    sensor = UserSensor(task_id="wait", user="mika", timeout=0, poke_interval=1, soft_fail=True)
+    sandbox.add_fault(kind="error", status=503, path="/api/users", times=1)
+    with pytest.raises(AirflowSkipException, match="did not come true within 0 s"):
+        sensor.execute({})
+
+
 ERRORS = [
     RateLimited("GET /api/users", 429, "rate", "slow down", None, "", 40.0),
     ServerFailed("GET /api/users", 503),

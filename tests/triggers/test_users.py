@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_logto import waiting
 from airflow_provider_logto.client.client import LogtoClient
-from airflow_provider_logto.exceptions import AuthFailed, RateLimited
+from airflow_provider_logto.exceptions import AuthFailed, ConnectionFailed, RateLimited
 from airflow_provider_logto.triggers import base
 from airflow_provider_logto.triggers.users import UserTrigger
 from logto_sandbox import Sandbox
@@ -104,6 +104,44 @@ def test_an_outage_until_the_deadline_is_no_verdict(sandbox: Sandbox, monkeypatc
     monkeypatch.setattr(UserTrigger, "look", look)
     (event,) = asyncio.run(events(trigger(poke_interval=0.3, end_time=time.time() + 0.5)))
     assert (event["status"], event["type"]) == ("error", "RateLimited")
+
+
+def test_an_outage_that_ends_in_a_look_that_hangs_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "MIN_LOOK_TIME", 0.1)
+    looks = iter([True, True])
+
+    async def look(self: UserTrigger, client: LogtoClient) -> bool:
+        if next(looks, False):
+            raise ConnectionFailed("GET /api/users", "refused", False, "localhost:3001")
+        await asyncio.sleep(30)
+        return False
+
+    monkeypatch.setattr(UserTrigger, "look", look)
+    (event,) = asyncio.run(events(trigger(end_time=time.time() + 0.5)))
+    assert (event["status"], event["type"]) == ("error", "ConnectionFailed")
+
+
+@pytest.mark.parametrize("renewed", [True, False])
+def test_a_secret_that_is_rotated_while_it_waits(
+    sandbox_tenant: Tenant, monkeypatch: pytest.MonkeyPatch, renewed: bool
+) -> None:
+    """The Connection has the new secret; the trigger began with the old one."""
+    secrets: list[str] = []
+
+    async def look(self: UserTrigger, client: LogtoClient) -> bool:
+        secrets.append(client.fingerprint(b"x"))
+        if len(secrets) == 2:
+            if renewed:
+                monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", sandbox_tenant.connection(password="the-new-secret"))
+            raise AuthFailed("POST /oidc/token", 401, "oidc.invalid_client", "no", "abc", "check password")
+        if len(secrets) == 3 and not renewed:
+            raise AuthFailed("POST /oidc/token", 401, "oidc.invalid_client", "no", "abc", "check password")
+        return len(secrets) == 3
+
+    monkeypatch.setattr(UserTrigger, "look", look)
+    (event,) = asyncio.run(events(trigger(poke_interval=0.01)))
+    assert event["status"] == ("success" if renewed else "error")
+    assert (len(secrets), len(set(secrets))) == (3, 2 if renewed else 1)
 
 
 def test_a_look_that_hangs_ends_at_the_deadline(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from airflow_provider_logto.exceptions import (
     OffboardingIncomplete,
     StillThere,
 )
+from airflow_provider_logto.management.fields import switch
 from airflow_provider_logto.management.marks import Mark, moment_of, stamp, write_mark
 from airflow_provider_logto.management.offboarding.report import (
     ends_at,
@@ -147,8 +148,7 @@ async def offboard_user(
     :raises InvalidInput: before any write: nobody meant, or somebody protected.
     :raises OffboardingIncomplete: where a step failed, after all others that end access were tried.
     """
-    if not isinstance(reset_credentials, bool):
-        raise InvalidInput("reset_credentials", f"must be True or False; got {reset_credentials!r}")
+    switch("reset_credentials", reset_credentials)
     found = await find_for_removal(client, user, protection or Protection({}), if_absent)
     if found is None:
         return {"id": None, "outcome": "absent", "steps": {}, "unsupported": []}
