@@ -103,8 +103,9 @@ EXTRA_FIELDS: dict[str, ExtraField] = {
     "protect": ExtraField(
         "Protected users",
         "string",
-        "Who must never be suspended, deleted or lose access through Airflow: ids, usernames, e-mails, phones, and "
-        "patterns with *, separated by commas. In JSON it may be a list, where an object such as "
-        '{"role": "admin"} protects everybody with that role.',
+        "Whom operators for people, roles, organizations and rosters never suspend, delete or take access from: ids, "
+        "usernames, e-mails, phones, and patterns with *, separated by commas. In JSON it may be a list, where an "
+        'object such as {"role": "admin"} protects everybody with that role. ManagementApiOperator, '
+        "ApplyConfigurationOperator and the hook do not look at it.",
     ),
 }
