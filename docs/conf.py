@@ -45,9 +45,12 @@ PUBLIC = (
     "management.verification_codes",
     "management.profile",
     "retry_policy",
+    "failures",
     "webhooks",
     "exceptions",
 )
+#: Single functions of other modules that users import.
+PUBLIC_FUNCTIONS = ("management.removal.suspended_since",)
 
 
 def public_modules() -> list[str]:
@@ -71,7 +74,9 @@ def add_generated_parts(_app: Sphinx, page: str, content: list[str]) -> None:
         tree = "\n".join(["```{toctree}", ":hidden:", "", *links, "```\n"])
         text = "\n".join([readme, "## All pages", text.partition("\n")[2], tree])
     elif page == "reference":
-        text += "".join(f"\n## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n" for name in public_modules())
+        listed = [("automodule", name) for name in public_modules()]
+        listed += [("autofunction", f"{airflow_provider_logto.__name__}.{name}") for name in PUBLIC_FUNCTIONS]
+        text += "".join(f"\n## {name}\n\n```{{eval-rst}}\n.. {kind}:: {name}\n```\n" for kind, name in listed)
     content[0] = text
 
 

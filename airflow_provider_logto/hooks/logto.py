@@ -107,7 +107,7 @@ class LogtoHook(BaseHook):
         """Every item of a list operation, each once, fetched page by page as they are taken.
 
         :param where: a search as a plain dict, e.g. ``{"primaryEmail": {"like": "%@acme.example"}}``; see
-            :func:`~airflow_provider_logto.management.where.search_query`.
+            the page "Find and export people".
         """
         self._refuse_running_loop("iterate")
         if where is not None:

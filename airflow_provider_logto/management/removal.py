@@ -104,6 +104,8 @@ def suspended_since(user: User) -> datetime | None:
 
     Of several dates the latest counts. One before the last sign-in is of an earlier suspension: Logto does not say when
     the one of now began.
+
+    :param user: as Logto returns it, with ``isSuspended``, ``lastSignInAt`` and ``customData``.
     """
     if not user["isSuspended"]:
         return None
