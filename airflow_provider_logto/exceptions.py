@@ -18,7 +18,10 @@ class LogtoError(Exception):
 
 
 class InvalidInput(LogtoError, ValueError):
-    """An argument is wrong; nothing was sent. The message names the field and what would be right."""
+    """An argument is wrong, or names something that does not exist; found before the first write to Logto.
+
+    The message names the field and what would be right.
+    """
 
     def __init__(self, field: str, hint: str) -> None:
         super().__init__(field, hint)
@@ -30,7 +33,7 @@ class InvalidInput(LogtoError, ValueError):
 
 
 class ConfigurationError(LogtoError):
-    """The Connection (or the Logto application behind it) is set up wrongly; the message says how to fix it."""
+    """The Connection, the tenant or the worker's packages are not set up for this; the message says what to change."""
 
 
 class ConnectionFailed(LogtoError):
@@ -373,7 +376,9 @@ class StillThere(LogtoError):
 
 
 class OffboardingIncomplete(LogtoError):
-    """Some steps of an offboarding failed; every other step that ends access was done. A repeat does the rest.
+    """Some steps of an offboarding failed. A repeat does the rest.
+
+    The other steps that end access were tried; where no snapshot could be written, only the suspension was.
 
     :param report: as OffboardUserOperator returns it; ``steps`` says which failed.
     :param causes: what they failed with, in order.

@@ -17,18 +17,17 @@ Verdict = Literal["retry", "fail", "default"]
 class LogtoRetryPolicy(RetryPolicy):
     """Retries what waiting fixes and nothing else: ``CreateUserOperator(..., retry_policy=LogtoRetryPolicy())``.
 
-    ========================================================== =====================================================
-    error                                                      the task
-    ========================================================== =====================================================
-    RateLimited, PaceExceeded                                  retries after ``retry_after`` (or ``rate_limit_delay``),
-                                                               its worker slot free meanwhile
-    ServerFailed, ConnectionFailed, AnswerCutShort,            retries after its own ``retry_delay``
-    NotFromLogto, IncompleteList, ApplyInterrupted,
-    OutcomeUnknown (the retry looks first)
-    every other LogtoError: input, Connection, permissions,    fails at once
-    quota, conflict, not found, ambiguous
-    anything else                                              as without a policy
-    ========================================================== =====================================================
+    - RateLimited and PaceExceeded: the task is retried after ``retry_after`` (or ``rate_limit_delay``), its worker slot
+      free meanwhile.
+    - Other errors that may pass: the task is retried after its own ``retry_delay``. These are ServerFailed,
+      ConnectionFailed, AnswerCutShort, NotFromLogto, IncompleteList, SharedStateUnavailable, RunInProgress,
+      ChangesFailed, ApplyInterrupted, ExportStopped and StillThere, and PartlyFailed, OffboardingIncomplete and
+      InvalidInput where their cause may pass.
+    - OutcomeUnknown: the same, since the retry looks first. ManagementApiOperator cannot look: there it fails the task
+      at once.
+    - Every other LogtoError (input, Connection, permissions, quota, conflict, not found, ambiguous) fails the task at
+      once.
+    - Anything else: as without a policy.
 
     How often is still the task's ``retries``. Needs Airflow 3.3; before, permanent errors fail at once all the same.
 
