@@ -2,7 +2,8 @@
 
 It only reads, and names the ids of those who are due, until you set the param ``delete`` to true. Each deletion looks
 at the person again: they must still be suspended, for that long. Logto cannot be asked who is suspended, so this walks
-all people (one request a hundred): run it weekly, or use the roster, which keeps its own.
+all people (one request a hundred): run it weekly, or use a roster with a population and ``on_missing="delete"``, which
+reads only its own people.
 """
 
 from __future__ import annotations

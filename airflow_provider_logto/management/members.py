@@ -116,7 +116,8 @@ async def resolve_members(client: LogtoClient, members: list[MemberSpec], on_mis
     """Look every user and organization role up.
 
     :param on_missing: what to do where a reference means nobody: ``fail``, or ``skip``.
-    :raises InvalidInput: where users do not exist (all are named), or a role is for machine-to-machine applications.
+    :raises InvalidInput: where users do not exist (up to 21 are named), or a role is for machine-to-machine
+        applications.
     """
     check_on_missing(on_missing)
     names = dict.fromkeys(name for member in members for name in member.roles or ())

@@ -129,7 +129,7 @@ async def resolve_users(
 
     :param on_missing: what to do where a reference means nobody: ``fail``, or ``skip``.
     :returns: the users, each once, in order; and the references that mean nobody, as they were given.
-    :raises InvalidInput: with ``fail``, naming every reference that means nobody.
+    :raises InvalidInput: with ``fail``, naming up to 21 references that mean nobody.
     :raises Ambiguous: where one means more than one.
     """
     check_on_missing(on_missing)
@@ -150,7 +150,7 @@ def check_on_missing(value: Any) -> None:
 
 
 def nobody(references: Sequence[Reference]) -> InvalidInput:
-    """The error that names every reference which means nobody."""
+    """The error for references that mean nobody; it names up to 21 of them."""
     first, *others = references
     also = "".join(f", none for {one.field} ({one.given})" for one in others[:_SHOWN])
     more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""

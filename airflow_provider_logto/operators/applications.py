@@ -130,13 +130,13 @@ class RotateApplicationSecretOperator(LogtoOperator):
     A kill between any two steps leaves a working secret: old secrets go only after ``hand_over`` has returned in the
     same try, and a retry takes up the secret that an earlier try made, by its note in the task state store. Before
     Airflow 3.3, which brings that store, a retry fails where there is a secret of that name: delete it, and clear the
-    task. An old secret that fetched a token within ``grace`` seconds, by the audit log, is kept; the next run deletes
-    it. The secret is masked in the log and never goes into XCom.
+    task. An old secret that fetched a token within ``grace``, by the audit log, is kept and reported; name it again in
+    the next run. The secret is masked in the log and never goes into XCom.
 
     :param application: reference to the application: id, name, ``{"external_id": ...}`` or what
         ProvisionApplicationOperator returned (templated).
     :param hand_over: a function that is given the secret and ``{"id", "name", "secret_name"}``, and returns when it is
-        stored. It must bear being called twice with the same secret.
+        stored. It may be called twice with the same secret.
     :param secret_name: name of the new secret, another one for each rotation; at most 256 characters (templated).
     :param expires_in: when the new secret expires: a timedelta or seconds. None (the default) makes one that never
         does, so that a DAG that is paused causes no outage.

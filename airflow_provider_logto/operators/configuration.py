@@ -18,7 +18,7 @@ class ApplyConfigurationOperator(LogtoOperator):
     """Make roles, API resources, applications, connectors, webhooks and sign-in agree with a configuration.
 
     Plan, brakes, approval, apply, journal, as for a roster. Only what is listed is touched; the Connection's own
-    application, its roles and the Management API never are. See the page "Configuration".
+    application, its roles and the Management API never are. See the page "Configuration as code".
 
     :param configuration: its name: the owner of what it creates.
     :param config: an object, or the address of a YAML or JSON file (templated).

@@ -30,7 +30,7 @@ class ExportLogsOperator(LogtoOperator):
     """Export the audit logs of an interval, complete and each once, into files and a manifest.
 
     The rows are ordered by (createdAt, id). Every file is written locally first and uploaded whole; the manifest comes
-    last and lists every file with its row count and SHA-256, so who sees the manifest sees everything. The same
+    last and lists every file with its row count and SHA-256, so whoever sees the manifest can read every file. The same
     interval exported twice gives identical bytes under identical names. An attempt that was interrupted goes on behind
     its last finished file on Airflow 3.3, and starts over before.
 

@@ -38,7 +38,8 @@ class OffboardUserOperator(LogtoOperator):
         can be exchanged for a new one, and the applications that do so; ``{"id", "name", "because"}`` of organizations
         that would take the person in again by themselves; the address of the snapshot.
     :raises InvalidInput: before any write: nobody meant, or somebody protected.
-    :raises OffboardingIncomplete: where a step failed; all others that end access were tried.
+    :raises OffboardingIncomplete: where a step failed; the others that end access were tried, without a snapshot only
+        the suspension.
 
     .. seealso:: Logto Management API, ``PATCH /api/users/{id}/is-suspended`` and the operations of each step.
     """

@@ -47,8 +47,8 @@ class ProvisionOrganizationOperator(LogtoOperator):
         where roles are given (``[]``: none); where none are given, they are left alone. Refuses an empty list.
     :param max_member_removals: fail before the first write where more people than this would lose their membership or
         a role; None is no limit.
-    :param on_missing: what to do with members who do not exist in Logto: ``fail``, naming them all, or ``skip``
-        (templated).
+    :param on_missing: what to do with members who do not exist in Logto: ``fail``, naming up to 21 of them, or
+        ``skip`` (templated).
     :param adopt_existing: write ``external_id`` onto the only organization of that name without one.
     :param protect: who must not lose their membership or a role, besides those that the Connection protects
         (templated).
@@ -189,7 +189,7 @@ class ProvisionOrganizationOperator(LogtoOperator):
 
 
 class RemoveMembersOperator(LogtoOperator):
-    """Take people out of an organization, without listing those who stay. Who is no member is left alone.
+    """Take people out of an organization, without listing those who stay. People who are not members are left alone.
 
     :param organization: id or name, ``{"external_id": ...}``, or what ProvisionOrganizationOperator gave (templated).
     :param members: references to users; any sequence will do, such as the output of a mapped task (templated).
@@ -241,7 +241,7 @@ class DeleteOrganizationOperator(LogtoOperator):
     Its members stay users. Refuses without ``confirm=True`` or a condition.
 
     :param organization: id or name, ``{"external_id": ...}``, or what ProvisionOrganizationOperator gave (templated).
-    :param confirm: True deletes whichever is meant.
+    :param confirm: True deletes the organization without a further condition.
     :param max_members: deletes only one with at most so many members; 0: only an empty one.
     :param protect: who must not lose their membership, besides those that the Connection protects (templated).
     :param if_absent: ``fail``, or ``skip`` where there is no such organization (templated).

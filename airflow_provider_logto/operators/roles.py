@@ -22,8 +22,8 @@ class AssignRolesOperator(LogtoOperator):
         sequence will do, such as the output of a mapped task (templated).
     :param roles: names or ids of user roles (templated).
     :param mode: ``add``, ``remove``, or ``replace``: exactly these roles and no others (templated).
-    :param on_missing: what to do where a reference means nobody: ``fail``, naming them all, or ``skip``. With
-        ``remove`` it is never an error (templated).
+    :param on_missing: what to do where a reference means nobody: ``fail``, naming up to 21 of them, or
+        ``skip``. With ``remove`` it is never an error (templated).
     :param protect: who must not lose a role, besides those that the Connection protects (templated).
     :param logto_conn_id: the Connection of type ``logto``.
     :returns: ``{"added", "removed", "unchanged"}``, each role name -> ids of users; ``"missing"``, the references that

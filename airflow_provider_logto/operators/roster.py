@@ -39,8 +39,8 @@ class SyncRosterOperator(LogtoOperator):
     :param transform: function of a row (a dict) that returns the row to take instead, or None to leave it out.
     :param match_on: what a row is matched by: ``id``, ``external_id``, ``username``, ``primary_email``,
         ``primary_phone``.
-    :param adopt: ``none``: somebody without the roster's mark is a conflict; ``matched``: whom a row matches is taken
-        over, and can lose something from the next run on (templated).
+    :param adopt: ``none``: somebody without the roster's mark is a conflict; ``matched``: people whom a row matches
+        are taken over, and can lose something from the next run on (templated).
     :param population: ``{"role": name}`` or ``{"organization": name}`` that everybody of the roster gets and keeps:
         they are found there, instead of walking the tenant.
     :param manage: what is managed: ``profile``, ``custom_data``, ``suspension``, ``roles``, ``organizations``,
@@ -69,7 +69,9 @@ class SyncRosterOperator(LogtoOperator):
     :param logto_conn_id: the Connection of type ``logto``.
     :returns: ``{"plan": address, "plan_id", "journal": address, "counts", "held": rows, "failed": rows, "applied"}``;
         no personal data.
-    :raises InvalidInput: naming every wrong argument or row, before any request.
+    :raises InvalidInput: for the first argument that is wrong, before any request.
+    :raises InvalidSource: naming the rows that cannot be right (the first 100 problems), before any write.
+    :raises ConfigurationError: where end users may edit customData and the settings rely on marks.
     :raises PlanRefused: where a stored plan was edited, cut, made by another roster, of other rows or settings.
     :raises BrakeHeld: where a brake holds; never retried.
     :raises ChangesFailed: where some changes failed; a retry makes what is left.
@@ -229,7 +231,8 @@ class SyncRosterOperator(LogtoOperator):
 class ImportUsersOperator(LogtoOperator):
     """Bring people in, once, with their passwords and identities: for migrations.
 
-    Reads, matches and reports as :class:`SyncRosterOperator` does, but takes nobody out and keeps no state. Who was
+    Reads, matches and reports as :class:`SyncRosterOperator` does, but takes nobody out and keeps no state. It imports
+    no roles and no organizations, and knows no first and last days; the log warns of columns that it ignores. Who was
     made carries an import mark, so that a retry goes on where the last try stopped and never makes anybody twice.
     Passwords and digests go into the request that creates the person, and into no file. The Connection's ``protect``
     holds: a row that would change a protected person fails.
@@ -253,8 +256,10 @@ class ImportUsersOperator(LogtoOperator):
     :param keep_days: days that the journal stays.
     :param logto_conn_id: the Connection of type ``logto``.
     :returns: ``{"counts", "failed": row numbers, "journal": address}``.
-    :raises InvalidInput: naming every wrong argument or row, before any request.
+    :raises InvalidInput: for the first argument that is wrong, before any request.
+    :raises InvalidSource: naming the rows that cannot be right (the first 100 problems), before any request.
     :raises ChangesFailed: where rows failed; the others were made.
+    :raises ApplyStopped: after ``max_errors`` failed rows; the rest was not tried.
 
     .. seealso:: Logto docs, "User migration"; Logto Management API, ``POST /api/users``.
     """

@@ -52,6 +52,8 @@ class CreateUserOperator(LogtoOperator):
     :raises Ambiguous: where another identifier belongs to somebody else.
     :raises AlreadyExists: where the person exists and ``if_exists`` is ``fail``, or has another identifier already, or
         no mark with the external id.
+    :raises Refused: with ``external_id``, where the person exists and end users may edit customData, so that a mark
+        proves nothing.
 
     .. seealso:: Logto Management API, ``POST /api/users``.
     """
@@ -289,12 +291,12 @@ class SuspendUserOperator(LogtoOperator):
 
 
 class DeleteUserOperator(LogtoOperator):
-    """Delete a person with everything that hangs on them. This cannot be undone.
+    """Delete a person with everything that belongs to them. This cannot be undone.
 
     Refuses without ``confirm=True`` or a condition; looks at the person again right before it deletes.
 
     :param user: a reference to the person (templated).
-    :param confirm: True deletes whoever is meant.
+    :param confirm: True deletes the person without a further condition.
     :param suspended_for: days; deletes only who is suspended for that long, as this package wrote it down when it
         suspended or offboarded them (templated).
     :param protect: who must not be deleted, besides those that the Connection protects (templated).
@@ -350,7 +352,7 @@ class ExportUsersOperator(LogtoOperator):
     :param destination: a folder, as anything that ObjectStoragePath takes: ``s3://aws_default@bucket/users/{{ ds }}``
         (templated).
     :param where: a search as a plain dict, e.g. ``{"primaryEmail": {"like": "%@acme.example"}}``; None means everybody.
-        See :func:`~airflow_provider_logto.management.where.search_query` (templated).
+        See the page "Find and export people" (templated).
     :param suspended: True for the suspended only, False for the others only, None for all.
     :param fields: the fields to write, e.g. ``["id", "primaryEmail"]``; all by default (templated).
     :param include_roles: add the names of each person's roles.
