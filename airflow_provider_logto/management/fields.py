@@ -1,6 +1,6 @@
 """What a field of a person may hold, checked before anything is sent, and brought into the form Logto stores.
 
-Source: request schemas of ``POST /api/users`` (patterns and lengths); E.164 country codes (ITU-T).
+Source: request schemas of ``POST /api/users`` (patterns and lengths).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_logto.exceptions import ConfigurationError, InvalidInput
+from airflow_provider_logto.management import phone_numbers
 from airflow_provider_logto.management.json_values import json_object, unstorable
 
 #: UTF-16 units that fit into a text; see :func:`units`.
@@ -39,8 +40,6 @@ CLAIMS = _PROFILE_FIELDS | {"address"}
 _ADDRESS_FIELDS = frozenset(("formatted", "streetAddress", "locality", "region", "postalCode", "country"))
 #: What programs write where there is no value. Exactly these: Nan is a name.
 NO_VALUE = frozenset(("None", "nan", "NaN", "NaT", "<NA>", "null", "NULL", "N/A", "#N/A"))
-#: Country codes of one or two digits; all others have three. No code is the beginning of another.
-_SHORT_COUNTRY_CODE = re.compile(r"1|7|20|27|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]")
 _EMAIL = re.compile(r"[^\s@]+@[^\s@.]+(\.[^\s@.]+)+")
 #: Around an address, not of it: quotes, brackets, separators of lists, a scheme.
 _NOT_IN_EMAIL = re.compile(r"[\"<>()\[\],;:\\“”„«»‘’]|^'|'$|'@")
@@ -119,9 +118,10 @@ def email(field: str, value: Any) -> str | None:
 
 
 def phone(field: str, value: Any) -> str | None:
-    """An international phone number as bare digits, the form that Logto takes.
+    """An international phone number as bare digits without national prefix, the form that Logto stores.
 
-    :raises InvalidInput: for a number without ``+``: (415) 555-2672 would become a number in Switzerland.
+    :raises InvalidInput: for a number without ``+``: (415) 555-2672 would become a number in Switzerland; and for one
+        that Logto would rewrite in a way that is not known here.
     """
     number = _phone_text(field, value)
     if number is None:
@@ -132,7 +132,14 @@ def phone(field: str, value: Any) -> str | None:
         )
     if not re.fullmatch(r"\+[1-9][0-9]{5,14}", number):
         raise InvalidInput(field, f"{value!r} is not an international phone number; write +<country code><number>")
-    return number[1:]
+    stored = phone_numbers.canonical(number[1:])
+    if phone_numbers.has_prefix(stored):
+        raise InvalidInput(
+            field,
+            f"{value!r} has a prefix that is dialled within the country only, and Logto would rewrite it; "
+            "leave out the national prefix (in Argentina write +54 9 <area code> <number>, without 0 and 15)",
+        )
+    return stored
 
 
 def international(field: str, value: Any, default_region: str) -> str | None:
@@ -169,16 +176,6 @@ def _phone_text(field: str, value: Any) -> str | None:
         raise InvalidInput(field, f"{value!r} was a number in a spreadsheet; keep phone numbers as text, with +")
     number = identifier(field, str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
     return number and re.sub(r"[\s().-]", "", number)
-
-
-def phone_variants(digits: str) -> tuple[str, ...]:
-    """The forms of one number that Logto takes for the same: with and without a leading 0 of the national part."""
-    short = _SHORT_COUNTRY_CODE.match(digits)
-    size = short.end() if short else 3
-    country, national = digits[:size], digits[size:]
-    return tuple(
-        dict.fromkeys((digits, country + national.removeprefix("0"), f"{country}0{national.removeprefix('0')}"))
-    )
 
 
 def username(field: str, value: Any) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.management import fields
+from airflow_provider_logto.management import fields, phone_numbers
 from airflow_provider_logto.management.answers import IDENTIFIED, objects
 from airflow_provider_logto.management.json_values import refuse_rendered
 from airflow_provider_logto.management.references import listed
@@ -32,7 +32,7 @@ _IN_NOBODY = re.compile(r"""[\s,;"{}<>()\[\]?]|^'|'$|^\+[^@]*$""")
 class Protection:
     """Entries, parsed.
 
-    :param exact: field of the user -> protected values, e-mails in lower case.
+    :param exact: field of the user -> protected values, in the form of :func:`_comparable`.
     :param patterns: as given, with ``*`` and ``?``; matched without regard to case.
     :param roles: names or ids of roles whose holders are protected.
     """
@@ -59,7 +59,8 @@ class Protection:
                     exact.setdefault(kind, set()).update(values)
                 continue
             for at, entry in enumerate(listed(field, entries) if entries else ()):
-                for kind, value in _parsed(f"{field}[{at}]", entry):
+                for kind, given in _parsed(f"{field}[{at}]", entry):
+                    value = _comparable(kind, given)
                     if kind == "pattern":
                         patterns.append(value)
                     elif kind == "role":
@@ -82,7 +83,7 @@ class Protection:
         """
         for name, values in self.exact.items():
             value = user.get(name)
-            if isinstance(value, str) and (value.lower() if name == "primaryEmail" else value) in values:
+            if isinstance(value, str) and _comparable(name, value) in values:
                 return f"protected by {name}"
         for pattern in self.patterns:
             matches = _compiled(pattern).match
@@ -130,6 +131,13 @@ class Protection:
             raise InvalidInput(field, f"{shown}. Take them out of protect, or out of this task")
 
 
+def _comparable(name: str, value: str) -> str:
+    """The form in which a value is compared."""
+    if name == "primaryPhone" and value.isdigit():
+        return phone_numbers.canonical(value)
+    return value.lower() if name == "primaryEmail" else value
+
+
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(translate(pattern), re.IGNORECASE)
@@ -152,7 +160,7 @@ def _parsed(field: str, entry: Any) -> list[tuple[str, str]]:
             return _kind(field, "phone", value)
         digits = re.sub(r"[\s().-]", "", value)
         if digits.isascii() and digits.isdigit() and (value == digits or not digits.startswith("0")):
-            return [("id", value), ("username", value), *_phone(digits)]
+            return [("id", value), ("username", value), ("primaryPhone", digits)]
         return [*_kind(field, "id", value), *_kind(field, "username", value)]
     raise InvalidInput(field, f"{entry!r} is not an entry; {_FORMS}")
 
@@ -161,7 +169,7 @@ def _kind(field: str, kind: str, value: str) -> list[tuple[str, str]]:
     if kind == "email":
         return [("primaryEmail", fields.email(field, value) or "")]
     if kind == "phone":
-        return _phone(fields.phone(field, value) or "")
+        return [("primaryPhone", fields.phone(field, value) or "")]
     if kind == "pattern":
         if not value.strip("*?"):
             raise InvalidInput(field, f"{value!r} protects everybody; name part of an id, username, e-mail or phone")
@@ -170,10 +178,6 @@ def _kind(field: str, kind: str, value: str) -> list[tuple[str, str]]:
     elif kind != "role":
         _refuse_nobody(field, value, value)
     return [(_FIELDS.get(kind, kind), value)]
-
-
-def _phone(digits: str) -> list[tuple[str, str]]:
-    return [("primaryPhone", form) for form in fields.phone_variants(digits)]
 
 
 def _refuse_nobody(field: str, value: str, literal: str) -> None:

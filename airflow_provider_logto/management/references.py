@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput
-from airflow_provider_logto.management import fields, search
+from airflow_provider_logto.management import fields, phone_numbers, search
 from airflow_provider_logto.management.answers import USER, objects
 from airflow_provider_logto.management.json_values import refuse_rendered, wrong_type
 from airflow_provider_logto.management.user_fields import User
@@ -210,7 +210,7 @@ def _guess(value: str) -> dict[str, tuple[str, ...]]:
         wanted["id"] = (value,)
     digits = re.sub(r"[\s().-]", "", value).removeprefix("+")
     if digits.isascii() and digits.isdigit():
-        wanted["primaryPhone"] = fields.phone_variants(digits)
+        wanted["primaryPhone"] = phone_numbers.variants(digits)
     return wanted
 
 
@@ -232,8 +232,9 @@ def _explicit(field: str, value: Mapping[str, Any]) -> dict[str, tuple[str, ...]
             wanted[name] = (fields.email(f"{field}.{name}", raw) or "",)
         elif name == "primaryPhone":
             # As Logto shows it: digits without +.
-            number = f"+{raw}" if isinstance(raw, str) and raw.isdigit() else raw
-            wanted[name] = fields.phone_variants(fields.phone(f"{field}.{name}", number) or "")
+            shown = isinstance(raw, str) and raw.isdigit()
+            number = fields.phone(f"{field}.{name}", f"+{raw}" if shown else raw)
+            wanted[name] = phone_numbers.variants(raw if shown else number or "")
         else:
             wanted[name] = (fields.identifier(f"{field}.{name}", raw) or "",)
     return wanted

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.management import fields
+from airflow_provider_logto.management import fields, phone_numbers
 from airflow_provider_logto.management.json_values import json_object, same_json
 from airflow_provider_logto.management.marks import OWN_KEYS
 
@@ -51,7 +51,7 @@ def _same_email(current: Any, wanted: str) -> bool:
 
 
 def _same_phone(current: Any, wanted: str) -> bool:
-    return current in fields.phone_variants(wanted)
+    return current in phone_numbers.variants(wanted)
 
 
 def _includes(current: Any, wanted: Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, Literal, cast
 from urllib.parse import urlencode
 
 from airflow_provider_logto.exceptions import InvalidInput
-from airflow_provider_logto.management import fields, search
+from airflow_provider_logto.management import phone_numbers, search
 from airflow_provider_logto.management.json_values import wrong_type
 
 #: Characters of a URL that a server with 16 kB of headers takes with certainty.
@@ -126,11 +126,11 @@ def _text(where: str, value: Any) -> str:
 
 
 def _phone_forms(where: str, value: str) -> tuple[str, ...]:
-    """Logto stores bare digits, with or without the national 0."""
+    """Logto stores bare digits without national prefix, older versions with it."""
     digits = re.sub(r"[\s().-]", "", value).removeprefix("+")
     if not digits.isascii() or not digits.isdigit():
         raise InvalidInput(where, f"{value!r} is not a phone number; use like for a part of one")
-    return fields.phone_variants(digits)
+    return phone_numbers.variants(digits)
 
 
 def _check_pattern(where: str, mode: str, value: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.management import phone_numbers
 from airflow_provider_logto.management.references import listed
 from airflow_provider_logto.plans.brakes import Brake, set_brakes
 from airflow_provider_logto.plans.retention import days
@@ -213,5 +214,5 @@ def count_missing_rows(required: Iterable[str], keys: set[str]) -> int:
 
 
 def _digits(value: str) -> str:
-    """A phone number as people hold it: without ``+`` and what is written between its digits."""
-    return re.sub(r"[+\s().-]", "", value) if value.startswith("+") else value
+    """A phone number as people hold it: without ``+``, national prefix, and what is written between its digits."""
+    return phone_numbers.canonical(re.sub(r"[+\s().-]", "", value)) if value.startswith("+") else value

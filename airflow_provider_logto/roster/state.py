@@ -16,7 +16,7 @@ import msgspec
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidSource
-from airflow_provider_logto.management import search
+from airflow_provider_logto.management import phone_numbers, search
 from airflow_provider_logto.management.answers import (
     IDENTIFIED,
     KIND_OF_ROLE,
@@ -28,7 +28,6 @@ from airflow_provider_logto.management.answers import (
     role_ids_of,
 )
 from airflow_provider_logto.management.concurrency import for_each
-from airflow_provider_logto.management.fields import phone_variants
 from airflow_provider_logto.management.marks import Mark
 from airflow_provider_logto.management.removal import is_by_task
 from airflow_provider_logto.roster.columns import TEXTS
@@ -139,8 +138,7 @@ def comparable(name: str, value: str) -> str:
     """An identifier in the form in which Logto compares it."""
     if name == "primaryEmail":
         return value.lower()
-    # The shortest form stands for all: without the zero of the national part.
-    return min(phone_variants(value), key=len) if name == "primaryPhone" and value.isdigit() else value
+    return phone_numbers.canonical(value) if name == "primaryPhone" and value.isdigit() else value
 
 
 async def resolve_names(
@@ -267,7 +265,7 @@ def identifiers_of(person: Person, keys: Iterable[str]) -> Iterator[Value]:
 async def _search(client: LogtoClient, sensitive: bool, chunk: Sequence[Value]) -> dict[str, Mapping[str, Any]]:
     fields: dict[str, dict[str, None]] = {}
     for name, value in chunk:
-        variants = phone_variants(value) if name == "primaryPhone" else (value,)
+        variants = phone_numbers.variants(value) if name == "primaryPhone" else (value,)
         fields.setdefault(name, {}).update(dict.fromkeys(variants))
     query = search.query([search.term(name, *values) for name, values in fields.items()], case_sensitive=sensitive)
     return {user["id"]: user async for user in objects(client, "/users", query, PERSON)}

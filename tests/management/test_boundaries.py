@@ -73,9 +73,9 @@ def test_an_avatar_needs_scheme_and_host(url: str) -> None:
 @pytest.mark.parametrize(("phone", "good"), [("+123456", True), ("+12345", False), ("+0123456", False)])
 @pytest.mark.parametrize("digits", [15])
 def test_a_phone_number_has_6_to_15_digits(phone: str, good: bool, digits: int) -> None:
-    assert fields.phone("x", "+" + "1" * digits) == "1" * digits
+    assert fields.phone("x", "+" + "4" * digits) == "4" * digits
     with pytest.raises(InvalidInput):
-        fields.phone("x", "+" + "1" * (digits + 1))
+        fields.phone("x", "+" + "4" * (digits + 1))
     if good:
         assert fields.phone("x", phone) == phone[1:]
     else:

@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from airflow_provider_logto.exceptions import ConfigurationError, InvalidInput
 from airflow_provider_logto.management import fields
@@ -329,27 +327,3 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match=r"airflow-provider-logto\[phone\]"):
         UserSpec.checked(primary_phone="090-1234-5678", default_region="JP")
     assert UserSpec.checked(primary_phone="+819012345678", default_region="JP").primary_phone == "819012345678"
-
-
-@pytest.mark.parametrize(
-    ("digits", "others"),
-    [
-        ("610412345678", {"61412345678"}),
-        ("61412345678", {"610412345678"}),
-        ("302101234567", {"3002101234567"}),  # never Belgium's 32101234567
-        ("12025550101", {"102025550101"}),
-        ("3530871234567", {"353871234567"}),
-    ],
-)
-def test_a_number_is_known_with_and_without_the_national_zero(digits: str, others: set[str]) -> None:
-    assert set(fields.phone_variants(digits)) == {digits, *others}
-
-
-@given(st.from_regex(r"[1-9][0-9]{6,14}", fullmatch=True))
-def test_the_variants_of_a_number_are_each_others_variants(digits: str) -> None:
-    variants = set(fields.phone_variants(digits))
-    assert digits in variants
-    for variant in variants:
-        assert (
-            set(fields.phone_variants(variant)) >= variants - {digits} or set(fields.phone_variants(variant)) & variants
-        )

@@ -53,6 +53,23 @@ def test_a_phone_number_protects_in_the_forms_that_logto_takes_for_the_same(stor
         assert Protection.checked([entry]).reason({"id": "x", "primaryPhone": stored})
 
 
+@pytest.mark.parametrize(
+    ("entry", "stored"),
+    [
+        ("+7 8 916 123 45 67", "79161234567"),
+        ("7 8 916 123 45 67", "79161234567"),
+        ("+7 916 123 45 67", "789161234567"),  # stored before Logto 1.28
+        ("+36 06 30 123 4567", "36301234567"),
+    ],
+)
+def test_a_phone_number_protects_with_any_national_prefix(entry: str, stored: str) -> None:
+    assert Protection.checked([entry]).reason({"id": "x", "primaryPhone": stored})
+
+
+def test_a_landline_does_not_protect_a_mobile() -> None:
+    assert Protection.checked(["+39 0331 123456"]).reason({"id": "x", "primaryPhone": "39331123456"}) is None
+
+
 @pytest.mark.parametrize("entry", ["abc123", "svc", {"id": "svc_build"}, {"username": "abc123def456"}, "x*"])
 def test_an_entry_does_not_protect_others(entry: Any) -> None:
     assert Protection.checked([entry]).reason(USER) is None

@@ -31,6 +31,10 @@ NUMBERS = ("14155552672", "104155552672")
         ({"primary_phone": "+1 415 555 2672"}, "primaryPhone", NUMBERS),
         ({"primaryPhone": "14155552672"}, "primaryPhone", NUMBERS),
         ({"phone": "+14155552672"}, "primaryPhone", NUMBERS),
+        ({"phone": "+7 8 916 123 45 67"}, "primaryPhone", ("79161234567", "709161234567")),
+        ({"phone": "+39 0331 123456"}, "primaryPhone", ("390331123456",)),
+        # As a Logto before 1.28 may show it.
+        ({"primaryPhone": "789161234567"}, "primaryPhone", ("789161234567", "79161234567", "709161234567")),
     ],
 )
 def test_every_key_of_a_reference(reference: dict[str, Any], field: str, values: tuple[str, ...]) -> None:

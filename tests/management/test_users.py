@@ -18,7 +18,7 @@ from airflow_provider_logto.exceptions import (
     UnreadableAnswer,
 )
 from airflow_provider_logto.management.marks import Mark
-from airflow_provider_logto.management.references import Reference, find_users, resolve_users
+from airflow_provider_logto.management.references import Reference, find_user, find_users, resolve_users
 from airflow_provider_logto.management.users import OwnCreation, UserSpec, ensure_user
 from logto_sandbox import Sandbox
 from tests.clients import Run
@@ -80,6 +80,25 @@ def test_a_number_written_with_the_national_zero_is_the_same_number(run: Run, sa
     first = run(ensure_user, UserSpec.checked(primary_phone="+61 412 345 678"))
     again = run(ensure_user, UserSpec.checked(primary_phone="+61 0412 345 678"), if_exists="update")
     assert (again["id"], again["outcome"]) == (first["id"], "unchanged")
+
+
+@pytest.mark.parametrize("if_exists", ["skip", "update"])
+def test_a_number_written_with_a_national_prefix_is_the_same_number(run: Run, if_exists: Any) -> None:
+    first = run(ensure_user, UserSpec.checked(username="ivan", primary_phone="+7 8 916 123 45 67"))
+    assert first["primaryPhone"] == "79161234567"
+    for spelling in ("+7 8 916 123 45 67", "+7 916 123 45 67"):
+        for name in ({"username": "ivan"}, {}):
+            again = run(ensure_user, UserSpec.checked(primary_phone=spelling, **name), if_exists=if_exists)
+            assert (again["id"], again["outcome"]) == (first["id"], "unchanged")
+
+
+def test_an_italian_landline_is_nobodys_mobile(run: Run, sandbox: Sandbox) -> None:
+    sandbox.seed({"users": [{"primaryPhone": "39331123456", "name": "Owner of the mobile"}]})
+    for landline in ("+39 0331 123456", {"phone": "+39 0331 123456"}):
+        assert run(find_user, landline) is None
+    spec = UserSpec.checked(primary_phone="+39 0331 123456", name="Owner of the landline")
+    assert run(ensure_user, spec, if_exists="update")["outcome"] == "created"
+    assert run(find_user, "+39 331 123456")["name"] == "Owner of the mobile"
 
 
 @pytest.mark.parametrize("if_exists", ["skip", "update"])

@@ -126,7 +126,7 @@ def test_a_limit_of_creations_by_count_holds_from_the_first_run_on(roster: Roste
     assert roster.apply(rows(5), brakes={"creates": 5})["counts"]["made.user.create"] == 5
 
 
-@pytest.mark.parametrize("phone", ["+4915112345678", "4915112345678", "+49 (151) 1234-5678"])
+@pytest.mark.parametrize("phone", ["+4915112345678", "4915112345678", "+49 (151) 1234-5678", "+49 0151 12345678"])
 def test_a_required_row_may_be_named_by_its_phone(phone: str) -> None:
     assert count_missing_rows([phone], {"ann", "4915112345678"}) == 0
     assert count_missing_rows([phone], {"ann", "4915112345679"}) == 1

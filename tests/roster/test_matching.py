@@ -64,6 +64,19 @@ def test_other_spellings_are_found(roster: Roster) -> None:
             assert plan["counts"]["user.adopt"] == 1, (key, population)
 
 
+def test_a_national_prefix_is_no_change(roster: Roster) -> None:
+    row = {"external_id": "E1", "username": "ivan", "primary_phone": "+7 8 916 123 45 67"}
+    roster.apply([row])
+    assert roster.users()["ivan"]["primaryPhone"] == "79161234567"
+    assert roster.plan([row])["counts"].get("user.update", 0) == 0
+
+
+def test_an_italian_landline_is_nobodys_mobile(roster: Roster) -> None:
+    roster.sandbox.seed({"users": [{"username": "ann", "primaryPhone": "39331123456"}]})
+    counts = roster.plan([{"primary_phone": "+39 0331 123456"}], adopt="matched")["counts"]
+    assert (counts.get("user.create", 0), counts.get("user.adopt", 0)) == (1, 0)
+
+
 def test_external_ids_without_their_leading_zeros(roster: Roster) -> None:
     roster.apply([{"external_id": "00071", "username": "u1"}])
     result = roster.apply([{"external_id": "71", "username": "other"}], **SETTINGS)
