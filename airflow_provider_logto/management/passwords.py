@@ -1,7 +1,8 @@
 """The password of a new person: in clear, or as a digest made elsewhere.
 
 Source: Logto Management API, ``POST /api/users``; the server checks the shape of ``Legacy`` digests only, and a digest
-that does not fit its algorithm is stored and never verifies.
+that does not fit its algorithm is stored and never verifies. ``legacyVerify`` compares with lower-case hexadecimal
+digits (firebase-scrypt: base64); the server's Argon2 knows version 19 only.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ PASSWORD_ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
 _MAX_PASSWORD = 4096
 _MAX_DIGEST = 256
-_ARGON2 = r"\$%s\$v=[0-9]+\$[mtp]=[0-9]+,[mtp]=[0-9]+,[mtp]=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
+_ARGON2 = r"\$%s\$v=19\$[mtp]=[0-9]+,[mtp]=[0-9]+,[mtp]=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
 #: Algorithm -> how its digests look, as a pattern and in words.
 _SHAPES: Mapping[str, tuple[str, str]] = {
     "MD5": ("[0-9a-f]{32}", "32 hexadecimal digits"),
@@ -30,6 +31,8 @@ _SHAPES: Mapping[str, tuple[str, str]] = {
     "Argon2id": (_ARGON2 % "argon2id", "$argon2id$v=19$m=...,t=...,p=...$<salt>$<hash>"),
     "Argon2d": (_ARGON2 % "argon2d", "$argon2d$v=19$m=...,t=...,p=...$<salt>$<hash>"),
 }
+#: The Legacy algorithm whose hashes are base64.
+_BASE64 = "firebase-scrypt"
 _HEXADECIMAL = frozenset({"MD5", "SHA1", "SHA256"})
 
 
@@ -57,12 +60,16 @@ def checked_password(password: Any, digest: Any, algorithm: Any) -> dict[str, st
 
 def _digest(digest: str, algorithm: str) -> str:
     if algorithm == "Legacy":
-        if not _is_legacy(digest):
+        name, expected = _legacy(digest)
+        if not name or (name != _BASE64 and not re.fullmatch("[0-9A-Fa-f]+", expected)):
             raise InvalidInput(
                 "password_digest",
-                'is no Legacy digest; write a JSON array: ["sha512", ["<salt>", "@"], "<hash>"], @ is the password',
+                'is no Legacy digest; write a JSON array: ["sha512", ["<salt>", "@"], "<hash>"], @ is the password '
+                f"and <hash> hexadecimal (of {_BASE64}: base64)",
             )
-        return digest
+        # The last occurrence, and not the whole array anew: escaped characters stay as they are.
+        head, found, tail = digest.rpartition(expected)
+        return digest if name == _BASE64 else f"{head}{found.lower()}{tail}"
     # The server compares text: in upper case it would never verify.
     digest = digest.lower() if algorithm in _HEXADECIMAL else digest
     pattern, words = _SHAPES[algorithm]
@@ -71,14 +78,16 @@ def _digest(digest: str, algorithm: str) -> str:
     return digest
 
 
-def _is_legacy(digest: str) -> bool:
+def _legacy(digest: str) -> tuple[str, str]:
+    """Algorithm and expected hash of a Legacy digest; empty ones where it is none."""
     try:
         name, arguments, expected = json.loads(digest)
     except (ValueError, TypeError, RecursionError):
-        return False
-    return (
+        return "", ""
+    fits = (
         all(isinstance(one, str) and one for one in (name, expected))
         and isinstance(arguments, list)
         and all(isinstance(one, str) for one in arguments)
         and "@" in arguments
     )
+    return (name, expected) if fits else ("", "")

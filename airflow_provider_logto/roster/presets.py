@@ -121,10 +121,11 @@ def _keycloak_password(credentials: list[Mapping[str, Any]]) -> Cells:
 def _argon2(about: Mapping[str, Any], salt: bytes, value: bytes) -> Cells:
     more = {name: values[0] for name, values in (about.get("additionalParameters") or {}).items()}
     kind = f"argon2{more.get('type', 'id')}"
-    version = {"1.0": 16, "1.3": 19}.get(str(more.get("version", "1.3")), 19)
+    if (version := str(more.get("version", "1.3"))) != "1.3":
+        raise InvalidInput("credentials", f"Logto takes no digests of Argon2 {version}; leave the password out")
     costs = f"m={more['memory']},t={about['hashIterations']},p={more['parallelism']}"
     parts = [base64.b64encode(one).decode().rstrip("=") for one in (salt, value)]
-    phc = f"${kind}$v={version}${costs}${parts[0]}${parts[1]}"
+    phc = f"${kind}$v=19${costs}${parts[0]}${parts[1]}"
     return {"password_digest": phc, "password_algorithm": kind.capitalize()}
 
 

@@ -187,6 +187,7 @@ LEGACY = '["sha256", ["salt", "@"], "c465f66c"]'
         ("Argon2d", ARGON2ID.replace("argon2id", "argon2d")),
         ("Legacy", LEGACY),
         ("Legacy", LEGACY + " " * (256 - len(LEGACY))),
+        ("Legacy", '["firebase-scrypt", ["@", "c2FsdA=="], "q8NSPIGk+mE="]'),
     ],
 )
 def test_a_digest_fits_its_own_algorithm_and_no_other(algorithm: str, digest: str) -> None:
@@ -226,11 +227,25 @@ def test_how_a_digest_should_look_is_said(algorithm: str, words: str) -> None:
         '["a", "@", "x"]',
         '["sha256", ["salt"], "x"]',
         '["a", ["@", 1], "x"]',
+        '["sha256", ["@"], "xGX2bA=="]',  # Logto compares hexadecimal digits
     ],
 )
 def test_what_is_no_legacy_digest_is_refused(digest: str) -> None:
     with pytest.raises(InvalidInput, match="JSON array"):
         checked_password(None, digest, "Legacy")
+
+
+@pytest.mark.parametrize("version", [16, 18, 20])
+def test_an_argon2_digest_of_another_version_is_refused(version: int) -> None:
+    """The server stores it, and answers 500 at every sign-in."""
+    with pytest.raises(InvalidInput, match=r"looks like \$argon2id\$v=19"):
+        checked_password(None, ARGON2ID.replace("v=19", f"v={version}"), "Argon2id")
+
+
+def test_the_hash_of_a_legacy_digest_is_sent_in_lower_case() -> None:
+    digest = '["SHA256", ["C465F66C\\u00e9", "@"], "C465F66C"] '
+    sent = checked_password(None, digest, "Legacy")["passwordDigest"]
+    assert sent == '["SHA256", ["C465F66C\\u00e9", "@"], "c465f66c"] '
 
 
 @pytest.mark.parametrize(("algorithm", "digest"), [("MD5", MD5), ("SHA1", "A" * 40), ("SHA256", "A" * 64)])

@@ -339,6 +339,10 @@ def test_keycloak_argon2() -> None:
     cells = keycloak({"username": "kc", "credentials": [credential]})
     assert cells["password_algorithm"] == "Argon2id"
     assert cells["password_digest"].startswith("$argon2id$v=19$m=7168,t=5,p=1$")
+    older = {**about["additionalParameters"], "version": ["1.0"]}
+    credential["credentialData"] = json.dumps({**about, "additionalParameters": older})
+    with pytest.raises(InvalidSource, match=r"row 1: credentials: Logto takes no digests of Argon2 1\.0; leave the"):
+        people_of([{"username": "kc", "credentials": [credential]}], mapping="keycloak", secrets=True)
     credential["credentialData"] = json.dumps({**about, "additionalParameters": {"type": []}})
     with pytest.raises(InvalidSource, match=r"row 1: row: is no user of keycloak \(IndexError\)"):
         people_of([{"username": "kc", "credentials": [credential]}], mapping="keycloak", secrets=True)
