@@ -132,10 +132,13 @@ class Protection:
 
 
 def _comparable(name: str, value: str) -> str:
-    """The form in which a value is compared."""
+    """The form in which a value is compared: rather one person too many is protected than one too few.
+
+    Usernames therefore without regard to case, although a tenant's policy may distinguish it.
+    """
     if name == "primaryPhone" and value.isdigit():
         return phone_numbers.canonical(value)
-    return value.lower() if name == "primaryEmail" else value
+    return value.lower() if name in ("username", "primaryEmail") else value
 
 
 @lru_cache(maxsize=256)

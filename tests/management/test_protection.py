@@ -70,6 +70,14 @@ def test_a_landline_does_not_protect_a_mobile() -> None:
     assert Protection.checked(["+39 0331 123456"]).reason({"id": "x", "primaryPhone": "39331123456"}) is None
 
 
+@pytest.mark.parametrize("entry", ["SVC_Build", {"username": "SVC_BUILD"}])
+def test_a_username_protects_in_any_case(entry: Any) -> None:
+    """Where the tenant ignores the case of usernames, both are one person."""
+    for username in ("svc_build", "Svc_Build"):
+        assert Protection.checked([entry]).reason({"id": "x", "username": username}) == "protected by username"
+    assert Protection.checked([{"id": "ABC"}]).reason({"id": "abc"}) is None
+
+
 @pytest.mark.parametrize("entry", ["abc123", "svc", {"id": "svc_build"}, {"username": "abc123def456"}, "x*"])
 def test_an_entry_does_not_protect_others(entry: Any) -> None:
     assert Protection.checked([entry]).reason(USER) is None
