@@ -5,6 +5,7 @@ Source: Logto Management API, ``DELETE /api/organizations/{id}``.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
@@ -14,7 +15,7 @@ from airflow_provider_logto.management.fields import switch
 from airflow_provider_logto.management.organization_references import OrganizationReference, find_organization
 from airflow_provider_logto.management.presence import delete
 from airflow_provider_logto.management.protection import Protection
-from airflow_provider_logto.management.removal import IfAbsent, check_if_absent
+from airflow_provider_logto.management.removal import IfAbsent, check_if_absent, deleted_before
 from airflow_provider_logto.management.task_notes import TaskNotes
 from airflow_provider_logto.task_state import TaskState
 
@@ -42,9 +43,8 @@ async def delete_organization(
     reference = OrganizationReference.parse(organization)
     notes = TaskNotes(state, "deletion")
     noted = ("organization", reference.kind, reference.value)
-    earlier = (await notes.get(*noted)).get("id")
-    if earlier and await find_organization(client, {"id": earlier}) is None:
-        # The answer to an earlier try's deletion was lost.
+    earlier = await deleted_before(notes, noted, reference, partial(find_organization, client))
+    if earlier is not None:
         return {"id": earlier, "outcome": "deleted"}
     found = await find_organization(client, reference)
     if found is None:
@@ -65,6 +65,7 @@ async def delete_organization(
             raise Refused(f"the organization {found['id']} has {count} members, more than {max_members}; it stays")
     await notes.set({"id": found["id"]}, *noted)
     there = await delete(client, path)
+    await notes.set({"id": found["id"], "answered": True}, *noted)
     return {"id": found["id"], "outcome": "deleted" if there else "absent"}
 
 

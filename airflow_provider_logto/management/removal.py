@@ -5,8 +5,9 @@ Source: Logto Management API, ``PATCH /api/users/{id}/is-suspended``, ``DELETE /
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
@@ -138,9 +139,8 @@ async def delete_user(
     check_deletion(confirm, suspended_for)
     reference = Reference.parse(user)
     notes = TaskNotes(state, "deletion")
-    earlier = (await notes.get("user", reference.given)).get("id")
-    if earlier and await find_user(client, {"id": earlier}) is None:
-        # The answer to an earlier try's deletion was lost.
+    earlier = await deleted_before(notes, ("user", reference.given), reference, partial(find_user, client))
+    if earlier is not None:
         return {"id": earlier, "outcome": "deleted"}
     found = await find_for_removal(client, reference, protection, if_absent)
     if found is None:
@@ -160,7 +160,26 @@ async def delete_user(
         _refuse_early(found, suspended_for)
     await notes.set({"id": found["id"]}, "user", reference.given)
     there = await delete(client, path)
+    await notes.set({"id": found["id"], "answered": True}, "user", reference.given)
     return {"id": found["id"], "outcome": "deleted" if there else "absent"}
+
+
+async def deleted_before(
+    notes: TaskNotes, subject: tuple[str, ...], reference: Any, find: Callable[[Any], Awaitable[Any]]
+) -> str | None:
+    """The id of what an earlier try of the task deleted; None where there is something to delete.
+
+    Airflow keeps a note when the task succeeds and is cleared. Once the deletion was answered, the note counts only
+    while the reference means nobody: by now somebody else may have it, and is to be deleted.
+
+    :param find: looks a reference up.
+    """
+    note = await notes.get(*subject)
+    noted: str | None = note.get("id")
+    if not noted or await find(reference if note.get("answered") else {"id": noted}) is not None:
+        return None
+    await notes.set({"id": noted, "answered": True}, *subject)
+    return noted
 
 
 def days_of(suspended_for: Any) -> Any:

@@ -235,6 +235,50 @@ def test_a_note_alone_deletes_nothing_and_claims_nothing(run: Run, sandbox: Sand
     assert sandbox.state()[kind] == []
 
 
+@pytest.mark.parametrize("kind", ["users", "organizations"])
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_cleared_task_deletes_whoever_is_meant_by_now(run: Run, sandbox: Sandbox, kind: str, lost: bool) -> None:
+    """Airflow keeps the note of a task that succeeded."""
+    function, name, row = {
+        "users": (delete_user, "mika", {"username": "mika"}),
+        "organizations": (delete_organization, "Acme", {"name": "Acme"}),
+    }[kind]
+    notes = Notes()
+    sandbox.seed({kind: [row]})
+    if lost:
+        sandbox.add_fault(kind="lost_answer", method="DELETE", path=f"/api/{kind}/{{id}}", times=99)
+        with pytest.raises(LogtoError):
+            run(function, name, NOBODY, True, state=notes)
+        sandbox.clear_faults()
+    first = run(function, name, NOBODY, True, state=notes)
+    assert first["outcome"] == "deleted"
+    # Cleared while nobody is meant, it says what it did.
+    assert run(function, name, NOBODY, True, state=notes) == first
+    sandbox.seed({kind: [row]})
+    second = run(function, name, NOBODY, True, state=notes)
+    assert (second["outcome"], sandbox.state()[kind]) == ("deleted", [])
+    assert second["id"] != first["id"]
+
+
+@pytest.mark.parametrize("kind", ["users", "organizations"])
+def test_a_retry_leaves_alone_who_came_after_a_deletion_whose_answer_was_lost(
+    run: Run, sandbox: Sandbox, kind: str
+) -> None:
+    function, name, row = {
+        "users": (delete_user, "mika", {"username": "mika"}),
+        "organizations": (delete_organization, "Acme", {"name": "Acme"}),
+    }[kind]
+    notes = Notes()
+    sandbox.seed({kind: [row]})
+    sandbox.add_fault(kind="lost_answer", method="DELETE", path=f"/api/{kind}/{{id}}", times=99)
+    with pytest.raises(LogtoError):
+        run(function, name, NOBODY, True, state=notes)
+    sandbox.clear_faults()
+    sandbox.seed({kind: [row]})
+    assert run(function, name, NOBODY, True, state=notes)["outcome"] == "deleted"
+    assert len(sandbox.state()[kind]) == 1
+
+
 def test_days_as_templates_give_them() -> None:
     assert [days_of(value) for value in (None, "", "30", 30, "1.5")] == [None, None, 30, 30, 1.5]
     with pytest.raises(InvalidInput, match="suspended_for"):
