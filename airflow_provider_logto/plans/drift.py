@@ -19,8 +19,8 @@ def agreed(
 
     A change that is not due any more was made by an earlier try, or by somebody else. Where a field is not as it was
     when the plan was made, nothing of that key is done: somebody has changed it since, and approved was something else.
-    What is due now but was not planned is not done either; nor is what was planned for one and is due for another who
-    has the same key by now.
+    What is due now but was not planned is not done either; nor is what was planned for one, or for somebody new, and is
+    due for another who has the same key by now.
 
     :param left_alone: keys that are a conflict or held now.
     :param row: what changes belong together by; ``left_alone`` names what it returns.
@@ -31,12 +31,16 @@ def agreed(
     known = {change.identity for change in planned}
     current = {change.identity: change for change in now}
     of_key = {_without_id(change): change for change in now}
+    # Whoever was created by an earlier try is ours already, and is not taken over.
+    taken_over = {row(change) for change in now if change.action == "adopt" and change.identity not in known}
     passing = {(change.key, name) for change in planned if change.action == "release" for name in change.after}
     due: list[Change] = []
     done: list[Change] = []
     drifted_keys: set[Hashable] = set(left_alone)
     for change in planned:
         same = of_key.get(_without_id(change))
+        if change.id is None and row(change) in taken_over:
+            drifted_keys.add(row(change))
         # What was planned without an id may have been created since.
         found = current.get(change.identity) if change.id else same
         if found is None:

@@ -458,6 +458,14 @@ def test_what_was_planned_for_somebody_new_is_done_once_they_are_created() -> No
     assert ([one.id for one in due], done, drifted) == (["i1"], [create], [])
 
 
+def test_what_was_planned_for_somebody_new_is_not_done_to_somebody_else_who_is_there_by_now() -> None:
+    create = change(1, action="create", id=None)
+    role = change(1, kind="role", action="add", target="r", id=None)
+    now = [change(1, action="adopt"), change(1, kind="role", action="add", target="r"), change(2)]
+    due, done, drifted = agreed([create, role, change(2)], now)
+    assert ([one.key for one in due], done, [one.name for one in drifted]) == (["k2"], [], ["role.add", "user.create"])
+
+
 def test_half_of_an_update_may_be_done() -> None:
     both = change(1, before={"name": "A", "avatar": None}, after={"name": "B", "avatar": "x"})
     half = change(1, before={"avatar": None}, after={"avatar": "x"})

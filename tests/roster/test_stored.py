@@ -74,6 +74,19 @@ def test_what_became_due_since_is_not_done(roster: Roster) -> None:
     assert roster.users()["renamed"]["name"] == "New"
 
 
+def test_who_signs_up_after_the_plan_gets_nothing_that_was_approved_for_somebody_new(roster: Roster) -> None:
+    roster.sandbox.seed({"roles": [{"name": "admin", "description": "x"}]})
+    settings = {"manage": ("profile", "roles"), "match_on": ("primary_email",), "adopt": "matched"}
+    rows = [{"primary_email": f"{name}@example.com", "roles": ["admin"]} for name in ("bob", "eve")]
+    plan = roster.plan(rows, **settings)
+    assert plan["counts"]["user.create"] == 2
+    roster.sandbox.seed({"users": [{"primaryEmail": "bob@example.com"}]})
+    assert apply_plan(roster, plan, rows, **settings)["counts"]["changes.skipped"] == 2
+    users = roster.users()
+    assert [user for user, _ in roster.sandbox.state()["relations"]["users_roles"]] == [users["eve@example.com"]["id"]]
+    assert KEY not in users["bob@example.com"]["customData"]
+
+
 def test_who_was_suspended_meanwhile_is_left_alone(roster: Roster) -> None:
     roster.apply(BEFORE)
     settings = {"manage": ("profile", "suspension")}
