@@ -139,7 +139,9 @@ async def record_event(client: LogtoClient, user_id: str, event: HrEvent) -> Non
     noted = _owned(user, event).with_(occurred_at=mark.occurred_at if late else stamp(event.moment))
     if event.kind in ("hire", "rehire"):
         noted = noted.with_(suspended_at=None, offboarded_at=None, gone_at=None, ending_at=None, by_source=None)
-    if event.kind != "change" and not _is_outdated(mark, event):
+    # Delivered again after a leave that HR recorded in the same moment: to come, and to leave later.
+    again = applied == event.moment and moment_of(mark.end_recorded_at) == event.occurred_at
+    if event.kind != "change" and not _is_outdated(mark, event) and not (again and _ends_after(mark, event)):
         noted = noted.with_(**_end(event))
     if noted != mark:
         await write_mark(client, user_id, noted)
@@ -186,8 +188,10 @@ def _says_who_leaves(event: HrEvent, mark: Mark, reason: str | None) -> bool:
     """Whether the mark is to keep on arrival what an event says about the last day."""
     if event.kind == "leave":
         return reason is None
-    # Older than a change that was applied: its fields must not be set back, but what it says of leaving counts.
-    return event.kind in ("hire", "rehire") and reason is not None and not _is_outdated(mark, event)
+    # Older than a change that was applied: its fields must not be set back, but what it says of leaving counts, unless
+    # it is delivered again after a leave that HR recorded in the same moment.
+    told = moment_of(mark.end_recorded_at)
+    return event.kind in ("hire", "rehire") and reason is not None and (told is None or told < event.occurred_at)
 
 
 def _owned(user: Mapping[str, Any], event: HrEvent) -> Mark:

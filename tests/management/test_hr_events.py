@@ -212,6 +212,35 @@ def test_a_rehire_withdraws_a_leave_that_waits(run: Run, sandbox: Sandbox) -> No
     assert mark(sandbox).end_date is None
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_hire_delivered_again_withdraws_no_leave_recorded_with_it(run: Run, sandbox: Sandbox, changed: bool) -> None:
+    """A contract with an end, recorded in one go."""
+    mika = seed(sandbox)
+    hire, leave = event("hire", days=-3), event("leave", days=-3, effective=10)
+    run(record_event, mika, hire)
+    assert run(receive_event, leave)["decision"] == "wait"
+    if changed:
+        run(record_event, mika, event("change", days=-1))
+    if run(receive_event, hire)["decision"] == "apply":
+        run(record_event, mika, hire)
+    assert mark(sandbox).end_date == leave.last_day
+    assert run(judge_event, leave)["decision"] == "apply"
+
+
+def test_a_rehire_recorded_with_the_leave_it_undoes_withdraws_it(run: Run, sandbox: Sandbox) -> None:
+    """HR systems that know days only."""
+    for effective in (10, None):
+        sandbox.reset()
+        mika = seed(sandbox)
+        leave, back = event("leave", days=-1, effective=effective), event("rehire", days=-1)
+        run(receive_event, leave)
+        if effective is None:
+            run(record_event, mika, leave)
+        assert run(receive_event, back)["decision"] == "apply"
+        run(record_event, mika, back)
+        assert mark(sandbox).end_date is None
+
+
 def test_a_leave_that_arrives_after_its_day_is_applied(run: Run, sandbox: Sandbox) -> None:
     seed(sandbox)
     late = event("leave", days=-2, effective=-1)
