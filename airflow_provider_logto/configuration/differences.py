@@ -129,14 +129,16 @@ def _update(item: Item, row: Mapping[str, Any], found: Observed) -> Iterator[Cha
         )
     if item.kind == "sign_in_experience":
         refuse_locked_out({**row, **patch})
-    before = {name: row.get(name) for name in patch}
+    before = {name: _differing(item, name, row.get(name), patch[name]) for name in patch}
+    after = {name: _differing(item, name, patch[name], row.get(name)) for name in patch}
     yield Change(
         kind=item.kind,
         action="update",
         key=item.key,
         id=row["id"],
-        before=_shown(item, before),
-        after=_shown(item, patch),
+        # May hold a secret that an earlier configuration filled in.
+        before=_shown(item, before, about.free),
+        after=_shown(item, after),
         # Without storage, Logto deletes the tokens of the identity provider that it keeps.
         destructive=_sensitive(item) or bool(row.get("isDefault")) or patch.get("enableTokenStorage") is False,
     )
@@ -190,8 +192,15 @@ def _sensitive(item: Item) -> bool:
     return item.kind == "sign_in_experience" or bool(item.fields.get("isDefault"))
 
 
-def _shown(item: Item, fields: Mapping[str, Any]) -> dict[str, Any]:
-    hidden = KINDS[item.kind].secret | item.hidden
+def _differing(item: Item, name: str, value: Any, other: Any) -> Any:
+    """What a plan shows of a field: of one that is merged only the keys that change, since the others are not ours."""
+    if name not in KINDS[item.kind].merged or not isinstance(value, Mapping) or not isinstance(other, Mapping):
+        return value
+    return {key: one for key, one in value.items() if key not in other or not same_json(one, other[key])}
+
+
+def _shown(item: Item, fields: Mapping[str, Any], also: Collection[str] = ()) -> dict[str, Any]:
+    hidden = KINDS[item.kind].secret | item.hidden | set(also)
     return {name: _CHANGED if name in hidden else value for name, value in fields.items()}
 
 

@@ -30,6 +30,7 @@ class Kind:
     :param at_creation: fields that can only be given at creation, with the value that stands for nothing given.
     :param merged: fields that are JSON objects, merged into what is there.
     :param secret: fields whose values appear in no plan.
+    :param free: JSON fields in which anybody keeps what they like: what a change replaces there appears in no plan.
     :param relations: field -> (relation, kind of what is referred to).
     :param phase: order of creation; deletions go the other way.
     :param longest: field -> how long its text may be, in UTF-16 units.
@@ -50,6 +51,7 @@ class Kind:
     at_creation: Mapping[str, Any] | None = None
     merged: frozenset[str] = frozenset()
     secret: frozenset[str] = frozenset()
+    free: frozenset[str] = frozenset()
     relations: Mapping[str, tuple[str, str]] | None = None
     phase: int = 0
     longest: Mapping[str, int] = field(default_factory=lambda: {"name": 256})
@@ -141,6 +143,7 @@ KINDS: Mapping[str, Kind] = {
         fields=("description", "oidcClientMetadata", "customClientMetadata", "customData"),
         at_creation={"type": None, "isThirdParty": None},
         merged=frozenset({"oidcClientMetadata", "customClientMetadata", "customData"}),
+        free=frozenset({"customData"}),
         relations={"roles": ("application_role", "role")},
         phase=5,
         read={"type": str, "createdAt": (int, float)},
@@ -174,7 +177,7 @@ KINDS: Mapping[str, Kind] = {
         read={"createdAt": (int, float)},
         words={"events": EVENTS},
     ),
-    "sign_in_experience": Kind("sign_in_experience", "/sign-in-exp", phase=7),
+    "sign_in_experience": Kind("sign_in_experience", "/sign-in-exp", phase=7, free=frozenset({"customContent"})),
 }
 
 #: Relation -> (path of the list of one holder, key of the ids in the body of a ``POST``, phase).

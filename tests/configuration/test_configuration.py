@@ -245,6 +245,24 @@ def test_no_file_holds_a_secret_wherever_it_is_filled_in(sandbox: Sandbox, tmp_p
     assert not [content for content in files if b"KEY-" in content]
 
 
+def test_no_plan_holds_what_an_earlier_configuration_filled_in(sandbox: Sandbox, tmp_path: Path) -> None:
+    def config(content: Any, **data: Any) -> dict[str, Any]:
+        page = {"name": "page", "type": "SPA", "customData": data}
+        return {"applications": [page], "sign_in_experience": {"customContent": {"/": content}}}
+
+    for one in (
+        config({"$secret": "key"}, apiKey={"$secret": "key"}, team="a"),
+        config("none", team="b"),
+        config("none", apiKey="none", team="b"),
+    ):
+        apply(tmp_path, one, secrets={"key": "KEY-ONE"}, brakes={"destructive": 9})
+    made = next(one for one in sandbox.state()["applications"] if one["name"] == "page")
+    assert made["customData"]["apiKey"] == "none"
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(b'"after":{"customData":{"team":"b"}' in content for content in files)
+    assert not [content for content in files if b"KEY-" in content]
+
+
 def test_the_connections_own_objects_are_never_touched(sandbox: Sandbox, tmp_path: Path) -> None:
     own = next(one for one in sandbox.state()["applications"] if one["id"] == sandbox.app_id)
     config = {"applications": [{"name": own["name"], "type": "MachineToMachine", "description": "mine"}]}
