@@ -128,7 +128,7 @@ def _update(item: Item, row: Mapping[str, Any], found: Observed) -> Iterator[Cha
             f"config.{about.section}", f"{item.key!r} belongs to the Connection itself; it is never changed"
         )
     if item.kind == "sign_in_experience":
-        refuse_locked_out({**row, **patch})
+        refuse_locked_out({**row, **patch}, patch)
     before = {name: _differing(item, name, row.get(name), patch[name]) for name in patch}
     after = {name: _differing(item, name, patch[name], row.get(name)) for name in patch}
     yield Change(

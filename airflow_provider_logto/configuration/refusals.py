@@ -107,14 +107,17 @@ def _sign_in_targets(desired: Desired) -> tuple[Any, ...]:
     return tuple(fields.get("socialSignInConnectorTargets") or ())
 
 
-def refuse_locked_out(experience: Mapping[str, Any]) -> None:
+def refuse_locked_out(experience: Mapping[str, Any], changed: Collection[str]) -> None:
     """
-    :raises InvalidInput: where nobody could sign in.
+    :param experience: as it would be.
+    :param changed: fields that change; a tenant in which nobody can sign in already may still change the others.
+    :raises InvalidInput: where nobody could sign in any more.
     """
     methods = (experience.get("signIn") or {}).get("methods") or ()
-    if experience.get("signInMode") == "Register":
+    if "signInMode" in changed and experience.get("signInMode") == "Register":
         raise InvalidInput("config.sign_in_experience", "signInMode Register would leave no way to sign in")
-    if not methods and not experience.get("socialSignInConnectorTargets"):
+    ways = {"signIn", "socialSignInConnectorTargets"}
+    if not ways.isdisjoint(changed) and not methods and not experience.get("socialSignInConnectorTargets"):
         raise InvalidInput("config.sign_in_experience", "would leave no way to sign in")
 
 

@@ -72,3 +72,28 @@ def test_others_go(methods: list[Any], targets: list[str], listed: tuple[str, ..
 def test_what_sign_in_becomes_decides() -> None:
     password = {"methods": [{"identifier": "username", "password": True, "verificationCode": False}]}
     assert deleted([code("email")], [], ("github",), signIn=password) == {"smtp", "sms"}
+
+
+def changed(row: dict[str, Any], **fields: Any) -> list[str]:
+    """Fields of the sign-in experience that change."""
+    found = Observed()
+    found.rows[NAME, NAME] = {"id": "default", **row}
+    desired = {(NAME, NAME): Item(NAME, NAME, fields=fields)}
+    return [name for change in changes_of(desired, found, {}, (), API) for name in change.after]
+
+
+def test_where_nobody_can_sign_in_already_the_rest_may_change() -> None:
+    """Before a launch."""
+    open_ = {"signIn": {"methods": [code("email")]}, "socialSignInConnectorTargets": []}
+    color = {"primaryColor": "#fff"}
+    assert changed({**open_, "signInMode": "Register"}, color=color, signInMode="Register") == ["color"]
+    closed = {"signIn": {"methods": []}, "socialSignInConnectorTargets": [], "signInMode": "SignIn"}
+    assert changed(closed, color=color) == ["color"]
+    assert changed({**open_, "signInMode": "Register"}, signInMode="SignIn") == ["signInMode"]
+    for row, fields in (
+        ({**open_, "signInMode": "SignIn"}, {"signInMode": "Register"}),
+        ({**open_, "signInMode": "SignIn"}, {"signIn": {"methods": []}}),
+        ({**closed, "socialSignInConnectorTargets": ["github"]}, {"socialSignInConnectorTargets": []}),
+    ):
+        with pytest.raises(InvalidInput, match="no way to sign in"):
+            changed(row, **fields)
