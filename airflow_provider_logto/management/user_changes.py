@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.exceptions import Ambiguous, InvalidInput
 from airflow_provider_logto.management.answers import USER, checked
 from airflow_provider_logto.management.fields import CLAIMS
 from airflow_provider_logto.management.json_values import same_json
 from airflow_provider_logto.management.marks import OWN_KEYS
-from airflow_provider_logto.management.references import Reference, find_user, listed
+from airflow_provider_logto.management.references import Reference, find_user, listed, search_users
 from airflow_provider_logto.management.user_fields import FIELD, FIELDS, IDENTIFIERS, User, UserSpec, merged_profile
 
 MergeMode = Literal["merge", "deep_merge", "replace"]
@@ -101,7 +101,7 @@ async def change_user(client: LogtoClient, user: Any, changes: UserChanges) -> d
     :returns: ``{"id", "outcome": "updated" | "unchanged", "changed": [fields], "username", "primaryEmail",
         "primaryPhone"}``.
     :raises InvalidInput: before any write: where nobody is meant, or nothing would be left to know them by.
-    :raises Ambiguous: where more than one is meant.
+    :raises Ambiguous: before any write: where more than one is meant, or somebody else is seen to have an identifier.
     :raises Conflict: where somebody else has one of the identifiers.
     """
     reference = Reference.parse(user)
@@ -135,6 +135,8 @@ async def _send(client: LogtoClient, user: User, changed: Mapping[str, Any]) -> 
             merged[name] = {
                 key: one for key, one in value.items() if key not in current or not same_json(current[key], one)
             }
+    if merged:
+        await _refuse_taken(client, user, whole)
     for name, value in merged.items():
         await client.request("PATCH", f"{path}/{_MERGED_AT[name]}", body={FIELD[name].name: value})
     if not whole:
@@ -142,6 +144,16 @@ async def _send(client: LogtoClient, user: User, changed: Mapping[str, Any]) -> 
     # The identifiers go last: a retry still finds the person by the one that the task names.
     answer = await client.request("PATCH", path, body=whole)
     return {**user, **checked(f"PATCH /api{path}", answer, USER)}
+
+
+async def _refuse_taken(client: LogtoClient, user: User, whole: Mapping[str, Any]) -> None:
+    """Look before the first write what the last one would be refused for, so that no half is left done."""
+    new = [field for field in IDENTIFIERS if whole.get(field.name)]
+    references = [Reference.parse({field.name: whole[field.name]}, field.argument) for field in new]
+    found = await search_users(client, references, case_sensitive=False) if new else []
+    for field, other in zip(new, found, strict=True):
+        if other is not None and other["id"] != user["id"]:
+            raise Ambiguous(f"the {field.argument} is that of another user, {other['id']}; nothing was written")
 
 
 def _current(user: User, name: str) -> Any:

@@ -170,7 +170,8 @@ class UpdateUserOperator(LogtoOperator):
     :returns: ``{"id", "outcome": "updated" | "unchanged", "changed": [fields], "username", "primaryEmail",
         "primaryPhone"}``; it serves as a reference to the user.
     :raises InvalidInput: before any write: a wrong field, nobody meant, nothing left to know the person by.
-    :raises Ambiguous: where more than one is meant.
+    :raises Ambiguous: before any write: where more than one is meant; where ``custom_data`` or ``profile`` are given
+        too and somebody else has one of the identifiers.
     :raises Conflict: where somebody else has one of the identifiers.
 
     .. seealso:: Logto Management API, ``PATCH /api/users/{id}``.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_logto.exceptions import Conflict, Forbidden, InvalidInput
+from airflow_provider_logto.exceptions import Ambiguous, Conflict, Forbidden, InvalidInput
 from airflow_provider_logto.management.marks import IMPORT_KEY, KEY, OWN_KEYS, SUSPENDED_AT
 from airflow_provider_logto.management.user_changes import UserChanges, change_user, deep_merged
 from airflow_provider_logto.management.user_fields import UserSpec
@@ -187,6 +187,25 @@ def test_nobody_and_somebody_elses_address(run: Run, sandbox: Sandbox, mika: str
     with pytest.raises(Conflict, match="email_already_in_use"):
         change(run, mika, primary_email="other@example.com", name="x")
     assert stored(sandbox)["name"] == "Mika"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("username", "other"),
+        ("primary_email", "Other@example.com"),
+        ("primary_phone", "+81 90 1234 5678"),
+    ],
+)
+def test_an_identifier_of_somebody_else_leaves_no_half_done(
+    run: Run, sandbox: Sandbox, mika: str, field: str, value: str
+) -> None:
+    other = sandbox.state()["users"][1]["id"]
+    change(run, other, primary_phone="+819012345678")
+    sandbox.reset_stats()
+    with pytest.raises(Ambiguous, match=f"the {field} is that of another user, {other}"):
+        change(run, "mika", custom_data={"d": 4}, profile={"nickname": "mi"}, **{field: value})
+    assert sandbox.stats()["writes"] == 0
 
 
 JSON = st.recursive(
