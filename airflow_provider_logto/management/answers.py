@@ -30,6 +30,8 @@ ROLE: Shape = {"id": str, "name": str}
 #: A role with its kind of holder, and how many hold it, where the server says so.
 KIND_OF_ROLE: Shape = {**ROLE, "type": _TEXT, "usersCount": (int, type(None))}
 INVITATION: Shape = {"id": str, "invitee": str, "status": str, "expiresAt": (int, float)}
+#: An organization of which somebody is a member.
+JOINED: Shape = {"id": str, "name": str, "organizationRoles": list}
 MEMBER: Shape = {"id": str, "organizationRoles": list}
 APPLICATION: Shape = {
     **dict.fromkeys(("id", "name", "type"), str),

@@ -11,20 +11,24 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from airflow_provider_logto.exceptions import LogtoError, UnreadableAnswer
+from airflow_provider_logto.exceptions import LogtoError, OffboardingIncomplete, UnreadableAnswer
 from airflow_provider_logto.export.folder import Folder
 from airflow_provider_logto.export.users import UserExport, export_users
 from airflow_provider_logto.management.hr_events import HrEvent, receive_event
 from airflow_provider_logto.management.invitation_spec import InviteSpec
 from airflow_provider_logto.management.inviting import invite_members
+from airflow_provider_logto.management.marks import KEY
 from airflow_provider_logto.management.offboarding.offboard import offboard_user
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.management.removal import delete_user, suspend_user
+from airflow_provider_logto.plans.apply import Applier
+from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.roster.columns import KEYS
 from airflow_provider_logto.roster.dump import dump_roster
 from airflow_provider_logto.roster.importing import ImportJob, import_users
 from airflow_provider_logto.roster.job import KINDS, RosterJob
 from airflow_provider_logto.roster.sync import FailedRun, Options, sync_roster
+from airflow_provider_logto.roster.writer import RosterWriter
 from tests.roster.conftest import local_store, people_of
 
 from .conftest import Ask
@@ -149,6 +153,41 @@ def test_an_odd_row_is_no_raw_error_of_an_export(
     job = UserExport.checked(roles=True, organizations=True)
     with pytest.raises(UnreadableAnswer, match=where):
         ask(lambda client: export_users(client, job, Folder(UPath(tmp_path))))
+
+
+def says(hostile: HostileServer, odd: dict[str, Any]) -> None:
+    """A server on which everything is right and empty but the lists named."""
+    user = USER | {"customData": {KEY: {"roster": "hr"}}}
+    empty = {"sessions": {"sessions": []}, "grants": {"grants": []}}
+    empty |= {"all-identities": {"socialIdentities": [], "ssoIdentities": []}, "users": [user]}
+    answers = {**TRUE, **empty, "u1": user, "is-suspended": user, **odd}
+    hostile.answer = lambda asked: [
+        http("200 OK", json.dumps(answers.get(asked.target.split("?")[0].rpartition("/")[2], [])).encode())
+    ]
+
+
+@pytest.mark.parametrize("value", [None, {"data": []}, "x", [None], [{}], [{"id": "i1"}], [{"status": "Pending"}]])
+def test_an_odd_invitation_fails_one_offboarding_of_a_roster(ask: Ask, hostile: HostileServer, value: Any) -> None:
+    says(hostile, {"organization-invitations": value})
+
+    async def offboard(client: Any) -> Any:
+        writer = RosterWriter(client, "hr", {}, 30, {})
+        leaves = Change(kind="user", action="offboard", key="k", id="u1", before={"suspended": False})
+        return await Applier(writer.operations()).run([leaves])
+
+    ((_, outcome),) = ask(offboard).failed
+    assert outcome.reason == "UnreadableAnswer 200"
+
+
+@pytest.mark.parametrize("where", ["roles", "organizations"])
+@pytest.mark.parametrize("value", [{}, [None], [{"id": "x"}]])
+def test_an_odd_answer_to_a_snapshot_is_named(
+    ask: Ask, hostile: HostileServer, tmp_path: Path, where: str, value: Any
+) -> None:
+    says(hostile, {where: value})
+    with pytest.raises(OffboardingIncomplete, match=rf"GET /api/users/u1/{where}.*holds") as caught:
+        ask(lambda client: offboard_user(client, "ann", local_store(tmp_path), run="r"))
+    assert all(isinstance(one, LogtoError) for one in caught.value.causes)
 
 
 @pytest.mark.parametrize("work", WORK)

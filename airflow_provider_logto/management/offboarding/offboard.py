@@ -22,6 +22,7 @@ from airflow_provider_logto.exceptions import (
     StillThere,
 )
 from airflow_provider_logto.management.fields import switch
+from airflow_provider_logto.management.answers import USER, checked
 from airflow_provider_logto.management.marks import Mark, moment_of, stamp, write_mark
 from airflow_provider_logto.management.offboarding.report import (
     ends_at,
@@ -90,7 +91,8 @@ class Offboarding:
 
     async def _verified(self) -> dict[str, Any]:
         try:
-            user = await self.client.request("GET", path_of("/users/{}", self.leaver.id))
+            path = path_of("/users/{}", self.leaver.id)
+            user = checked(f"GET /api{path}", await self.client.request("GET", path), USER)
             left = [] if user["isSuspended"] else ["the person is not suspended"]
             for name, listing in _LISTS.items():
                 try:
@@ -214,7 +216,8 @@ async def _report(work: Offboarding) -> Report:
 async def _ended(work: Offboarding) -> datetime:
     """When the last token can have been issued: now, or at the run before where nothing was left to do since."""
     if not _did_something(work):
-        user = await work.client.request("GET", path_of("/users/{}", work.leaver.id))
+        path = path_of("/users/{}", work.leaver.id)
+        user = checked(f"GET /api{path}", await work.client.request("GET", path), USER)
         marked = moment_of(Mark.of(user).offboarded_at)
         if marked is not None:
             return marked

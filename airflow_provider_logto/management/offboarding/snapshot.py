@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput, LogtoApiError
+from airflow_provider_logto.management.answers import JOINED, ROLE, checked_list, objects
 from airflow_provider_logto.management.credentials import list_identities, list_mfa_factors
 from airflow_provider_logto.management.marks import KEY, Mark, end_users_may_edit, stamp
 from airflow_provider_logto.management.personal_access_tokens import list_personal_access_tokens
@@ -66,6 +67,7 @@ async def take_snapshot(client: LogtoClient, user: User, run: str) -> Snapshot:
     """
     path = path_of("/users/{}", user["id"])
     identities, sso = await list_identities(client, user["id"])
+    joined = await client.request("GET", f"{path}/organizations")
     return {
         "version": VERSION,
         "taken_at": stamp(datetime.now(UTC)),
@@ -73,16 +75,20 @@ async def take_snapshot(client: LogtoClient, user: User, run: str) -> Snapshot:
         "user": user["id"],
         "was_suspended": user["isSuspended"] and not await _is_ours(client, Mark.of(user)),
         "mark": (user.get("customData") or {}).get(KEY),
-        "roles": {role["id"]: role["name"] async for role in client.iterate(f"{path}/roles")},
+        "roles": {role["id"]: role["name"] async for role in objects(client, f"{path}/roles", None, ROLE)},
         "organizations": {
-            one["id"]: {"name": one["name"], "roles": {role["id"]: role["name"] for role in one["organizationRoles"]}}
-            for one in await client.request("GET", f"{path}/organizations")
+            one["id"]: {"name": one["name"], "roles": _roles_of(f"{path}/organizations", one)}
+            for one in checked_list(f"GET /api{path}/organizations", joined, JOINED)
         },
         "identities": identities,
         "sso_connectors": sso,
         "mfa_factors": [factor["type"] for factor in await list_mfa_factors(client, user["id"])],
         "personal_access_tokens": [token["name"] for token in await _tokens(client, user["id"])],
     }
+
+
+def _roles_of(path: str, joined: Mapping[str, Any]) -> dict[str, str]:
+    return {role["id"]: role["name"] for role in checked_list(f"GET /api{path}", joined["organizationRoles"], ROLE)}
 
 
 async def keep_snapshot(client: LogtoClient, user: User, files: Files, run: str) -> Kept:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Conflict, LogtoError, OutcomeUnknown, StillThere
+from airflow_provider_logto.management.answers import IDENTIFIED, STATUS, USER, checked, checked_list, objects
 from airflow_provider_logto.management.credentials import (
     delete_identity,
     delete_mfa_factor,
@@ -120,7 +121,8 @@ async def revoke_invitations(client: LogtoClient, leaver: Leaver) -> int:
     if not email:
         return 0
     done = 0
-    for invitation in await client.request("GET", "/organization-invitations", {"invitee": email}):
+    found = await client.request("GET", "/organization-invitations", {"invitee": email})
+    for invitation in checked_list("GET /api/organization-invitations", found, STATUS):
         if invitation["status"] != "Pending":
             continue
         try:
@@ -145,19 +147,21 @@ async def reset_credentials(client: LogtoClient, leaver: Leaver) -> int:
 async def remove_roles(client: LogtoClient, leaver: Leaver) -> int:
     """One by one: replacing them all is not transactional on the server."""
     path = path_of("/users/{}/roles", leaver.id)
-    held = [role["id"] async for role in client.iterate(path)]
+    held = [role["id"] async for role in objects(client, path, None, IDENTIFIED)]
     return sum([await delete(client, path + path_of("/{}", role)) for role in held])
 
 
 async def leave_organizations(client: LogtoClient, leaver: Leaver) -> int:
     """The roles in an organization go with the membership."""
-    joined = await client.request("GET", path_of("/users/{}/organizations", leaver.id))
+    path = path_of("/users/{}/organizations", leaver.id)
+    joined = checked_list(f"GET /api{path}", await client.request("GET", path), IDENTIFIED)
     return sum([await delete(client, path_of("/organizations/{}/users/{}", one["id"], leaver.id)) for one in joined])
 
 
 async def write_date(client: LogtoClient, leaver: Leaver) -> int:
     """Mark the person as offboarded. A repeated run leaves the date of the first."""
-    user = await client.request("GET", path_of("/users/{}", leaver.id))
+    path = path_of("/users/{}", leaver.id)
+    user = checked(f"GET /api{path}", await client.request("GET", path), USER)
     mark, now = Mark.of(user), stamp(datetime.now(UTC))
     if leaver.kept is not None and not _is_older(mark.offboarded_at, leaver.kept.snapshot["taken_at"]):
         return 0
