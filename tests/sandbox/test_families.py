@@ -192,6 +192,26 @@ def test_mail_is_kept_and_throttled(logto_sandbox: Sandbox, api: httpx.Client) -
     assert api.post("/api/verification-codes/verify", json=body).json()["code"] == "verification_code.not_found"
 
 
+@pytest.mark.parametrize("version", ["1.40", "1.42"])
+def test_a_legacy_secret_buys_tokens_until_it_is_deleted(authorize: Authorize, version: str) -> None:
+    """routes/applications/application-secret.ts; the API makes no application with one."""
+    with Sandbox(logto_version=version) as sandbox:
+        http = authorize(sandbox)
+        app = http.post("/api/applications", json={"name": "a", "type": "MachineToMachine"}).json()
+        path, table = f"/api/applications/{app['id']}", sandbox.tenant.tables["applications"]
+        assert http.delete(f"{path}/legacy-secret").json()["code"] == "application.no_legacy_secret_found"
+        table.put(table[app["id"]] | {"secret": "old"})
+        assert http.get(path).json()["secret"] == "old"
+        form = {"grant_type": "client_credentials", "resource": sandbox.resource}
+        assert http.post("/oidc/token", data=form, auth=(app["id"], "old")).status_code == 200
+        used = http.get("/api/logs", params={"applicationId": app["id"]}).json()[0]["payload"]
+        assert (used["result"], "applicationSecret" in used) == ("Success", False)
+        left = http.delete(f"{path}/legacy-secret")
+        assert (left.status_code, left.json().get("secret", "#internal:")[:10]) == (200, "#internal:")
+        assert http.post("/oidc/token", data=form, auth=(app["id"], "old")).status_code == 401
+        assert http.delete("/api/applications/none/legacy-secret").status_code == 404
+
+
 def test_dump_and_load(logto_sandbox: Sandbox, api: httpx.Client) -> None:
     ann, acme = _user(api, username="ann", password="secret"), _made(api, "organizations")
     api.post(f"/api/organizations/{acme}/users", json={"userIds": [ann]})

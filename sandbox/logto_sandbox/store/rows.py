@@ -9,6 +9,8 @@ from logto_sandbox.store import versions
 from logto_sandbox.store.relations import Row
 from logto_sandbox.store.state import TENANT_ID
 
+# What the secret column holds since applications have named secrets.
+INTERNAL = "#internal:"
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -22,7 +24,7 @@ def application_row(version: versions.Version, app_id: str, name: str, now_ms: i
     row: Row = {"tenantId": TENANT_ID, "id": app_id, "name": name}
     if not versions.has(version, "internal_secret_hidden"):
         # Of no use since applications have named secrets, but shown for long.
-        row["secret"] = "internal:" + new_id(26)
+        row["secret"] = INTERNAL + new_id(32)
     row |= {"description": None, "type": "MachineToMachine"}
     row |= {"oidcClientMetadata": {"redirectUris": [], "postLogoutRedirectUris": []}, "customClientMetadata": {}}
     row |= {"protectedAppMetadata": None, "customData": {}, "isThirdParty": False}
