@@ -192,6 +192,83 @@ def test_mail_is_kept_and_throttled(logto_sandbox: Sandbox, api: httpx.Client) -
     assert api.post("/api/verification-codes/verify", json=body).json()["code"] == "verification_code.not_found"
 
 
+def _invited(http: httpx.Client, organization: str, email: str, **fields: Any) -> httpx.Response:
+    body = {"invitee": email, "organizationId": organization, "expiresAt": 4_000_000_000_000, **fields}
+    return http.post("/api/organization-invitations", json=body)
+
+
+def test_invitations_go_with_who_sent_or_accepted_them(api: httpx.Client) -> None:
+    """organization_invitations.sql: both columns cascade."""
+    boss, ann, acme = _user(api), _user(api, primaryEmail="ann@example.com"), _made(api, "organizations")
+    sent = _invited(api, acme, "new@example.com", inviterId=boss).json()["id"]
+    accepted = _invited(api, acme, "ann@example.com").json()["id"]
+    body = {"status": "Accepted", "acceptedUserId": ann}
+    assert api.put(f"/api/organization-invitations/{accepted}/status", json=body).status_code == 200
+    for user, invitation in ((boss, sent), (ann, accepted)):
+        api.delete(f"/api/users/{user}").raise_for_status()
+        assert api.get(f"/api/organization-invitations/{invitation}").status_code == 404
+
+
+def test_variables_of_an_invitations_template_are_sent(logto_sandbox: Sandbox, api: httpx.Client) -> None:
+    """connector-kit, sendMessagePayloadGuard: what it does not know passes."""
+    templates = [{"usageType": "OrganizationInvitation", "type": "text/plain", "subject": "-", "content": "{{link}}"}]
+    config = {"apiKey": "k", "fromEmail": "a@example.com", "templates": templates}
+    api.post("/api/connectors", json={"connectorId": "mock-email-service", "config": config}).raise_for_status()
+    payload = {"link": "https://example.com", "uiLocales": "de", "team": {"name": "Sales"}}
+    made = _invited(api, _made(api, "organizations"), "a@example.com", messagePayload=payload).json()
+    again = api.post(f"/api/organization-invitations/{made['id']}/message", json={"team": "Support"})
+    assert again.status_code == 204
+    sent = [message["payload"] for message in logto_sandbox.tenant.dump()["messages"]]
+    assert sent == [payload, {"team": "Support"}]
+    wrong = _invited(api, made["organizationId"], "b@example.com", messagePayload={"link": 5})
+    assert wrong.status_code == 400
+
+
+def test_a_member_is_known_by_the_address_as_it_is_written(api: httpx.Client) -> None:
+    """queries/organization/user-relations.ts, isMember."""
+    ann, acme = _user(api, primaryEmail="Ann@Example.com"), _made(api, "organizations")
+    api.post(f"/api/organizations/{acme}/users", json={"userIds": [ann]}).raise_for_status()
+    assert _invited(api, acme, "Ann@Example.com").status_code == 422
+    assert _invited(api, acme, "ann@example.com").status_code == 201
+
+
+@pytest.mark.parametrize("name", ["organizationId", "inviterId", "invitee"])
+def test_an_empty_filter_is_none(api: httpx.Client, name: str) -> None:
+    _invited(api, _made(api, "organizations"), "a@example.com").raise_for_status()
+    assert len(api.get("/api/organization-invitations", params={name: ""}).json()) == 1
+    assert api.get("/api/organization-invitations", params={name: "x"}).json() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "column"),
+    [
+        ("/api/users", {}, "name"),
+        ("/api/users", {}, "avatar"),
+        ("/api/organizations", {"name": "a"}, "description"),
+        ("/api/organizations", {"name": "a"}, "customCss"),
+        ("/api/organization-roles", {"name": "a"}, "description"),
+        ("/api/organization-scopes", {"name": "a"}, "description"),
+        ("/api/applications", {"name": "a", "type": "SPA"}, "description"),
+    ],
+)
+def test_an_empty_text_is_stored_as_null(api: httpx.Client, path: str, body: dict[str, Any], column: str) -> None:
+    """utils/sql.ts, convertToPrimitiveOrSql: of every table, at the top level."""
+    made = api.post(path, json={**body, column: ""}).json()
+    assert made[column] is None
+    one = f"{path}/{made['id']}"
+    assert api.patch(one, json={column: "https://example.com"}).json()[column] == "https://example.com"
+    assert api.patch(one, json={column: ""}).json()[column] is None
+    assert api.get(one).json()[column] is None
+
+
+def test_an_empty_text_within_an_object_stays(api: httpx.Client) -> None:
+    ann = _user(api, customData={"note": ""})
+    assert api.get(f"/api/users/{ann}").json()["customData"] == {"note": ""}
+    assert api.patch("/api/sign-in-exp", json={"customCss": ""}).json()["customCss"] is None
+    hook = {"events": ["PostSignIn"], "config": {"url": "https://example.com"}}
+    assert api.post("/api/hooks", json=hook).json()["name"] == ""
+
+
 @pytest.mark.parametrize("version", ["1.40", "1.42"])
 def test_a_legacy_secret_buys_tokens_until_it_is_deleted(authorize: Authorize, version: str) -> None:
     """routes/applications/application-secret.ts; the API makes no application with one."""

@@ -51,7 +51,5 @@ def patch_account_center(call: Call) -> Row:
     document, body = call.tenant.documents["account_center"], dict(call.body)
     if "webauthnRelatedOrigins" in body:
         body["webauthnRelatedOrigins"] = list(dict.fromkeys(body["webauthnRelatedOrigins"]))
-    if body.get("deleteAccountUrl") == "":
-        body["deleteAccountUrl"] = None
     call.tenant.documents["account_center"] = document | stored(body)
     return call.tenant.documents["account_center"]

@@ -32,8 +32,10 @@ def read(call: Call, table: str, row_id: str) -> Row:
 
 
 def stored(values: Mapping[str, Any]) -> Row:
-    """Column values as the database gives them back: JSON columns with jsonb's order of keys."""
-    return {key: jsonb(value) if key in JSON_COLUMNS else value for key, value in values.items()}
+    """Column values as the database gives them back: JSON columns with jsonb's order of keys, an empty text as null."""
+    return {
+        key: jsonb(value) if key in JSON_COLUMNS else None if value == "" else value for key, value in values.items()
+    }
 
 
 def change(table: Table, row: Row, values: Mapping[str, Any]) -> Row:

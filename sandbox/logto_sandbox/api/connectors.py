@@ -40,7 +40,7 @@ def target_of(row: Row) -> str:
 def list_connectors(call: Call) -> Rows:
     target = call.first("target")
     rows = sorted(call.tenant.tables["connectors"].values(), key=lambda row: row["id"])
-    return Rows([row for row in rows if target in (None, target_of(row))], _view)
+    return Rows([row for row in rows if not target or target == target_of(row)], _view)
 
 
 _METADATA = Obj(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logto_sandbox.api.common import CREATED, NO_CONTENT, read, unlink
+from logto_sandbox.api.common import CREATED, NO_CONTENT, read, stored, unlink
 from logto_sandbox.errors import ApiError, not_found
 from logto_sandbox.http.paging import PageOf
 from logto_sandbox.http.routing import PAGED, Call, Reply, Routes
@@ -192,8 +192,7 @@ def put_look(call: Call) -> Reply:
     )
     known = table.get(app["id"])
     row = known or {"id": app["id"], "tenantId": app["tenantId"], "applicationId": app["id"], **_NO_LOOK}
-    values = {key: None if value == "" else value for key, value in call.body.items()}
-    return Reply(200 if known else 201, _look(table.put(row | values)))
+    return Reply(200 if known else 201, _look(table.put(row | stored(call.body))))
 
 
 def _look(row: Row) -> Row:

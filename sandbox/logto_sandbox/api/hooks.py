@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import secrets
 
-from logto_sandbox.api.common import change, delete_row, insert, read
+from logto_sandbox.api.common import change, delete_row, read, stored
 from logto_sandbox.errors import ApiError, invalid_input
 from logto_sandbox.http.paging import Rows
 from logto_sandbox.http.routing import OPTIONAL, Call, Reply, Routes
 from logto_sandbox.http.schema import Array, Bool, Enum, Number, Obj, Text
 from logto_sandbox.http.search import TRUTHY
 from logto_sandbox.store.relations import Row
+from logto_sandbox.store.rows import new_id
+from logto_sandbox.store.state import TENANT_ID
 from logto_sandbox.webhooks import trial
 
 routes = Routes("/api/hooks")
@@ -79,9 +81,10 @@ def list_hooks(call: Call) -> Rows:
 def create_hook(call: Call) -> Row:
     if not call.body.get("events") and not call.body.get("event"):
         raise ApiError(400, "hook.missing_events", "Name at least one event.")
-    row: Row = {"name": "", "event": None, "events": [], "config": {}}
+    # The name's default alone is an empty text: one that is written becomes null.
+    row: Row = {"tenantId": TENANT_ID, "id": new_id(), "name": "", "event": None, "events": [], "config": {}}
     row |= {"signingKey": secrets.token_urlsafe(24), "enabled": True, "createdAt": call.tenant.now_ms()}
-    return insert(call, "hooks", row | call.body)
+    return call.tenant.tables["hooks"].put(row | stored(call.body))
 
 
 @routes.get("/{id}")

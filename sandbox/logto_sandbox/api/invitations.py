@@ -14,7 +14,7 @@ from logto_sandbox.store.relations import Row
 routes = Routes("/api/organization-invitations")
 
 _ROLES = "invitations_roles"
-_PAYLOAD = Obj({name: Text(optional=True) for name in ("code", "link", "locale")})
+_PAYLOAD = Obj({name: Text(optional=True) for name in ("code", "link", "locale", "uiLocales")}, others=True)
 _FINAL = frozenset({"Accepted", "Revoked", "Expired"})
 
 
@@ -37,9 +37,9 @@ def _find(call: Call) -> Row:
 def list_invitations(call: Call) -> Rows:
     rows = call.tenant.tables["invitations"].newest()
     for key in ("organizationId", "inviterId"):
-        if (value := call.first(key)) is not None:
+        if value := call.first(key):
             rows = [row for row in rows if row[key] == value]
-    if (invitee := call.first("invitee")) is not None:
+    if invitee := call.first("invitee"):
         rows = [row for row in rows if row["invitee"].lower() == invitee.lower()]
     return Rows(rows, lambda row: _view(call, row))
 
@@ -86,8 +86,10 @@ def create_invitation(call: Call) -> Row:
 
 
 def _refuse_member(call: Call, organization: str, email: str) -> None:
+    """Compared with case, unlike everywhere else."""
     members = call.tenant.relations["organization_users"]
-    if any((organization, user["id"]) in members for user in call.tenant.users_by("primaryEmail", email)):
+    known = [user for user in call.tenant.users_by("primaryEmail", email) if user["primaryEmail"] == email]
+    if any((organization, user["id"]) in members for user in known):
         raise ApiError(422, "request.invalid_input", "The invitee is a member already.")
 
 

@@ -102,9 +102,6 @@ def patch_sign_in_experience(call: Call) -> Row:
     if "socialSignInConnectorTargets" in body:
         known = targets(call.tenant)
         body["socialSignInConnectorTargets"] = [one for one in body["socialSignInConnectorTargets"] if one in known]
-    for name in (*_ADDRESSES, "supportEmail"):
-        if body.get(name) == "":
-            body[name] = None
     call.tenant.documents["sign_in_experience"] = document | stored(body)
     return call.tenant.documents["sign_in_experience"]
 

@@ -203,7 +203,7 @@ def get_user(call: Call) -> Row:
 @routes.patch("/{userId}", body=Obj(_identity(clearable=True)))
 def patch_user(call: Call) -> Row:
     row = read(call, "users", call["userId"])
-    body = {key: None if value == "" else value for key, value in call.body.items()}
+    body = dict(call.body)
     _free(call.tenant, body, ("primaryEmail", "primaryPhone", "username"), row["id"])
     return update_user_row(call.tenant, row, body)
 

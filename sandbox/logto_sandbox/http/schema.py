@@ -205,15 +205,21 @@ class Array(Schema):
 
 
 class Obj(Schema):
-    """An object with known keys; others are stripped. Without keys: any object, its values like ``values``."""
+    """An object with known keys; others are stripped, or kept with ``others``. Without keys: any object, its values
+    like ``values``."""
 
     expected = "object"
 
     def __init__(
-        self, shape: Mapping[str, Schema] | None = None, *, values: Schema | None = None, **options: bool
+        self,
+        shape: Mapping[str, Schema] | None = None,
+        *,
+        values: Schema | None = None,
+        others: bool = False,
+        **options: bool,
     ) -> None:
         super().__init__(**options)
-        self.shape, self.values = shape, values
+        self.shape, self.values, self.others = shape, values, others
 
     def inside(self, value: dict[str, Any], path: Path, issues: list[Issue]) -> Any:
         if self.shape is None:
@@ -222,7 +228,8 @@ class Obj(Schema):
         checked = {
             key: schema.check(value.get(key, MISSING), (*path, key), issues) for key, schema in self.shape.items()
         }
-        return {key: item for key, item in checked.items() if item is not MISSING}
+        kept = {key: item for key, item in checked.items() if item is not MISSING}
+        return kept | {key: item for key, item in value.items() if self.others and key not in self.shape}
 
 
 class No(Schema):

@@ -40,17 +40,16 @@ READ_WIDTHS = {"name": 128, "primaryEmail": 128, "avatar": 2048}
 DOCUMENTS = ("account_center", "sign_in_experience")
 # table -> rows of other tables that go with it: (table, column)
 CASCADES = {
-    "users": tuple(
-        (table, "userId")
-        for table in (
-            "user_sso_identities",
-            "personal_access_tokens",
-            "subject_tokens",
-            "sessions",
-            "grants",
-            "refresh_tokens",
-            "access_tokens",
-        )
+    "users": (
+        ("user_sso_identities", "userId"),
+        ("personal_access_tokens", "userId"),
+        ("subject_tokens", "userId"),
+        ("sessions", "userId"),
+        ("grants", "userId"),
+        ("refresh_tokens", "userId"),
+        ("access_tokens", "userId"),
+        ("invitations", "inviterId"),
+        ("invitations", "acceptedUserId"),
     ),
     "resources": (("scopes", "resourceId"),),
     "applications": (("application_secrets", "applicationId"), ("application_sign_in_experiences", "applicationId")),
