@@ -2,6 +2,8 @@
 
 Source: Logto Management API, tag "Applications" (secrets); audit logs, whose payload names the secret that a token was
 fetched with. A secret's name is unique in its application, so a ``POST`` that is repeated is refused, not doubled.
+An application made before Logto 1.19 has a legacy secret besides: in its own row, without a name, valid until it is
+deleted.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import AlreadyExists, Conflict, InvalidInput, OutcomeUnknown
+from airflow_provider_logto.exceptions import AlreadyExists, Conflict, InvalidInput, LogtoApiError, OutcomeUnknown
 from airflow_provider_logto.management import fields
 from airflow_provider_logto.management.answers import SECRET, checked, objects
 from airflow_provider_logto.management.application_spec import Application
@@ -24,6 +26,10 @@ from airflow_provider_logto.management.presence import delete
 from airflow_provider_logto.management.task_notes import TaskNotes
 from airflow_provider_logto.task_state import TaskState
 
+#: What the Console calls the secret that has no name.
+LEGACY = "Legacy secret"
+#: What such a secret does not begin with; one that does is for the server's own use.
+_INTERNAL = "#internal:"
 _MAX_NAME = 256
 _CREATE_TRIES = 3
 #: Seconds that clocks may disagree by after correction, and that a ``POST`` can take, its repetitions included.
@@ -35,19 +41,24 @@ _READERS = 4
 _CLOCK_SLACK = 60.0
 #: Readings of a stretch in which rows keep appearing.
 _READINGS = 4
+#: How the keys of token requests begin.
+_EXCHANGE = "ExchangeTokenBy."
 
 
 @dataclass(frozen=True)
 class NewSecret:
     """A secret that is to be handed on. Its value is not shown.
 
+    :param application: without its legacy secret.
     :param created: False where an earlier try of the task made it.
+    :param legacy: the application's legacy secret.
     """
 
     application: Application
     name: str
     value: str = field(repr=False)
     created: bool = True
+    legacy: str | None = field(default=None, repr=False)
 
 
 class _UsedSecret(msgspec.Struct):
@@ -55,7 +66,15 @@ class _UsedSecret(msgspec.Struct):
 
 
 class _Payload(msgspec.Struct, rename="camel"):
+    key: str = ""
+    result: str = ""
     application_secret: _UsedSecret | None = None
+
+    def secret_name(self) -> str:
+        """The secret that a token was fetched with; the legacy one is not named. Empty where it was none."""
+        if self.application_secret is not None:
+            return self.application_secret.name
+        return LEGACY if self.key.startswith(_EXCHANGE) and self.result == "Success" else ""
 
 
 async def new_secret(
@@ -71,13 +90,15 @@ async def new_secret(
     """
     wanted = checked_name(name)
     found = await resolve_application(client, application)
+    legacy = _legacy_secret(found)
+    found = {name: one for name, one in found.items() if name != "secret"}
     path = path_of("/applications/{}/secrets", found["id"])
     notes = TaskNotes(state, "secret")
     existing = await _secret(client, path, wanted)
     if existing is not None:
         if not _is_noted(client, await notes.get(found["id"], wanted), existing):
             raise _taken(found, wanted, notes.kept)
-        return NewSecret(found, wanted, existing["value"], created=False)
+        return NewSecret(found, wanted, existing["value"], created=False, legacy=legacy)
     now = await client.server_time()
     await notes.set({"at": now}, found["id"], wanted)
     body: dict[str, Any] = {"name": wanted}
@@ -85,7 +106,12 @@ async def new_secret(
         body["expiresAt"] = int((now + expires_in) * 1000)
     value = await _made(client, path, body, _taken(found, wanted, kept=True))
     await notes.set({"at": now, "value": client.fingerprint(value.encode())}, found["id"], wanted)
-    return NewSecret(found, wanted, value)
+    return NewSecret(found, wanted, value, legacy=legacy)
+
+
+def _legacy_secret(application: Application) -> str | None:
+    secret = application.get("secret")
+    return secret if isinstance(secret, str) and secret and not secret.startswith(_INTERNAL) else None
 
 
 async def _made(client: LogtoClient, path: str, body: dict[str, Any], taken: AlreadyExists) -> str:
@@ -125,13 +151,19 @@ def _taken(application: Application, name: str, kept: bool) -> AlreadyExists:
 
 
 async def retire_secrets(
-    client: LogtoClient, application: Application, current: str, old: Sequence[str], grace: float
+    client: LogtoClient,
+    application: Application,
+    current: str,
+    old: Sequence[str],
+    grace: float,
+    legacy: str | None = None,
 ) -> dict[str, Any]:
     """Delete old secrets that nobody uses any more.
 
     :param current: name of the secret that stays; it must exist and not have expired.
-    :param old: names of those to delete.
+    :param old: names of those to delete; :data:`LEGACY` is the legacy secret's.
     :param grace: seconds; one that fetched a token within them stays.
+    :param legacy: the application's legacy secret, which is in the answer whether it is to be deleted or not.
     :returns: ``{"deleted": [names], "kept": [{"name", "reason"}]}``; names that do not exist are in neither.
     """
     path = path_of("/applications/{}/secrets", application["id"])
@@ -140,22 +172,38 @@ async def retire_secrets(
     kept_one = secrets.get(current)
     if kept_one is None or (kept_one.get("expiresAt") or float("inf")) <= now * 1000:
         raise InvalidInput("secret_name", f"the secret {current!r} is gone or has expired; the old ones stay")
-    candidates = [name for name in dict.fromkeys(old) if name in secrets and name != current]
-    kept = [
-        {"name": name, "reason": "the Connection itself uses it"}
-        for name in candidates
-        if client.is_own_secret(secrets[name]["value"])
-    ]
-    candidates = [name for name in candidates if name not in [one["name"] for one in kept]]
+    values = {name: secrets[name]["value"] for name in dict.fromkeys(old) if name in secrets and name != current}
+    stays: dict[str, str] = {}
+    if legacy is not None:
+        if LEGACY in secrets:
+            stays[LEGACY] = "two secrets are meant; give the one that has this name another one"
+        elif LEGACY not in old:
+            stays[LEGACY] = "still valid; it goes where old_secrets names it"
+        values[LEGACY] = legacy
+    stays |= {name: "the Connection itself uses it" for name, value in values.items() if client.is_own_secret(value)}
+    kept = [{"name": name, "reason": reason} for name, reason in stays.items()]
+    candidates = [name for name in values if name not in stays]
     used = await _used_since(client, application["id"], candidates, now - grace, now)
     deleted = []
     for name in candidates:
         if name in used:
             kept.append({"name": name, "reason": f"used within the last {grace:g} s"})
+            continue
+        if name == LEGACY and legacy is not None:
+            await _delete_legacy(client, application["id"])
         else:
             await delete(client, f"{path}/{path_of('{}', name)}")
-            deleted.append(name)
+        deleted.append(name)
     return {"deleted": deleted, "kept": kept}
+
+
+async def _delete_legacy(client: LogtoClient, application_id: str) -> None:
+    try:
+        await client.request("DELETE", path_of("/applications/{}/legacy-secret", application_id))
+    except LogtoApiError as error:
+        # Gone already: a try whose answer was lost, or somebody else, did it.
+        if error.code != "application.no_legacy_secret_found":
+            raise
 
 
 def checked_name(name: Any, where: str = "secret_name") -> str:
@@ -208,7 +256,6 @@ async def _read_uses(client: LogtoClient, application_id: str, window: Window, n
                     payload = decode(row.payload)
                 except msgspec.DecodeError:
                     continue
-                if payload.application_secret is not None:
-                    used.add(payload.application_secret.name)
+                used.add(payload.secret_name())
             if names <= used:
                 return

@@ -133,6 +133,9 @@ class RotateApplicationSecretOperator(LogtoOperator):
     task. An old secret that fetched a token within ``grace``, by the audit log, is kept and reported; name it again in
     the next run. The secret is masked in the log and never goes into XCom.
 
+    An application made before Logto 1.19 still has its legacy secret, which no list of secrets shows and no rotation
+    ended: it is reported as ``kept`` until ``old_secrets`` names it.
+
     :param application: reference to the application: id, name, ``{"external_id": ...}`` or what
         ProvisionApplicationOperator returned (templated).
     :param hand_over: a function that is given the secret and ``{"id", "name", "secret_name"}``, and returns when it is
@@ -140,7 +143,8 @@ class RotateApplicationSecretOperator(LogtoOperator):
     :param secret_name: name of the new secret, another one for each rotation; at most 256 characters (templated).
     :param expires_in: when the new secret expires: a timedelta or seconds. None (the default) makes one that never
         does, so that a DAG that is paused causes no outage.
-    :param old_secrets: names of the secrets to delete; others are never touched (templated).
+    :param old_secrets: names of the secrets to delete; others are never touched (templated). ``Legacy secret``, as in
+        the Console, is the legacy secret; where another one has that name, neither is deleted.
     :param grace: how long an old secret must have been unused, as a timedelta or seconds: longer than the longest
         pause of whoever uses it, and than the lifetime of its tokens.
     :param logto_conn_id: the Connection of type ``logto``.
@@ -149,7 +153,8 @@ class RotateApplicationSecretOperator(LogtoOperator):
     :raises InvalidInput: for a wrong argument, before any request; for an unknown application.
     :raises AlreadyExists: where there is a secret of that name that no earlier try is proven to have made.
 
-    .. seealso:: Logto Management API, ``POST /api/applications/{id}/secrets``.
+    .. seealso:: Logto Management API, ``POST /api/applications/{id}/secrets``, ``DELETE
+        /api/applications/{id}/legacy-secret``.
     """
 
     template_fields: Sequence[str] = ("application", "secret_name", "old_secrets", "logto_conn_id")
@@ -191,10 +196,12 @@ class RotateApplicationSecretOperator(LogtoOperator):
 
         secret = self.hook.run(new_secret, self.application, name, expires_in, task_state(context))
         mask_secret(secret.value)
+        if secret.legacy is not None:
+            mask_secret(secret.legacy)
         about = {"id": secret.application["id"], "name": secret.application["name"], "secret_name": name}
         self.log.info("Secret %r of application %s: handing it over", name, about["id"])
         self.hand_over(secret.value, about)
-        retired = self.hook.run(retire_secrets, secret.application, name, old, grace)
+        retired = self.hook.run(retire_secrets, secret.application, name, old, grace, secret.legacy)
         outcome = "created" if secret.created else "handed_over_again"
         old_ones = f"old secrets deleted: {len(retired['deleted'])}, kept: {len(retired['kept'])}"
         self.log_summary(f"Application {about['id']}", f"secret {name!r} {outcome.replace('_', ' ')}; {old_ones}")

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, InvalidInput
 from airflow_provider_logto.management import application_secrets
-from airflow_provider_logto.management.application_secrets import new_secret, retire_secrets
+from airflow_provider_logto.management.application_secrets import LEGACY, new_secret, retire_secrets
 from airflow_provider_logto.management.application_spec import ApplicationSpec
 from airflow_provider_logto.management.applications import ensure_application, resolve_application
 from logto_sandbox import Sandbox
@@ -290,6 +290,74 @@ def test_the_secret_of_the_connection_stays(run: Run, sandbox: Sandbox) -> None:
     run(new_secret, sandbox.app_id, "next")
     retired = run(retire_secrets, run(resolve_application, sandbox.app_id), "next", [own], 1)
     assert retired == {"deleted": [], "kept": [{"name": own, "reason": "the Connection itself uses it"}]}
+
+
+OLD = "a-secret-from-before-1.19"
+STILL_VALID = {"name": LEGACY, "reason": "still valid; it goes where old_secrets names it"}
+
+
+def made_before_1_19(sandbox: Sandbox, application_id: str, secret: str = OLD) -> None:
+    """The API makes no such application any more."""
+    table = sandbox.tenant.tables["applications"]
+    table.put(table[application_id] | {"secret": secret})
+
+
+def rotate(run: Run, application_id: str, name: str, old: list[str], grace: float = 1) -> dict[str, Any]:
+    made = run(new_secret, application_id, name)
+    assert OLD not in repr(made)
+    result: dict[str, Any] = run(retire_secrets, made.application, name, old, grace, made.legacy)
+    assert OLD not in repr(result)
+    return result
+
+
+def test_a_legacy_secret_is_told_of_until_it_is_deleted(run: Run, sandbox: Sandbox, importer: dict[str, Any]) -> None:
+    made_before_1_19(sandbox, importer["id"])
+    result = rotate(run, importer["id"], "one", ["Default secret"])
+    assert result == {"deleted": ["Default secret"], "kept": [STILL_VALID]}
+    assert sign_in(sandbox, importer, OLD) == 200
+    sandbox.add_fault(kind="lost_answer", method="DELETE", path="/api/applications/{id}/legacy-secret")
+    in_use = [{"name": LEGACY, "reason": "used within the last 3600 s"}]
+    assert rotate(run, importer["id"], "two", [LEGACY], 3600) == {"deleted": [], "kept": in_use}
+    asyncio.run(asyncio.sleep(2))  # the server's clock is known to half a second
+    assert rotate(run, importer["id"], "three", [LEGACY]) == {"deleted": [LEGACY], "kept": []}
+    assert sign_in(sandbox, importer, OLD) == 401
+    assert rotate(run, importer["id"], "four", [LEGACY]) == {"deleted": [], "kept": []}
+    assert set(secrets(sandbox, importer)) == {"one", "two", "three", "four"}
+
+
+def test_a_failed_sign_in_with_no_secret_of_a_name_is_no_use(
+    run: Run, sandbox: Sandbox, importer: dict[str, Any]
+) -> None:
+    made_before_1_19(sandbox, importer["id"])
+    assert sign_in(sandbox, importer, "wrong") == 401
+    assert sign_in(sandbox, importer, secrets(sandbox, importer)["Default secret"]) == 200
+    assert rotate(run, importer["id"], "one", [LEGACY], 3600)["deleted"] == [LEGACY]
+
+
+def test_a_secret_that_is_called_as_the_legacy_one_keeps_both(
+    run: Run, sandbox: Sandbox, importer: dict[str, Any]
+) -> None:
+    made_before_1_19(sandbox, importer["id"])
+    run(new_secret, importer["id"], LEGACY)
+    (kept,) = rotate(run, importer["id"], "one", [LEGACY])["kept"]
+    assert "two secrets are meant" in kept["reason"]
+    assert LEGACY in secrets(sandbox, importer)
+    assert sign_in(sandbox, importer, OLD) == 200
+
+
+def test_a_secret_that_is_called_so_and_no_legacy_one(run: Run, sandbox: Sandbox, importer: dict[str, Any]) -> None:
+    made_before_1_19(sandbox, importer["id"], "#internal:not-for-anybody")
+    run(new_secret, importer["id"], LEGACY)
+    assert rotate(run, importer["id"], "one", []) == {"deleted": [], "kept": []}
+    assert rotate(run, importer["id"], "two", [LEGACY]) == {"deleted": [LEGACY], "kept": []}
+    assert LEGACY not in secrets(sandbox, importer)
+
+
+@pytest.mark.parametrize("old", [[], [LEGACY]])
+def test_the_legacy_secret_of_the_connection_stays(run: Run, sandbox: Sandbox, old: list[str]) -> None:
+    made_before_1_19(sandbox, sandbox.app_id, sandbox.app_secret)
+    retired = rotate(run, sandbox.app_id, "next", old)
+    assert retired == {"deleted": [], "kept": [{"name": LEGACY, "reason": "the Connection itself uses it"}]}
 
 
 def test_references(run: Run, sandbox: Sandbox, importer: dict[str, Any]) -> None:

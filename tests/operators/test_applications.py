@@ -75,6 +75,23 @@ def test_a_rotation(sandbox: Sandbox, application: dict[str, Any], caplog: pytes
     assert names(application) == {"run 1"}
 
 
+def test_a_legacy_secret_is_masked_and_told_of_by_a_name(
+    sandbox: Sandbox, application: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    masked: list[str] = []
+    monkeypatch.setattr("airflow_provider_logto.operators.applications.mask_secret", masked.append)
+    table = sandbox.tenant.tables["applications"]
+    table.put(table[application["id"]] | {"secret": "from-before-1.19"})
+    vault = Vault()
+    first = rotate(application, vault)
+    second = rotate(application, vault, secret_name="run 2", old_secrets=["run 1", "Legacy secret"])
+    assert [one["name"] for one in first["kept"]] == ["Legacy secret"]
+    assert (second["deleted"], second["kept"]) == (["run 1", "Legacy secret"], [])
+    assert "from-before-1.19" not in json.dumps([first, second]) + caplog.text
+    assert masked == [vault.secrets[0], "from-before-1.19", vault.secrets[1], "from-before-1.19"]
+    assert not works(sandbox, application, "from-before-1.19")
+
+
 @pytest.mark.parametrize("how", ["broken", "killed"])
 def test_old_secrets_stay_until_the_new_one_is_stored(sandbox: Sandbox, application: dict[str, Any], how: str) -> None:
     notes = Notes()
