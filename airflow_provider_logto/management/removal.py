@@ -22,6 +22,7 @@ from airflow_provider_logto.management.marks import (
     stamp,
     write_mark,
 )
+from airflow_provider_logto.management.offboarding.steps import BY_ADDRESS, do_all
 from airflow_provider_logto.management.presence import delete
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.management.references import Reference, find_user
@@ -129,6 +130,9 @@ async def delete_user(
 ) -> dict[str, Any]:
     """Delete a person with everything that hangs on them. This cannot be undone.
 
+    What hangs on their address goes first, since afterwards nobody knows it: where that fails, nobody is deleted, and
+    a retry begins anew.
+
     :param confirm: True deletes whoever is meant.
     :param suspended_for: days; deletes only who is suspended for that long, as this package wrote it down.
     :param state: tells a retry whom an earlier try of the task was about to delete.
@@ -152,6 +156,9 @@ async def delete_user(
                 "end users may edit customData, so the date of a suspension proves nothing; forbid it in the account "
                 "center, or delete with confirm=True"
             )
+        _refuse_early(found, suspended_for)
+    await do_all(client, found, BY_ADDRESS)
+    if suspended_for is not None:
         try:
             # Read again: meanwhile somebody may have brought them back.
             found = checked(f"GET /api{path}", await client.request("GET", path), USER)

@@ -294,7 +294,9 @@ class SuspendUserOperator(LogtoOperator):
 class DeleteUserOperator(LogtoOperator):
     """Delete a person with everything that belongs to them. This cannot be undone.
 
-    Refuses without ``confirm=True`` or a condition; looks at the person again right before it deletes.
+    Refuses without ``confirm=True`` or a condition; looks at the person again right before it deletes. Unused one-time
+    tokens and pending invitations of their e-mail address, with which they would come back, go first; where one of them
+    cannot be removed, the person is not deleted.
 
     :param user: a reference to the person (templated).
     :param confirm: True deletes the person without a further condition.

@@ -6,22 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient
-from airflow_provider_logto.exceptions import LogtoApiError
-from airflow_provider_logto.management.offboarding.steps import STEPS, Leaver
-from airflow_provider_logto.management.presence import is_unknown_operation
+from airflow_provider_logto.management.offboarding.steps import STEPS, do_all
 
 
 async def end_access(client: LogtoClient, user: Mapping[str, Any]) -> None:
-    """Suspend, and end what renews access or goes around a suspension: the first steps of every offboarding.
-
-    What an older server does not know cannot be there.
-    """
-    leaver = Leaver(dict(user), None)
-    for step in STEPS:
-        if not step.ends_access:
-            continue
-        try:
-            await step.work(client, leaver)
-        except LogtoApiError as error:
-            if not is_unknown_operation(error):
-                raise
+    """Suspend, and end what renews access or goes around a suspension: the first steps of every offboarding."""
+    await do_all(client, user, [step for step in STEPS if step.ends_access])

@@ -15,6 +15,7 @@ from airflow_provider_logto.management import access
 from airflow_provider_logto.management.answers import IDENTIFIED, PERSON, checked
 from airflow_provider_logto.management.bulk import PER_WRITE
 from airflow_provider_logto.management.marks import KEY, Mark, stamp, write_mark
+from airflow_provider_logto.management.offboarding.steps import BY_ADDRESS, do_all
 from airflow_provider_logto.management.removal import is_by_task
 from airflow_provider_logto.plans.apply import Operation, Write
 from airflow_provider_logto.plans.changes import Change
@@ -190,13 +191,19 @@ class RosterWriter:
         return Outcome()
 
     async def _delete(self, change: Change) -> Outcome:
-        """Looked at again in this moment: still suspended by this roster, long enough ago."""
-        user, refusal = await self._look(change)
-        if refusal or user is None:
-            return refusal or Outcome("skipped", "is not there any more")
-        days = Mark.of(user).suspended_days(datetime.now(UTC))
-        if not user["isSuspended"] or days is None or days < self._delete_after_days:
-            return Outcome("skipped", "is not suspended by this roster for long enough any more")
+        """Looked at again in this moment: still suspended by this roster, long enough ago.
+
+        What hangs on their address goes first, since afterwards nobody knows it; where that fails, they stay for the
+        next run.
+        """
+        for steps in (BY_ADDRESS, ()):
+            user, refusal = await self._look(change)
+            if refusal or user is None:
+                return refusal or Outcome("skipped", "is not there any more")
+            days = Mark.of(user).suspended_days(datetime.now(UTC))
+            if not user["isSuspended"] or days is None or days < self._delete_after_days:
+                return Outcome("skipped", "is not suspended by this roster for long enough any more")
+            await do_all(self._client, user, steps)
         await self._client.request("DELETE", path_of("/users/{}", str(change.id)))
         return Outcome()
 

@@ -19,6 +19,7 @@ from airflow_provider_logto.management.removal import (
     suspended_since,
 )
 from logto_sandbox import Sandbox
+from logto_sandbox.api.router import ROUTER
 from tests.clients import Restarting, Run
 from tests.task_states import Notes
 
@@ -173,14 +174,17 @@ def test_a_date_that_end_users_can_write_proves_nothing(run: Run, sandbox: Sandb
         run(delete_user, "mika", NOBODY, suspended_for=30)
 
 
-def test_brought_back_in_the_last_moment(run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("during", ["end_users_may_edit", "do_all"])
+def test_brought_back_in_the_last_moment(
+    run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, during: str
+) -> None:
     mika = seed(sandbox, isSuspended=True, customData={SUSPENDED_AT: ago(90)})
 
-    async def meanwhile(client: Any) -> bool:
+    async def meanwhile(client: Any, *args: Any) -> bool:
         await client.request("PATCH", f"/users/{mika}/is-suspended", body={"isSuspended": False})
         return False
 
-    monkeypatch.setattr("airflow_provider_logto.management.removal.end_users_may_edit", meanwhile)
+    monkeypatch.setattr(f"airflow_provider_logto.management.removal.{during}", meanwhile)
     with pytest.raises(Refused, match="not suspended"):
         run(delete_user, "mika", NOBODY, suspended_for=30)
     assert len(users(sandbox)) == 1
@@ -190,6 +194,86 @@ def test_a_lost_answer_is_no_failure(run: Run, sandbox: Sandbox) -> None:
     seed(sandbox)
     sandbox.add_fault(kind="lost_answer", method="DELETE", path="/api/users/{id}")
     assert run(delete_user, "mika", NOBODY, True)["outcome"] == "deleted"
+
+
+def invite(run: Run, sandbox: Sandbox, email: str = "mika@example.com") -> None:
+    """A one-time token and a pending invitation are on their way."""
+    sandbox.seed({"organizations": [{"name": "Guests"}]})
+    guests = sandbox.state()["organizations"][-1]["id"]
+    invitation = {"invitee": email, "organizationId": guests, "expiresAt": 4_000_000_000_000, "messagePayload": False}
+
+    async def post(client: Any) -> None:
+        await client.request("POST", "/one-time-tokens", body={"email": email, "expiresIn": 9999})
+        await client.request("POST", "/organization-invitations", body=invitation)
+
+    run(post)
+
+
+def ways_in(sandbox: Sandbox) -> list[str]:
+    """E-mail addresses that a token or an invitation still takes in."""
+    state = sandbox.state()
+    tokens = [row["email"] for row in state["one_time_tokens"] if row["status"] == "active"]
+    return tokens + [row["invitee"] for row in state["invitations"] if row["status"] == "Pending"]
+
+
+def test_nothing_takes_in_again_whoever_was_deleted(run: Run, sandbox: Sandbox) -> None:
+    seed(sandbox)
+    invite(run, sandbox)
+    invite(run, sandbox, "other@example.com")
+    assert run(delete_user, "mika", NOBODY, True)["outcome"] == "deleted"
+    assert ways_in(sandbox) == ["other@example.com"] * 2
+
+
+def test_somebody_without_an_address_has_no_such_way_in(run: Run, sandbox: Sandbox) -> None:
+    sandbox.seed({"users": [{"username": "mika"}]})
+    invite(run, sandbox, "other@example.com")
+    assert run(delete_user, "mika", NOBODY, True)["outcome"] == "deleted"
+    assert ways_in(sandbox) == ["other@example.com"] * 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/one-time-tokens"),
+        ("DELETE", "/api/one-time-tokens/{id}"),
+        ("GET", "/api/organization-invitations"),
+        ("PUT", "/api/organization-invitations/{id}/status"),
+    ],
+)
+def test_where_a_way_in_cannot_be_closed_nobody_is_deleted(run: Run, sandbox: Sandbox, method: str, path: str) -> None:
+    mika, notes = seed(sandbox), Notes()
+    invite(run, sandbox)
+    sandbox.add_fault(kind="error", status=403, method=method, path=path)
+    with pytest.raises(LogtoError, match=method):
+        run(delete_user, "mika", NOBODY, True, state=notes)
+    assert len(users(sandbox)) == 1
+    assert notes.values == {}
+    assert run(delete_user, "mika", NOBODY, True, state=notes) == {"id": mika, "outcome": "deleted"}
+    assert ways_in(sandbox) == []
+
+
+@pytest.mark.parametrize("missing", ["one-time-tokens", "organization-invitations"])
+def test_what_a_server_does_not_know_cannot_be_there(
+    run: Run, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    seed(sandbox)
+    invite(run, sandbox)
+    plain = ROUTER.find
+
+    def find(method: str, path: str) -> Any:
+        return plain(method, "/api/unknown" if missing in path else path)
+
+    monkeypatch.setattr(ROUTER, "find", find)
+    assert run(delete_user, "mika", NOBODY, True)["outcome"] == "deleted"
+    assert len(ways_in(sandbox)) == 1
+
+
+def test_whoever_must_not_be_deleted_yet_keeps_their_ways_in(run: Run, sandbox: Sandbox) -> None:
+    seed(sandbox, isSuspended=True, customData={SUSPENDED_AT: ago(29)})
+    invite(run, sandbox)
+    with pytest.raises(Refused):
+        run(delete_user, "mika", NOBODY, suspended_for=30)
+    assert len(ways_in(sandbox)) == 2
 
 
 @pytest.mark.parametrize("kind", ["users", "organizations"])

@@ -396,6 +396,31 @@ def test_a_deletion_whose_answer_is_lost_is_made_once_and_is_no_failure(roster: 
     assert list(roster.users()) == ["ann"]
 
 
+@pytest.mark.parametrize("path", ["/api/one-time-tokens/{id}", "/api/organization-invitations/{id}/status"])
+def test_nothing_takes_in_again_whoever_a_roster_deleted(roster: Roster, path: str) -> None:
+    roster.sandbox.seed({"organizations": [{"name": "Guests"}]})
+    roster.apply([ANN, BOB])
+    roster.apply([ANN], **SUSPEND)
+    bob = roster.users()["bob"]["id"]
+    long_ago = stamp(datetime.now(UTC) - timedelta(days=31))
+    patch(roster, f"/users/{bob}/custom-data", {"customData": Mark("hr", "E2", suspended_at=long_ago).custom_data()})
+    guests = roster.sandbox.state()["organizations"][0]["id"]
+    invitation = {"invitee": BOB["primary_email"], "organizationId": guests, "expiresAt": 4_000_000_000_000}
+    token = {"email": BOB["primary_email"], "expiresIn": 9999}
+    for where, body in (("/one-time-tokens", token), ("/organization-invitations", invitation)):
+        roster._run(lambda client, where=where, body=body: client.request("POST", where, body=body))
+
+    roster.sandbox.add_fault(kind="error", status=403, path=path)
+    failed = roster.fails([ANN], on_missing="delete", brakes=LOOSE)
+    assert failed.result["counts"].get("made.user.delete", 0) == 0
+    assert "bob" in roster.users()
+    assert roster.apply([ANN], on_missing="delete", brakes=LOOSE)["counts"]["made.user.delete"] == 1
+    state = roster.sandbox.state()
+    assert list(roster.users()) == ["ann"]
+    assert not any(row["status"] == "active" for row in state["one_time_tokens"])
+    assert [row["status"] for row in state["invitations"]] == ["Revoked"]
+
+
 def test_nothing_is_kept_of_somebody_deleted(roster: Roster) -> None:
     roster.apply([{**ANN, "name": "Ann Secret"}, {**BOB, "name": "Bob Secret"}], options={"journal_values": True})
     roster.apply([{**ANN, "name": "Ann Secret"}], **SUSPEND)

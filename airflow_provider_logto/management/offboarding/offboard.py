@@ -21,8 +21,8 @@ from airflow_provider_logto.exceptions import (
     OffboardingIncomplete,
     StillThere,
 )
-from airflow_provider_logto.management.fields import switch
 from airflow_provider_logto.management.answers import USER, checked
+from airflow_provider_logto.management.fields import switch
 from airflow_provider_logto.management.marks import Mark, moment_of, stamp, write_mark
 from airflow_provider_logto.management.offboarding.report import (
     ends_at,

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
-from airflow_provider_logto.exceptions import Conflict, LogtoError, OutcomeUnknown, StillThere
-from airflow_provider_logto.management.answers import IDENTIFIED, STATUS, USER, checked, checked_list, objects
+from airflow_provider_logto.exceptions import Conflict, LogtoApiError, LogtoError, OutcomeUnknown, StillThere
+from airflow_provider_logto.management.answers import (
+    IDENTIFIED,
+    INVITATION,
+    USER,
+    checked,
+    checked_list,
+    objects,
+)
 from airflow_provider_logto.management.credentials import (
     delete_identity,
     delete_mfa_factor,
@@ -24,7 +32,7 @@ from airflow_provider_logto.management.personal_access_tokens import (
     delete_personal_access_token,
     list_personal_access_tokens,
 )
-from airflow_provider_logto.management.presence import delete
+from airflow_provider_logto.management.presence import delete, is_unknown_operation
 from airflow_provider_logto.management.sessions import end_session, list_grants, list_sessions, revoke_grant
 from airflow_provider_logto.management.user_fields import User
 
@@ -121,9 +129,10 @@ async def revoke_invitations(client: LogtoClient, leaver: Leaver) -> int:
     if not email:
         return 0
     done = 0
-    found = await client.request("GET", "/organization-invitations", {"invitee": email})
-    for invitation in checked_list("GET /api/organization-invitations", found, STATUS):
-        if invitation["status"] != "Pending":
+    answer = await client.request("GET", "/organization-invitations", {"invitee": email})
+    for invitation in checked_list("GET /api/organization-invitations", answer, INVITATION):
+        # Whoever ignores the filter shows everybody's.
+        if invitation["status"] != "Pending" or invitation["invitee"].lower() != email.lower():
             continue
         try:
             await revoke(client, invitation)
@@ -171,19 +180,38 @@ async def write_date(client: LogtoClient, leaver: Leaver) -> int:
     return 1
 
 
+#: What hangs on an e-mail address alone: it outlives the person, and takes in whoever uses it.
+BY_ADDRESS: tuple[Step, ...] = (
+    Step("one_time_tokens", remove_one_time_tokens, ends_access=True),
+    Step("invitations", revoke_invitations, ends_access=True),
+)
+
 #: In the order in which they are done: what renews access and what goes around a suspension first, the rest afterwards.
 STEPS: tuple[Step, ...] = (
     Step("suspend", suspend, ends_access=True),
     Step("personal_access_tokens", remove_personal_access_tokens, ends_access=True),
     Step("sessions", end_sessions, ends_access=True),
     Step("grants", revoke_grants, ends_access=True),
-    Step("one_time_tokens", remove_one_time_tokens, ends_access=True),
-    Step("invitations", revoke_invitations, ends_access=True),
+    *BY_ADDRESS,
     Step("credentials", reset_credentials, asked_by="credentials"),
     Step("roles", remove_roles, asked_by="roles"),
     Step("organizations", leave_organizations, asked_by="organizations"),
     Step("mark", write_date),
 )
+
+
+async def do_all(client: LogtoClient, user: Mapping[str, Any], steps: Iterable[Step]) -> None:
+    """Do some steps, without a snapshot; the first one that fails ends it.
+
+    What an older server does not know cannot be there.
+    """
+    leaver = Leaver(dict(user), None)
+    for step in steps:
+        try:
+            await step.work(client, leaver)
+        except LogtoApiError as error:
+            if not is_unknown_operation(error):
+                raise
 
 
 async def _emptied(
