@@ -63,6 +63,11 @@ def same_json(one: Any, other: Any) -> bool:
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
+def differing_values(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Those values of an object that are not there already."""
+    return {key: one for key, one in wanted.items() if key not in current or not same_json(current[key], one)}
+
+
 def unstorable(text: str) -> str:
     """Why a text cannot be stored; empty where it can."""
     if "\x00" in text:

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields
+from airflow_provider_logto.management.json_values import differing_values
 from airflow_provider_logto.management.references import find_user
 from airflow_provider_logto.management.user_fields import merged_profile
 
@@ -34,8 +35,9 @@ async def update_profile(client: LogtoClient, user: Any, claims: Any) -> dict[st
     found = await _found(client, user)
     current = dict(found.get("profile") or {})
     after = merged_profile(current, wanted)
-    if after != current:
-        await client.request("PATCH", path_of("/users/{}/profile", found["id"]), body={"profile": after})
+    # Only these: whatever is sent is written, even if the person has changed it since it was read.
+    if changed := differing_values(current, after):
+        await client.request("PATCH", path_of("/users/{}/profile", found["id"]), body={"profile": changed})
     return after
 
 

@@ -14,7 +14,7 @@ from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import Ambiguous, InvalidInput
 from airflow_provider_logto.management.answers import USER, checked
 from airflow_provider_logto.management.fields import CLAIMS
-from airflow_provider_logto.management.json_values import same_json
+from airflow_provider_logto.management.json_values import differing_values, same_json
 from airflow_provider_logto.management.marks import OWN_KEYS
 from airflow_provider_logto.management.references import Reference, find_user, listed, search_users
 from airflow_provider_logto.management.user_fields import FIELD, FIELDS, IDENTIFIERS, User, UserSpec, merged_profile
@@ -132,9 +132,7 @@ async def _send(client: LogtoClient, user: User, changed: Mapping[str, Any]) -> 
         if name not in _MERGED_AT or set(current) - set(value):
             whole[FIELD[name].name] = value
         else:
-            merged[name] = {
-                key: one for key, one in value.items() if key not in current or not same_json(current[key], one)
-            }
+            merged[name] = differing_values(current, value)
     if merged:
         await _refuse_taken(client, user, whole)
     for name, value in merged.items():

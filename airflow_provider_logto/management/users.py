@@ -13,6 +13,7 @@ from airflow_provider_logto.client.client import LogtoClient, path_of
 from airflow_provider_logto.exceptions import AlreadyExists, Ambiguous, Conflict, InvalidInput, OutcomeUnknown
 from airflow_provider_logto.management.answers import USER, checked
 from airflow_provider_logto.management.fields import switch
+from airflow_provider_logto.management.json_values import differing_values
 from airflow_provider_logto.management.marks import Mark, refuse_forgeable
 from airflow_provider_logto.management.own_creation import OwnCreation
 from airflow_provider_logto.management.references import Reference, search_users
@@ -213,8 +214,9 @@ async def update_user(client: LogtoClient, user: User, spec: UserSpec, differing
     if "custom_data" in differing:
         await client.request("PATCH", f"{path}/custom-data", body={"customData": spec.custom_data})
     if "profile" in differing:
-        wanted = merged_profile(user.get("profile") or {}, spec.profile or {})
-        await client.request("PATCH", f"{path}/profile", body={"profile": wanted})
+        current = user.get("profile") or {}
+        if claims := differing_values(current, merged_profile(current, spec.profile or {})):
+            await client.request("PATCH", f"{path}/profile", body={"profile": claims})
     return user
 
 

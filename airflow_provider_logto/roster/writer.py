@@ -14,6 +14,7 @@ from airflow_provider_logto.exceptions import LogtoError, NotFound, OutcomeUnkno
 from airflow_provider_logto.management import access
 from airflow_provider_logto.management.answers import IDENTIFIED, PERSON, checked
 from airflow_provider_logto.management.bulk import PER_WRITE
+from airflow_provider_logto.management.json_values import differing_values
 from airflow_provider_logto.management.marks import KEY, Mark, stamp, write_mark
 from airflow_provider_logto.management.offboarding.steps import BY_ADDRESS, do_all
 from airflow_provider_logto.management.removal import is_by_task
@@ -287,8 +288,8 @@ async def read_user(client: LogtoClient, user_id: str) -> Mapping[str, Any]:
 async def write_fields(client: LogtoClient, user_id: str, after: Mapping[str, Any]) -> str | None:
     """Write fields of a user as a change names them: ``name``, ``profile.givenName``, ``customData.department``.
 
-    Values go through the endpoints that merge, so that a concurrent change of another key survives; only what is to be
-    cleared replaces the whole, read in this moment.
+    Values go through the endpoints that merge, so that a concurrent change of another key survives (an address is one
+    key); only what is to be cleared replaces the whole, read in this moment.
 
     :returns: the request id of the last write.
     """
@@ -299,13 +300,16 @@ async def write_fields(client: LogtoClient, user_id: str, after: Mapping[str, An
     clears = [value for value in (*profile.values(), *data.values()) if value is None]
     if clears or any(name.startswith("address.") for name in profile):
         user = await read_user(client, user_id)
-        if profile:
-            body["profile"] = _with_claims(user.get("profile") or {}, profile)
+        claims = user.get("profile") or {}
+        wanted = _with_claims(claims, profile)
+        if None in profile.values():
+            body["profile"], profile = wanted, {}
+        else:
+            profile = differing_values(claims, wanted)
         if any(value is None for value in data.values()):
             merged = {**(user.get("customData") or {}), **data}
             body["customData"] = {name: value for name, value in merged.items() if value is not None}
             data = {}
-        profile = {}
     reply = None
     if body:
         reply = await client.send("PATCH", path, body=body)

@@ -28,6 +28,7 @@ from airflow_provider_logto.management.personal_access_tokens import (
 )
 from airflow_provider_logto.management.profile import read_profile, update_profile
 from airflow_provider_logto.management.sessions import end_session, list_grants, list_sessions, revoke_grant
+from airflow_provider_logto.management.users import UserSpec, ensure_user
 from airflow_provider_logto.management.verification_codes import (
     change_identifier,
     send_verification_code,
@@ -248,3 +249,32 @@ def test_a_profile_is_merged_and_sent_only_where_it_differs(run: Run, sandbox: S
     for arguments in ((mika, {"shoeSize": "44"}), ("nobody", {"givenName": "x"})):
         with pytest.raises(InvalidInput):
             run(update_profile, *arguments)
+
+
+@pytest.mark.parametrize("by_hand", [True, False], ids=["update_profile", "ensure_user"])
+def test_what_a_person_changes_meanwhile_stays(run: Run, mika: str, by_hand: bool) -> None:
+    old = {"givenName": "M", "nickname": "old", "address": {"country": "JP", "locality": "Kyoto"}}
+    wanted = {"givenName": "Mika", "nickname": "old", "address": {"locality": "Nara"}}
+    run(update_profile, mika, {**old, "website": "https://old.example"})
+
+    async def race(client: Any) -> Any:
+        request = client.request
+
+        async def first_the_person(method: str, path: str, *args: Any, **kwargs: Any) -> Any:
+            if method == "PATCH":
+                theirs = {"nickname": "new", "website": "https://new.example"}
+                await request("PATCH", f"/users/{mika}/profile", body={"profile": theirs})
+            return await request(method, path, *args, **kwargs)
+
+        client.request = first_the_person
+        if by_hand:
+            return await update_profile(client, mika, wanted)
+        return await ensure_user(client, UserSpec.checked(username="mika", profile=wanted), if_exists="update")
+
+    run(race)
+    assert run(read_profile, mika) == {
+        "givenName": "Mika",
+        "nickname": "new",
+        "website": "https://new.example",
+        "address": {"country": "JP", "locality": "Nara"},
+    }

@@ -91,6 +91,22 @@ def test_a_mark_is_changed_as_it_is_now(roster: Roster, monkeypatch: pytest.Monk
     assert Mark.of(roster.users()["ann"]) == Mark("hr", "E1", end_date="2030-01-01", occurred_at="2026-01-01T00:00:00Z")
 
 
+def test_a_claim_that_a_person_changes_meanwhile_stays(roster: Roster, monkeypatch: pytest.MonkeyPatch) -> None:
+    roster.apply([{**ANN, "profile.nickname": "A", "profile.address.country": "JP"}])
+    ann = roster.users()["ann"]["id"]
+    plain = writer.read_user
+
+    async def read_user(client: Any, user_id: str) -> Any:
+        user = await plain(client, user_id)
+        await client.request("PATCH", f"/users/{ann}/profile", body={"profile": {"nickname": "Annie"}})
+        return user
+
+    monkeypatch.setattr(writer, "read_user", read_user)
+    roster.apply([{**ANN, "profile.address.country": "JP", "profile.address.locality": "Nara"}])
+    profile = {"nickname": "Annie", "address": {"country": "JP", "locality": "Nara"}}
+    assert roster.users()["ann"]["profile"] == profile
+
+
 @pytest.mark.parametrize("theirs", [Mark("contractors", "C7"), Mark(external_id="E9")], ids=["roster", "HR event"])
 def test_whom_somebody_else_marked_meanwhile_is_not_taken_over(
     roster: Roster, monkeypatch: pytest.MonkeyPatch, theirs: Mark
