@@ -7,7 +7,7 @@ survives pickling between processes.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 
 class LogtoError(Exception):
@@ -151,6 +151,14 @@ class Conflict(LogtoApiError):
 
 class QuotaExhausted(LogtoApiError):
     """A plan's quota is used up (403 or 429): waiting minutes does not help."""
+
+    #: Codes of 403 about one limit, e.g. the members of one organization or the scopes of one role.
+    LIMITS: ClassVar[frozenset[str]] = frozenset({"subscription.limit_exceeded", "system_limit.limit_exceeded"})
+
+    @property
+    def is_one_limit(self) -> bool:
+        """Whether other writes may succeed, unlike when the tokens of the month are used up."""
+        return self.code in self.LIMITS
 
 
 class RateLimited(LogtoApiError):

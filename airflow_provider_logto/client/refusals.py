@@ -28,7 +28,7 @@ from airflow_provider_logto.exceptions import (
 )
 
 #: Codes that come with 403 or 429 and mean a plan's quota: waiting does not help.
-QUOTA_CODES = frozenset({"subscription.limit_exceeded", "system_limit.limit_exceeded", "auth.exceed_token_limit"})
+QUOTA_CODES = QuotaExhausted.LIMITS | {"auth.exceed_token_limit"}
 
 #: 429s that count messages to one recipient, not requests: sending again only sends more.
 MESSAGE_LIMIT_CODES = frozenset(

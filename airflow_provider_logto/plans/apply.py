@@ -35,7 +35,7 @@ Write = Callable[[Sequence[Change]], Awaitable[Sequence[Outcome]]]
 #: Batches under way at once. Logto takes two connections of its pool (20 by default) for each `POST /api/users`, the
 #: second while it holds the first: as many at once as the pool has block each other until they time out with 500.
 CONCURRENCY = 6
-#: After these nothing can succeed any more.
+#: After these nothing can succeed any more; but see :attr:`QuotaExhausted.is_one_limit`.
 _HOPELESS = (AuthFailed, Forbidden, QuotaExhausted, ConfigurationError)
 #: A batch that is refused with these is split until the bad row is alone.
 _REFUSED = (Conflict, NotFound, InvalidInput)
@@ -117,6 +117,9 @@ class Applier:
         self._concurrency = concurrency
         self._stopped = stopped
         self._broken: set[Hashable] = set()
+        # Kind, action and target -> the refusal of a single change, for its limit: no other one fits either.
+        self._full: dict[tuple[str, str, str], LogtoError] = {}
+        self._unsent = 0
         self._halt: LogtoError | None = None
 
     async def run(self, changes: Sequence[Change]) -> Report:
@@ -189,17 +192,24 @@ class Applier:
         batch = [change for change in batch if self._row(change) not in self._broken]
         if not batch:
             return
+        first = batch[0]
+        place = first.kind, first.action, first.target or ""
+        if place in self._full:
+            # They count for no limit of errors: a full organization must not keep others from losing their access.
+            self._unsent += len(batch)
+            self._fail(batch, self._full[place])
+            return
         try:
-            outcomes = await self._operations[batch[0].kind, batch[0].action].write(batch)
-        except _REFUSED as error:
-            if len(batch) > 1:
+            outcomes = await self._operations[first.kind, first.action].write(batch)
+        except LogtoError as error:
+            if len(batch) > 1 and (isinstance(error, _REFUSED) or _is_one_limit(error)):
                 middle = len(batch) // 2
                 await self._batch(batch[:middle])
                 if self._halt is None:
                     await self._batch(batch[middle:])
                 return
-            self._fail(batch, error)
-        except LogtoError as error:
+            if first.target and _is_one_limit(error):
+                self._full[place] = error
             self._fail(batch, error)
         else:
             for change, outcome in zip(batch, outcomes, strict=True):
@@ -209,7 +219,7 @@ class Applier:
         request_id = error.request_id if isinstance(error, LogtoApiError) else None
         for change in batch:
             self._note(change, Outcome("failed", reason_of(error), request_id=request_id))
-        if isinstance(error, _HOPELESS):
+        if isinstance(error, _HOPELESS) and not _is_one_limit(error):
             self._stop(f"Logto refuses everything: {error}")
 
     def _note(self, change: Change, outcome: Outcome) -> None:
@@ -218,7 +228,8 @@ class Applier:
         self.report.add(change, outcome)
         if self._journal is not None:
             self._journal.add(change, outcome)
-        failed, tried = len(self.report.failed), sum(self.report.statuses.values())
+        failed = len(self.report.failed) - self._unsent
+        tried = sum(self.report.statuses.values()) - self._unsent
         limits = self._limits
         if failed >= limits.errors or (tried >= limits.sample and failed >= limits.share * tried):
             self._stop(f"{failed} of {tried} changes failed")
@@ -227,6 +238,10 @@ class Applier:
         if self._halt is None:
             last = self.report.failed[-1][1].reason if self.report.failed else ""
             self._halt = ApplyStopped(f"{why}; the rest was not tried. The last failure: {last}")
+
+
+def _is_one_limit(error: LogtoError) -> bool:
+    return isinstance(error, QuotaExhausted) and error.is_one_limit
 
 
 def dry(operations: Mapping[tuple[str, str], Operation]) -> dict[tuple[str, str], Operation]:

@@ -21,8 +21,11 @@ from airflow_provider_logto.exceptions import (
     ApplyStopped,
     AuthFailed,
     Conflict,
+    Forbidden,
     InvalidInput,
+    LogtoError,
     PlanRefused,
+    QuotaExhausted,
 )
 from airflow_provider_logto.plans.apply import Applier, Operation
 from airflow_provider_logto.plans.changes import Change
@@ -327,9 +330,52 @@ def test_it_stops_when_a_large_share_fails() -> None:
     assert sum(loop.report.statuses.values()) == 50
 
 
-def test_it_stops_at_once_when_nothing_can_succeed() -> None:
+@pytest.mark.parametrize("code", ["system_limit.limit_exceeded", "subscription.limit_exceeded"])
+def test_what_passes_one_limit_fails_and_the_rest_goes_on(code: str) -> None:
+    members: list[str] = []
+    sizes: list[int] = []
+
     async def write(batch: Sequence[Change]) -> list[Outcome]:
-        raise AuthFailed("PATCH /x", 401)
+        if batch[0].target == "full":
+            sizes.append(len(batch))
+            # As libraries/quota.ts: a batch is refused whole.
+            if len(members) + len(batch) > 3:
+                raise QuotaExhausted("POST /x", 403, code, "", "req1")
+            members.extend(one.key for one in batch)
+        return [Outcome() for _ in batch]
+
+    adds = [change(at, target="full") for at in range(500)]
+    others = [change(at, target="other", step=1) for at in range(500, 1000)]
+    report = asyncio.run(applier(write, size=100).run(adds + others))
+    assert len(members) == 3
+    assert report.statuses == {"success": 503, "failed": 497}
+    assert {outcome.reason for _, outcome in report.failed} == {f"QuotaExhausted 403 {code}"}
+    # Once one alone does not fit, the others are not sent.
+    assert len(sizes) <= 6 * 10
+
+
+def test_a_limit_without_a_target_fails_each_change_alone() -> None:
+    async def write(batch: Sequence[Change]) -> list[Outcome]:
+        if batch[0].row == 1:
+            raise QuotaExhausted("POST /x", 403, "subscription.limit_exceeded")
+        return [Outcome()]
+
+    report = asyncio.run(applier(write).run([change(at) for at in range(4)]))
+    assert report.statuses == {"success": 3, "failed": 1}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AuthFailed("PATCH /x", 401),
+        Forbidden("PATCH /x", 403),
+        QuotaExhausted("POST /oidc/token", 403, "auth.exceed_token_limit"),
+    ],
+    ids=["401", "403", "token quota"],
+)
+def test_it_stops_at_once_when_nothing_can_succeed(error: LogtoError) -> None:
+    async def write(batch: Sequence[Change]) -> list[Outcome]:
+        raise error
 
     loop = applier(write, concurrency=1)
     with pytest.raises(ApplyStopped, match="refuses everything"):

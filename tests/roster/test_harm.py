@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_logto.exceptions import BrakeHeld, ChangesFailed, ConfigurationError, PlanRefused
+from airflow_provider_logto.exceptions import BrakeHeld, ChangesFailed, ConfigurationError, PlanRefused, QuotaExhausted
 from airflow_provider_logto.management.marks import KEY, Mark, stamp
 from airflow_provider_logto.management.offboarding.offboard import offboard_user
 from airflow_provider_logto.management.offboarding.restore import restore_user
@@ -105,6 +105,33 @@ def test_a_claim_that_a_person_changes_meanwhile_stays(roster: Roster, monkeypat
     roster.apply([{**ANN, "profile.address.country": "JP", "profile.address.locality": "Nara"}])
     profile = {"nickname": "Annie", "address": {"country": "JP", "locality": "Nara"}}
     assert roster.users()["ann"]["profile"] == profile
+
+
+def test_a_full_organization_keeps_nobody_from_losing_access(roster: Roster, monkeypatch: pytest.MonkeyPatch) -> None:
+    roster.sandbox.seed(
+        {"organizations": [{"name": "Acme"}, {"name": "Full"}], "roles": [{"name": "temp", "description": "x"}]}
+    )
+    manage = ("profile", "roles", "organizations")
+    settings: dict[str, Any] = {"manage": manage, "exact": {"roles": ["temp"], "organizations": ["Acme", "Full"]}}
+    bob = {**BOB, "roles": ["temp"], "organizations": ["Acme"]}
+    roster.apply([ANN, bob], brakes=LOOSE, **settings)
+    full = next(one["id"] for one in roster.sandbox.state()["organizations"] if one["name"] == "Full")
+    plain = writer.access.add_members
+
+    async def add_members(client: Any, organization_id: str, user_ids: Any) -> None:
+        if organization_id == full:
+            # As Logto Cloud answers, libraries/quota.ts; the sandbox has no limits, as any other Logto.
+            raise QuotaExhausted(f"POST /api/organizations/{full}/users", 403, "system_limit.limit_exceeded")
+        await plain(client, organization_id, user_ids)
+
+    monkeypatch.setattr(writer.access, "add_members", add_members)
+    failed = roster.fails(
+        [{**ANN, "organizations": ["Full"]}, {**BOB, "roles": [], "organizations": []}], brakes=LOOSE, **settings
+    )
+    assert isinstance(failed.error, ChangesFailed)
+    assert failed.result["failed"] == [1]
+    relations = roster.sandbox.state()["relations"]
+    assert (relations["users_roles"], relations["organization_users"]) == ([], [])
 
 
 @pytest.mark.parametrize("theirs", [Mark("contractors", "C7"), Mark(external_id="E9")], ids=["roster", "HR event"])
