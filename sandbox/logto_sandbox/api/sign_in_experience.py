@@ -47,6 +47,13 @@ _COLOR = Obj(
 )
 _URL = Text(kind="url", empty=True, optional=True, nullable=True)
 _ADDRESSES = ("termsOfUseUrl", "privacyPolicyUrl", "supportWebsiteUrl", "unknownSessionRedirectUrl")
+_EMAIL_LISTS = ("customAllowlist", "customBlocklist")
+# What a group gets that is given in part.
+_PASSWORD_POLICY: dict[str, Row] = {
+    "length": {"min": 8, "max": 256},
+    "characterTypes": {"min": 1},
+    "rejects": {"pwned": True, "repetitionAndSequence": True, "userInfo": True, "words": []},
+}
 _LISTS = ("socialSignInConnectorTargets", "forgotPasswordMethods")
 _OBJECTS = (
     "socialSignIn customContent customUiCsp passwordPolicy adaptiveMfa captchaPolicy sentinelPolicy "
@@ -102,6 +109,16 @@ def patch_sign_in_experience(call: Call) -> Row:
     if "socialSignInConnectorTargets" in body:
         known = targets(call.tenant)
         body["socialSignInConnectorTargets"] = [one for one in body["socialSignInConnectorTargets"] if one in known]
+    if "emailBlocklistPolicy" in body:
+        policy = body["emailBlocklistPolicy"]
+        body["emailBlocklistPolicy"] = {
+            name: list(dict.fromkeys(value)) if name in _EMAIL_LISTS else value for name, value in policy.items()
+        }
+    if "passwordPolicy" in body:
+        policy = body["passwordPolicy"]
+        body["passwordPolicy"] = {
+            name: _PASSWORD_POLICY[name] | policy[name] for name in _PASSWORD_POLICY if name in policy
+        }
     call.tenant.documents["sign_in_experience"] = document | stored(body)
     return call.tenant.documents["sign_in_experience"]
 
