@@ -218,6 +218,30 @@ class Refused(LogtoError):
     """The state of an object does not allow what was asked; nothing was written. The message says why."""
 
 
+class NotKept(LogtoError):
+    """Logto took a write and left out a part of it: what it does not know, or keeps in another form.
+
+    :param operation: method and path, e.g. ``PATCH /api/applications/x``.
+    :param fields: what its answer lacks, e.g. ``customClientMetadata.refreshTokenTtlInDay``.
+    """
+
+    _SHOWN = 10
+
+    def __init__(self, operation: str, fields: list[str]) -> None:
+        super().__init__(operation, fields)
+        self.operation = operation
+        self.fields = fields
+
+    @property
+    def reason(self) -> str:
+        """What it left out, in words without values."""
+        more = f" and {len(self.fields) - self._SHOWN} more" if len(self.fields) > self._SHOWN else ""
+        return f"Logto did not keep {', '.join(self.fields[: self._SHOWN])}{more}"
+
+    def __str__(self) -> str:
+        return f"{self.operation}: {self.reason}; correct it, write it as Logto shows it, or leave it out"
+
+
 class Ambiguous(LogtoError):
     """A reference or identifier points at more than one object, or an object exists twice."""
 
@@ -362,7 +386,10 @@ class RunInProgress(LogtoError):
 
 
 class ChangesFailed(LogtoError):
-    """Some changes of a plan failed; the others were made. A retry plans again and makes what is left."""
+    """Some changes of a plan failed; the others were made. A retry plans again and makes what is left.
+
+    Not transient where each of them is one of which Logto did not keep a part, see :class:`NotKept`.
+    """
 
     transient = True
 

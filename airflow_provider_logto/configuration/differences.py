@@ -18,6 +18,7 @@ from airflow_provider_logto.configuration.refusals import (
 )
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management.json_values import same_json
+from airflow_provider_logto.management.kept import as_stored
 from airflow_provider_logto.plans.changes import Change
 
 #: What stands in a plan for a value that may be secret.
@@ -88,28 +89,12 @@ def patch_of(item: Item, row: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in item.fields.items():
         if name in (about.at_creation or {}):
             continue
-        current = row.get(name)
-        wanted = {**current, **value} if name in about.merged and isinstance(current, Mapping) else value
-        same = same_json if about.keeps_empty else _same_but_for_empty
-        if not same(current, wanted):
+        current, wanted = row.get(name), value
+        if name in about.merged and isinstance(current, Mapping) and isinstance(value, Mapping):
+            wanted = {**current, **value}
+        if not same_json(as_stored(name, current, about.forms), as_stored(name, wanted, about.forms)):
             patch[name] = wanted
     return patch
-
-
-def _without_empty(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        kept = {name: _without_empty(one) for name, one in value.items()}
-        return {name: one for name, one in kept.items() if one not in _EMPTY}
-    if isinstance(value, list):
-        return [one for one in map(_without_empty, value) if one not in _EMPTY]
-    return value
-
-
-_EMPTY: tuple[Any, ...] = (None, "", {}, [])
-
-
-def _same_but_for_empty(one: Any, other: Any) -> bool:
-    return same_json(_without_empty(one), _without_empty(other))
 
 
 def _update(item: Item, row: Mapping[str, Any], found: Observed) -> Iterator[Change]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from airflow_provider_logto.management.answers import Shape
+from airflow_provider_logto.management.kept import Forms
 
 #: Stands in a configuration for the indicator of the tenant's own Management API resource.
 MANAGEMENT_API = "$management_api"
@@ -37,7 +38,7 @@ class Kind:
     :param unique: whether Logto refuses a second one of one key.
     :param read: fields that are read besides, with their types.
     :param by_target: whether several may have one key, and are told apart by the target in their metadata.
-    :param keeps_empty: whether Logto keeps what is empty within JSON fields.
+    :param forms: field -> its value in the form in which Logto stores it, where that is another one.
     :param words: field -> words that its list may hold. A newer Logto may know more, so that only a word which is
         nearly one of these is refused.
     :param proof: the field of a creation that can carry a word of ours, which proves who made the object.
@@ -58,7 +59,7 @@ class Kind:
     unique: bool = True
     read: Shape = field(default_factory=dict)
     by_target: bool = False
-    keeps_empty: bool = True
+    forms: Forms = field(default_factory=dict)
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     proof: Literal["id", "customData"] | None = None
 
@@ -91,6 +92,50 @@ EVENTS = (
     ),
     *("Identifier.Lockout", "Message.RateLimited", "Grant.LimitExceeded"),
 )
+
+_EMPTY: tuple[Any, ...] = (None, "", {}, [])
+#: What a group of ``passwordPolicy`` gets that is given in part; source: core-kit/src/password-policy.ts.
+_PASSWORD_POLICY: Mapping[str, Mapping[str, Any]] = {
+    "length": {"min": 8, "max": 256},
+    "characterTypes": {"min": 1},
+    "rejects": {"pwned": True, "repetitionAndSequence": True, "userInfo": True, "words": []},
+}
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        kept = {name: _without_empty(one) for name, one in value.items()}
+        return {name: one for name, one in kept.items() if one not in _EMPTY}
+    if isinstance(value, list):
+        return [one for one in map(_without_empty, value) if one not in _EMPTY]
+    return value
+
+
+def _once(value: Any) -> Any:
+    texts = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return list(dict.fromkeys(value)) if texts else value
+
+
+def _lists_once(value: Any) -> Any:
+    return {name: _once(one) for name, one in value.items()} if isinstance(value, Mapping) else value
+
+
+def _without_moment(value: Any) -> Any:
+    """``enabledAt`` is the server's own; while it is off, nothing else is kept."""
+    if not isinstance(value, Mapping):
+        return value
+    left_out = ("enabledAt",) if value.get("enabled") is True else ("enabledAt", "validPeriodDays")
+    return {name: one for name, one in value.items() if name not in left_out}
+
+
+def _with_defaults(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: {**_PASSWORD_POLICY.get(name, {}), **group} if isinstance(group, Mapping) else group
+        for name, group in value.items()
+    }
+
 
 KINDS: Mapping[str, Kind] = {
     "resource": Kind(
@@ -162,7 +207,8 @@ KINDS: Mapping[str, Kind] = {
         read={"type": str, "target": str},
         # A standard connector (OIDC, OAuth 2.0, SAML) may be there once for each identity provider.
         by_target=True,
-        keeps_empty=False,
+        # Logto keeps nothing empty in them: ``cleanDeep`` in core/src/routes/connector/index.ts.
+        forms={"config": _without_empty, "metadata": _without_empty},
         proof="id",
     ),
     "webhook": Kind(
@@ -176,8 +222,21 @@ KINDS: Mapping[str, Kind] = {
         unique=False,
         read={"createdAt": (int, float)},
         words={"events": EVENTS},
+        forms={"events": _once},
     ),
-    "sign_in_experience": Kind("sign_in_experience", "/sign-in-exp", phase=7, free=frozenset({"customContent"})),
+    "sign_in_experience": Kind(
+        "sign_in_experience",
+        "/sign-in-exp",
+        merged=frozenset({"passwordExpiration"}),
+        phase=7,
+        free=frozenset({"customContent"}),
+        # core/src/routes/sign-in-experience/index.ts
+        forms={
+            "emailBlocklistPolicy": _lists_once,
+            "passwordExpiration": _without_moment,
+            "passwordPolicy": _with_defaults,
+        },
+    ),
 }
 
 #: Relation -> (path of the list of one holder, key of the ids in the body of a ``POST``, phase).

@@ -43,6 +43,8 @@ Mode = Literal["plan", "apply", "check"]
 MODES = ("plan", "apply", "check")
 #: ``destructive`` counts deletions, what gives access to the Management API, and changes of default roles and sign-in.
 BRAKES = (Brake("destructive", 0),)
+#: How many failures a message names.
+_NAMED = 20
 _PRUNABLE = tuple(kind.section for name, kind in KINDS.items() if name != "sign_in_experience")
 
 
@@ -238,14 +240,7 @@ class _Run:
             raise FailedConfiguration(result, _brake_error(held, plan, address))
         report = await self._apply(plan, now, result)
         if report.failed:
-            names = ", ".join(f"{change.kind} {change.key}" for change, _ in report.failed[:20])
-            raise FailedConfiguration(
-                result,
-                ChangesFailed(
-                    f"{len(report.failed)} changes failed ({names}); the others were made. The journal says why: "
-                    f"{result['journal']}"
-                ),
-            )
+            raise FailedConfiguration(result, _failure(report, result["journal"]))
         result["applied"] = True
         mark_applied(store, plan.name, dict(report.statuses))
         return result
@@ -280,6 +275,16 @@ def _tell(report: Report, result: dict[str, Any]) -> None:
     result["counts"] |= {f"made.{name}": count for name, count in sorted(counts.items())}
     result["counts"] |= {f"changes.{status}": count for status, count in sorted(report.statuses.items())}
     result["failed"] = [change.key for change, _ in report.failed]
+
+
+def _failure(report: Report, journal: str) -> ChangesFailed:
+    names = ", ".join(f"{change.kind} {change.key}" for change, _ in report.failed[:_NAMED])
+    lost = "".join(f" {change.kind} {change.key}: {outcome.reason}." for change, outcome in report.not_kept[:_NAMED])
+    error = ChangesFailed(
+        f"{len(report.failed)} changes failed ({names}); the others were made.{lost} The journal says why: {journal}"
+    )
+    error.transient = len(report.not_kept) < len(report.failed)
+    return error
 
 
 def _brake_error(held: Sequence[Held], plan: Plan, address: str) -> BrakeHeld:

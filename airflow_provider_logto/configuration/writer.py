@@ -14,6 +14,7 @@ from airflow_provider_logto.configuration.observed import Observed
 from airflow_provider_logto.exceptions import Conflict, InvalidInput, OutcomeUnknown, ServerFailed
 from airflow_provider_logto.management.answers import IDENTIFIED, checked, objects
 from airflow_provider_logto.management.creating_once import keep_one
+from airflow_provider_logto.management.kept import refuse_lost
 from airflow_provider_logto.management.presence import delete
 from airflow_provider_logto.management.where import search_query
 from airflow_provider_logto.plans.apply import Operation
@@ -84,7 +85,7 @@ class ConfigurationWriter:
             await self._ledger.add(item.kind, item.key, row["id"])
         # What cannot be given at creation, or is not taken there, follows.
         if patch := patch_of(item, row):
-            await self._client.request("PATCH", f"{path}/{path_of('{}', row['id'])}", body=patch)
+            await self._patch(item, f"{path}/{path_of('{}', row['id'])}", patch)
         return str(row["id"])
 
     async def _keep_one(self, path: str, item: Item, made: Any) -> tuple[Any, bool]:
@@ -114,9 +115,16 @@ class ConfigurationWriter:
     async def _update(self, change: Change) -> None:
         item = self._desired[change.kind, change.key]
         patch = patch_of(item, self._found.rows[change.kind, change.key])
-        if not patch:
-            return
-        await self._client.request("PATCH", self._path_of(item, change.id or ""), body=patch)
+        if patch:
+            await self._patch(item, self._path_of(item, change.id or ""), patch)
+
+    async def _patch(self, item: Item, path: str, patch: Mapping[str, Any]) -> None:
+        """
+        :raises NotKept: where Logto left out something that the configuration gives; what is merged may be older.
+        """
+        answer = await self._client.request("PATCH", path, body=patch)
+        given = {name: item.fields[name] for name in patch}
+        refuse_lost(f"PATCH /api{path}", given, answer, KINDS[item.kind].forms)
 
     async def _delete(self, change: Change) -> None:
         parent = change.key.rpartition(" ")[0] if change.kind == "scope" else None

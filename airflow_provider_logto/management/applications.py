@@ -15,6 +15,7 @@ from airflow_provider_logto.management.answers import APPLICATION, KIND_OF_ROLE,
 from airflow_provider_logto.management.application_spec import EXTERNAL_ID, Application, ApplicationSpec
 from airflow_provider_logto.management.creating_once import create_once, find_settled, ids_of, only
 from airflow_provider_logto.management.fields import switch
+from airflow_provider_logto.management.kept import refuse_lost
 from airflow_provider_logto.management.presence import delete, is_unknown_operation
 from airflow_provider_logto.management.where import search_query
 
@@ -31,6 +32,7 @@ async def ensure_application(
     :raises InvalidInput: before the first write: an unknown role, a change of the type.
     :raises Ambiguous: where more than one application fits.
     :raises AlreadyExists: where an application of that name without external id stands in the way.
+    :raises NotKept: where Logto left out some of the settings.
     """
     switch("adopt_existing", adopt_existing)
     roles = await resolve_machine_roles(client, spec.roles or ())
@@ -41,8 +43,14 @@ async def ensure_application(
     if spec.exact and spec.roles is not None and application["id"] == client.app_id:
         raise InvalidInput("exact", "this is the Connection's own application, whose roles are never taken away")
     changes = {} if created else spec.changes(application)
+    if created:
+        refuse_lost("POST /api/applications", spec.body(), application)
     if changes:
-        await client.request("PATCH", path_of("/applications/{}", application["id"]), body=changes)
+        path = path_of("/applications/{}", application["id"])
+        answer = await client.request("PATCH", path, body=changes)
+        # What is sent along, since columns are replaced whole, may be older than what Logto keeps now.
+        given = {name: value for name, value in spec.body().items() if name in changes}
+        refuse_lost(f"PATCH /api{path}", given, answer)
     report: dict[str, Any] = {}
     if spec.roles is not None:
         report["roles"] = await _ensure_roles(client, application["id"], roles, spec.exact)

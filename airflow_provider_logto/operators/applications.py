@@ -47,6 +47,7 @@ class ProvisionApplicationOperator(LogtoOperator):
     :raises InvalidInput: before the first write: a wrong argument, an unknown role, another type.
     :raises Ambiguous: where several applications fit.
     :raises AlreadyExists: where an application of that name without external id stands in the way.
+    :raises NotKept: where Logto left out some of the settings, for example one with a misspelt name.
 
     .. seealso:: Logto Management API, ``POST /api/applications``.
     """

@@ -41,7 +41,8 @@ class ApplyConfigurationOperator(LogtoOperator):
     :raises Ambiguous: where two objects have one name.
     :raises PlanRefused: where a stored plan was edited, cut, or made of another configuration.
     :raises BrakeHeld: where a brake holds.
-    :raises ChangesFailed: where some changes failed; a retry makes what is left.
+    :raises ChangesFailed: where some changes failed; a retry makes what is left. It names what Logto did not keep of
+        what it was sent, such as a setting with a misspelt name.
     :raises OutOfSync: with ``mode="check"``.
 
     .. seealso:: Logto Management API, tags "Resources", "Roles", "Organization roles", "Applications", "Connectors",

@@ -24,6 +24,7 @@ from airflow_provider_logto.exceptions import (
     LogtoApiError,
     LogtoError,
     NotFound,
+    NotKept,
     QuotaExhausted,
 )
 from airflow_provider_logto.plans.changes import Change
@@ -70,11 +71,15 @@ class Limits:
 
 @dataclass
 class Report:
-    """What came of the changes: statuses counted, the changes that failed, and who was deleted (id -> key)."""
+    """What came of the changes: statuses counted, the changes that failed, and who was deleted (id -> key).
+
+    :param not_kept: those of the failed ones of which Logto left out a part; a retry does not help them.
+    """
 
     statuses: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[Change, Outcome]] = field(default_factory=list)
+    not_kept: list[tuple[Change, Outcome]] = field(default_factory=list)
     ids: dict[str, str] = field(default_factory=dict)
     deleted: dict[str, str] = field(default_factory=dict)
 
@@ -217,8 +222,11 @@ class Applier:
 
     def _fail(self, batch: Sequence[Change], error: LogtoError) -> None:
         request_id = error.request_id if isinstance(error, LogtoApiError) else None
+        outcome = Outcome("failed", reason_of(error), request_id=request_id)
+        if isinstance(error, NotKept):
+            self.report.not_kept += [(change, outcome) for change in batch]
         for change in batch:
-            self._note(change, Outcome("failed", reason_of(error), request_id=request_id))
+            self._note(change, outcome)
         if isinstance(error, _HOPELESS) and not _is_one_limit(error):
             self._stop(f"Logto refuses everything: {error}")
 
@@ -259,4 +267,6 @@ def reason_of(error: LogtoError) -> str:
         return " ".join(filter(None, (type(error).__name__, str(error.status), error.code)))
     if isinstance(error, InvalidInput):
         return f"{error.field}: {error.hint}"
+    if isinstance(error, NotKept):
+        return error.reason
     return f"{type(error).__name__}"

@@ -591,3 +591,111 @@ def test_an_approved_plan_is_gone_on_with_by_a_retry(sandbox: Sandbox, tmp_path:
     assert len({"clerk", "batch"} & names("/roles")) == 1
     assert attempt(2, approve_plan=plan["plan_id"])["plan_id"] == plan["plan_id"]
     assert not {"clerk", "batch"} & names("/roles")
+
+
+SIGN_IN = {
+    "passwordExpiration": {"enabled": True, "validPeriodDays": 90},
+    "passwordPolicy": {"length": {"min": 10}, "rejects": {"words": ["acme"]}},
+    "emailBlocklistPolicy": {"customBlocklist": ["@x.example", "@y.example", "@x.example"]},
+    "supportEmail": "",
+    "customCss": "",
+}
+LOOSE: dict[str, Any] = {"brakes": {"destructive": 1}}
+
+
+@pytest.fixture
+def expiration(sandbox_tenant: Any, sandbox: Sandbox) -> None:
+    """Passwords may expire once people can get a new one."""
+    config = {"apiKey": "k", "fromEmail": "a@x.example", "templates": []}
+    hook = LogtoHook()
+    hook.request("POST", "/connectors", body={"connectorId": "mock-email-service", "config": config})
+    hook.request("PATCH", "/sign-in-exp", body={"forgotPasswordMethods": ["EmailVerificationCode"]})
+    hook.request("PATCH", "/sign-in-exp", body={"customCss": "a {}", "supportEmail": "a@x.example"})
+    sandbox.reset_stats()
+
+
+@pytest.mark.usefixtures("expiration")
+def test_a_sign_in_experience_is_compared_as_it_is_stored(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = {"sign_in_experience": SIGN_IN}
+    assert apply(tmp_path, config, **LOOSE)["counts"]["made.sign_in_experience.update"] == 1
+    stored = LogtoHook().request("GET", "/sign-in-exp")
+    assert "enabledAt" in stored["passwordExpiration"]
+    assert (stored["customCss"], stored["passwordPolicy"]["length"]) == (None, {"min": 10, "max": 256})
+    assert apply(tmp_path, config, "check")["counts"] == {}
+    # A part of it leaves the rest, and an export of another tenant has another moment.
+    theirs = {"passwordExpiration": {"enabled": True, "validPeriodDays": 90, "enabledAt": 1}}
+    for same in (theirs, {"passwordExpiration": {"enabled": True}}):
+        assert apply(tmp_path, {"sign_in_experience": same}, "check")["counts"] == {}
+    off = {"sign_in_experience": {"passwordExpiration": {"enabled": False, "validPeriodDays": 90}}}
+    assert apply(tmp_path, off, **LOOSE)["applied"]
+    assert apply(tmp_path, off, "check")["counts"] == {}
+    days = {"sign_in_experience": {"passwordExpiration": {"enabled": True, "validPeriodDays": 30}}}
+    assert apply(tmp_path, days, **LOOSE)["applied"]
+    assert LogtoHook().request("GET", "/sign-in-exp")["passwordExpiration"]["validPeriodDays"] == 30
+
+
+def test_an_empty_text_and_repeated_events_converge(tmp_path: Path) -> None:
+    hook = {"name": "audit", "events": ["User.Created", "User.Created"], "config": {"url": "https://x.example/hook"}}
+    config = {
+        "organization_scopes": [{"name": "bill", "description": ""}],
+        "organization_roles": [{"name": "payer", "description": ""}],
+        "applications": [{"name": "page", "type": "SPA", "description": ""}],
+        "webhooks": [hook],
+    }
+    assert apply(tmp_path, config)["counts"]["changes.success"] == 4
+    assert apply(tmp_path, config, "check")["counts"] == {}
+    # A text that was there is emptied.
+    given = {**config, "organization_scopes": [{"name": "bill", "description": "See bills"}]}
+    assert apply(tmp_path, given)["applied"]
+    assert apply(tmp_path, config)["counts"]["made.organization_scope.update"] == 1
+    assert apply(tmp_path, config, "check")["counts"] == {}
+
+
+@pytest.mark.parametrize(
+    ("section", "entry", "lost"),
+    [
+        (
+            "applications",
+            {"name": "page", "type": "SPA", "customClientMetadata": {"refreshTokenTtlInDay": 14, "idTokenTtl": 60}},
+            "customClientMetadata.refreshTokenTtlInDay",
+        ),
+        (
+            "webhooks",
+            {
+                "name": "audit",
+                "events": ["User.Created"],
+                "config": {"url": "https://x.example/hook", "header": {"authorization": {"$secret": "hook"}}},
+            },
+            "config.header",
+        ),
+    ],
+)
+def test_what_logto_does_not_keep_is_an_error_of_this_run(
+    tmp_path: Path, section: str, entry: dict[str, Any], lost: str
+) -> None:
+    config = {section: [entry], "roles": [{"name": "clerk", "description": "-"}]}
+    kind = section.removesuffix("s")
+    with pytest.raises(
+        AirflowFailException, match=rf"1 changes failed .*made\. {kind} .*: Logto did not keep {lost}\. "
+    ):
+        apply(tmp_path, config)
+    assert "clerk" in names("/roles")
+    journal = [json.loads(line) for path in tmp_path.rglob("*.journal/*") for line in path.read_text().splitlines()]
+    assert {line["reason"] for line in journal if line["status"] == "failed"} == {f"Logto did not keep {lost}"}
+    # It exists, known to be ours; and a run of an update says the same.
+    with pytest.raises(AirflowFailException, match=rf"Logto did not keep {lost}"):
+        apply(tmp_path, config)
+    files = [path.read_text("utf-8") for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [content for content in files if SECRETS["hook"] in content]
+    gone = apply(tmp_path, {"roles": []}, prune=[section], **LOOSE)
+    assert gone["counts"][f"made.{kind}.delete"] == 1
+
+
+def test_a_failure_that_a_retry_may_help_is_retried_beside_one_that_it_cannot(sandbox: Sandbox, tmp_path: Path) -> None:
+    config = {
+        "applications": [{"name": "page", "type": "SPA", "customClientMetadata": {"x": 1}}],
+        "roles": [{"name": "clerk", "description": "-"}],
+    }
+    sandbox.add_fault(kind="error", status=400, method="POST", path="/api/roles", times=1)
+    with pytest.raises(ChangesFailed, match=r"2 changes failed .* application page: Logto did not keep"):
+        apply(tmp_path, config)

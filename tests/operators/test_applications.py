@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from airflow_provider_logto.compat import AirflowFailException
-from airflow_provider_logto.exceptions import AlreadyExists, InvalidInput, OutcomeUnknown
+from airflow_provider_logto.exceptions import AlreadyExists, InvalidInput, NotKept, OutcomeUnknown
 from airflow_provider_logto.hooks.logto import LogtoHook
 from airflow_provider_logto.operators.applications import ProvisionApplicationOperator, RotateApplicationSecretOperator
 from logto_sandbox import Sandbox
@@ -159,3 +159,22 @@ def test_without_a_task_state_store_a_retry_says_what_to_do(application: dict[st
 def test_a_name_that_is_taken_is_refused(application: dict[str, Any]) -> None:
     with pytest.raises((AlreadyExists, AirflowFailException), match="name each rotation's secret anew"):
         rotate(application, Vault(), secret_name="Default secret", old_secrets=[])
+
+
+@pytest.mark.parametrize("settings", [{"refreshTokenTtlInDay": 14}, {"idTokenTtl": 60, "refreshTokenTtlInDay": 14}])
+def test_a_setting_that_logto_does_not_keep_is_an_error(settings: dict[str, Any]) -> None:
+    def provision(**more: Any) -> Any:
+        return ProvisionApplicationOperator(
+            task_id="provision", name="Portal", application_type="SPA", external_id="portal", **more
+        ).execute({})
+
+    lost = r"Logto did not keep customClientMetadata\.refreshTokenTtlInDay;"
+    for _ in range(2):
+        with pytest.raises((NotKept, AirflowFailException), match=lost):
+            provision(client_metadata=settings)
+    assert provision()["outcome"] == "unchanged"
+    # What was there before and is not known any more is nobody's mistake of now.
+    assert provision(client_metadata={"refreshTokenTtlInDays": 14}, custom_data={"a": [1, {}]})["changed"] == [
+        "customClientMetadata",
+        "customData",
+    ]
