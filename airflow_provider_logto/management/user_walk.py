@@ -93,6 +93,7 @@ class _Walk:
     _total_at_begin: int = 0
     _created: set[bytes] = field(default_factory=set)
     _deleted: int = 0
+    _fallen: int = 0
     _groups: dict[int, _Group] = field(default_factory=dict)
 
     async def begin(self) -> None:
@@ -101,7 +102,7 @@ class _Walk:
         self._newest = max(map(_moment, rows), default=0)
         # After the row, and before anybody counts as seen: who comes in between is counted twice, never not at all.
         self._total_at_begin = await self._count()
-        self.seen, self._created, self._deleted = set(), set(), 0
+        self.seen, self._created, self._deleted, self._fallen = set(), set(), 0, 0
 
     async def noticed_deletions(self) -> bool:
         """Whether everybody deleted since :meth:`begin` was noticed in time; begins anew where not."""
@@ -126,7 +127,7 @@ class _Walk:
 
         :raises IncompleteList: where people are deleted faster than pages can be read again.
         """
-        number, requests, previous_total = 1, 0, self.total
+        number, requests = 1, 0
         before: list[User] | None = None
         self.crowded, self._groups = False, {}
         while True:
@@ -141,8 +142,8 @@ class _Walk:
             if before and rows and _moment(before[-1]) == _moment(rows[0]):
                 self._note_group(before, rows, (number - 1) * size, size)
             # Behind every request of this turn: any of them may show that somebody is gone.
-            gone, previous_total = previous_total - self.total, self.total
-            if gone > 0:
+            gone, self._fallen = self._fallen, 0
+            if gone:
                 self._deleted += gone
                 # One page more than they moved: the count may be older than the rows of its page.
                 number, before = max(1, number - ceil(gone / size) - 1), None
@@ -202,7 +203,7 @@ class _Walk:
                 _moment(row)
         except (TypeError, KeyError, AttributeError, ValueError):
             raise unreadable(f"GET /api{self.path}", reply, "the list holds what is no user") from None
-        self.total = page.total
+        self._note_total(page.total)
         return page.items
 
     def _note_created(self, rows: list[User]) -> int:
@@ -211,8 +212,13 @@ class _Walk:
         return len(created)
 
     async def _count(self) -> int:
-        self.total = await self.client.count(self.path, self.query) or 0
+        self._note_total(await self.client.count(self.path, self.query) or 0)
         return self.total
+
+    def _note_total(self, total: int) -> None:
+        # Each fall counts: one of 274 to 273 is not made good by a rise from 214 before.
+        self._fallen += max(self.total - total, 0)
+        self.total = total
 
 
 def _moment(row: User) -> int:

@@ -131,6 +131,7 @@ CHANGES = st.lists(st.tuples(st.integers(1, 30), st.sampled_from([-60, -1, 1, 60
 @example(
     101, 4, [(4, -1), (5, 1), (7, -60)], 1477858796, True
 )  # one hides a deletion, and is deleted before being read
+@example(214, 67, [(5, 60), (7, -1)], 1822, False)  # somebody new is deleted before being read, after many came
 @given(st.integers(0, 450), st.integers(1, 300), CHANGES, st.integers(0, 2**32), st.booleans())
 def test_whoever_is_there_throughout_is_seen(
     count: int, spread: int, changes: list[tuple[int, int]], number: int, ordered: bool
