@@ -103,6 +103,7 @@ class LogtoSensor(BaseSensorOperator):
             timeout=timedelta(seconds=float(self.timeout) + _DEADLINE_MARGIN),
         )
 
+    @fail_on_permanent_error
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
         """Resume with what the trigger found.
 
