@@ -150,3 +150,32 @@ INVITATIONS = [
     Step("GET /api/organization-invitations/<first>"),
     *gone("users/<ann>"),
 ]
+
+#: What remains of an object, or of a value, that is gone or empty.
+REMAINS = [
+    made("organizations", "acme", description=""),
+    made("applications", "shop", type="SPA", description=""),
+    made("organization-roles", "member", description=""),
+    Step("PATCH /api/organizations/<acme>", {"description": "", "customCss": ""}),
+    Step("DELETE /api/applications/<shop>/legacy-secret"),
+    user("ann", name="", avatar=""),
+    user("bob"),
+    Step("POST /api/organizations/<acme>/users", {"userIds": ["<bob>"]}),
+    Step(
+        "POST /api/organization-invitations",
+        {
+            "organizationId": "<acme>",
+            "invitee": "<run>.Bob@example.com",
+            "expiresAt": 4102444800000,
+            "inviterId": "<bob>",
+        },
+        keep={"first": "id"},
+    ),
+    Step("GET /api/organization-invitations?organizationId=<acme>&invitee="),
+    Step("POST /api/organizations/<acme>/users/<bob>/roles", {"organizationRoleIds": ["<member>"]}),
+    Step("DELETE /api/organizations/<acme>/users/<bob>"),
+    Step("DELETE /api/organizations/<acme>/users/<bob>/roles/<member>"),
+    Step("DELETE /api/users/<bob>"),
+    Step("GET /api/organization-invitations/<first>"),
+    *gone("organizations/<acme>", "organization-roles/<member>", "applications/<shop>", "users/<ann>"),
+]
