@@ -145,7 +145,9 @@ class RosterJob:
             raise InvalidInput("exact", 'is missing: on_missing="drop_access" takes away what exact names')
         if self.population is not None:
             kind, name = self.population
-            if name in exact.get(f"{kind}s", ()):
+            # Its organization roles may be exact; the membership stays.
+            only_roles = kind == "organization" and "organization_roles" in self.manage
+            if not only_roles and name in exact.get(f"{kind}s", ()):
                 raise InvalidInput(f"exact.{kind}s", f"names the population {name!r}, which everybody keeps")
 
 

@@ -23,6 +23,7 @@ class RelationChanges:
     state: State
     _exact_roles: set[str] = field(init=False)
     _exact_organizations: set[str] = field(init=False)
+    _kept_organization: str | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         exact = self.job.exact or {}
@@ -33,7 +34,7 @@ class RelationChanges:
         if kind == "role":
             self._exact_roles.discard(self.directory.roles[kept])
         elif kind == "organization":
-            self._exact_organizations.discard(self.directory.organizations[kept])
+            self._kept_organization = self.directory.organizations[kept]
 
     def of(self, person: Person, user: Known | None) -> Iterator[Change]:
         """What changes for somebody whom a row shows; ``user`` is None for somebody new."""
@@ -48,8 +49,13 @@ class RelationChanges:
             if user.id in self.state.holders.get(role_id, ()):
                 yield _change("role", "remove", key, user.id, role_id, row, reason)
         for organization_id in sorted(self._exact_organizations):
-            if user.id in self.state.members.get(organization_id, {}):
+            held = self.state.members.get(organization_id, {}).get(user.id)
+            if held is not None and organization_id != self._kept_organization:
                 yield _change("member", "remove", key, user.id, organization_id, row, reason)
+            elif held and "organization_roles" in self.job.manage:
+                for role_id in sorted(held):
+                    target = f"{organization_id}/{role_id}"
+                    yield _change("organization_role", "remove", key, user.id, target, row, reason)
 
     def _roles(self, person: Person, user_id: str | None, owned: bool) -> Iterator[Change]:
         job, directory = self.job, self.directory

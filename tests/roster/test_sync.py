@@ -362,6 +362,29 @@ def test_the_population_is_kept_where_exact_gives_its_id(roster: Roster, kind: s
     assert not [name for name in result["counts"] if name.endswith(".remove")]
 
 
+@pytest.mark.parametrize("by", ["name", "id"])
+def test_organization_roles_in_the_population_may_be_exact(roster: Roster, by: str) -> None:
+    roster.sandbox.seed({"organizations": [{"name": "Acme"}]})
+    own = roster.sandbox.state()["organizations"][0]["id"]
+    settings = {
+        "population": {"organization": "Acme"},
+        "manage": ("organizations", "organization_roles"),
+        "exact": {"organizations": ["Acme" if by == "name" else own]},
+    }
+    admin = {"organization_roles": {"Acme": ["admin"]}}
+    roster.apply([ANN | admin, BOB | admin], **settings)
+    less = [ANN | {"organizations": [], "organization_roles": {}}, BOB | admin]
+    counts = roster.apply(less, brakes=LOOSE, **settings)["counts"]
+    assert counts["made.organization_role.remove"] == 1
+    counts = roster.apply(less[:1], on_missing="drop_access", brakes=LOOSE, **settings)["counts"]
+    assert counts["made.organization_role.remove"] == 1
+    relations = roster.sandbox.state()["relations"]
+    assert (len(relations["organization_users"]), relations["organization_users_roles"]) == (2, [])
+    roster.sandbox.reset_stats()
+    roster.apply(less[:1], on_missing="drop_access", brakes=LOOSE, **settings)
+    assert roster.writes() == 0
+
+
 def test_what_dump_writes_can_be_read_back(roster: Roster, run: Any) -> None:
     row = {"username": "bob", "primary_phone": "+4915112345678"}
     imported = ImportJob.checked(("username",), "skip", None, 50)
