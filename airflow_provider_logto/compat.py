@@ -139,6 +139,20 @@ def task_state(context: Mapping[str, Any]) -> TaskState | None:
     return store
 
 
+def order_of(context: Mapping[str, Any]) -> int | None:
+    """What the tries of a task have in common until it is cleared, which raises ``max_tries``; None outside a task."""
+    return getattr(context.get("ti"), "max_tries", None)
+
+
+def was_set_from_outside(context: Mapping[str, Any]) -> bool:
+    """Whether somebody has set the running task's state: 2.11 then ends it with SIGTERM and keeps that state."""
+    ti: Any = context.get("ti")
+    if not hasattr(ti, "refresh_from_db"):
+        return False
+    ti.refresh_from_db()
+    return str(getattr(ti.state, "value", ti.state)) != "running"
+
+
 def poke_until_true(sensor: BaseSensorOperator, context: Context) -> Any:
     """Airflow's own ``execute`` of a sensor, for a sensor with an ``execute`` of its own.
 

@@ -84,10 +84,9 @@ class UserExport:
         """
         :raises InvalidInput: naming the argument and what would be right.
         """
-        if suspended is not None:
-            switch("suspended", suspended)
-        switch("include_roles", roles)
-        switch("include_password_digests", digests)
+        suspended = None if suspended in (None, "") else switch("suspended", suspended)
+        roles = switch("include_roles", roles)
+        digests = switch("include_password_digests", digests)
         if isinstance(max_rows_per_file, bool) or not isinstance(max_rows_per_file, int) or max_rows_per_file < 1:
             raise InvalidInput("max_rows_per_file", f"{max_rows_per_file!r} is not a whole number of at least 1")
         check_format(file_format, compression)

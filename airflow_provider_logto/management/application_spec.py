@@ -60,7 +60,7 @@ class ApplicationSpec:
         cors_allowed_origins: Any = None,
         client_metadata: Any = None,
         custom_data: Any = None,
-        third_party: bool | None = None,
+        third_party: Any = None,
         roles: Any = None,
         exact: bool = False,
     ) -> ApplicationSpec:
@@ -78,9 +78,8 @@ class ApplicationSpec:
         data = json_object("custom_data", custom_data)
         if data and EXTERNAL_ID in data:
             raise InvalidInput(f"custom_data.{EXTERNAL_ID}", "is kept by the provider; give it as external_id")
-        fields.switch("exact", exact)
-        if third_party is not None:
-            fields.switch("third_party", third_party)
+        exact = fields.switch("exact", exact)
+        third_party = None if third_party in (None, "") else fields.switch("third_party", third_party)
         if third_party and machine:
             raise InvalidInput("third_party", "only goes with Native, SPA and Traditional")
         native = application_type == "Native"

@@ -34,7 +34,7 @@ async def ensure_application(
     :raises AlreadyExists: where an application of that name without external id stands in the way.
     :raises NotKept: where Logto left out some of the settings.
     """
-    switch("adopt_existing", adopt_existing)
+    adopt_existing = switch("adopt_existing", adopt_existing)
     roles = await resolve_machine_roles(client, spec.roles or ())
     application, created = await find_application(client, spec, adopt_existing), False
     if application is None:

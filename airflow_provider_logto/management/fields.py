@@ -47,7 +47,12 @@ _DOMAIN = re.compile(r"[^\s@.,;:/\\*?#%\"'<>()\[\]]+(\.[^\s@.,;:/\\*?#%\"'<>()\[
 
 
 def switch(field: str, value: Any) -> bool:
-    """Only True and False: the text "False", as a file or a template gives it, would count as true."""
+    """Only True and False: the text "False", as a file or a template gives it, would count as true.
+
+    :returns: also False for None and "", an empty cell of a mapped task.
+    """
+    if value is None or value == "":
+        return False
     if not isinstance(value, bool):
         raise InvalidInput(field, f"must be True or False; got {value!r}")
     return value

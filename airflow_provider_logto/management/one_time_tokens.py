@@ -5,6 +5,7 @@ Source: Logto Management API, tag "One-time tokens" (since 1.27); Logto docs, "M
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -14,6 +15,9 @@ from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.management import fields
 from airflow_provider_logto.management.answers import NEW_ONE_TIME_TOKEN, ONE_TIME_TOKEN, checked, checked_list
 from airflow_provider_logto.management.presence import delete
+
+#: Source: ``emailRegEx`` in Logto's core-kit.
+_SEARCHABLE = re.compile(r"\S+@\S+\.\S+")
 
 
 async def create_one_time_token(
@@ -61,10 +65,15 @@ async def list_one_time_tokens(client: LogtoClient, email: str) -> list[dict[str
 
     :raises LogtoApiError: before Logto 1.27, see :func:`presence.is_unknown_operation`.
     """
-    # In one answer: its pages are counted without the filter.
-    answer = await client.request("GET", "/one-time-tokens", {"email": email})
-    found = checked_list("GET /api/one-time-tokens", answer, ONE_TIME_TOKEN)
-    return [{"id": row["id"], "expiresAt": row["expiresAt"]} for row in found if row["status"] == "active"]
+    # In one answer: its pages are counted without the filter. An address without a dot, as a connector may bring it, is
+    # refused there.
+    query = {"email": email} if _SEARCHABLE.fullmatch(email) else {"status": "active"}
+    answer = await client.request("GET", "/one-time-tokens", query)
+    return [
+        {"id": row["id"], "expiresAt": row["expiresAt"]}
+        for row in checked_list("GET /api/one-time-tokens", answer, ONE_TIME_TOKEN)
+        if row["status"] == "active" and row["email"].lower() == email.lower()
+    ]
 
 
 async def delete_one_time_token(client: LogtoClient, token_id: str) -> bool:

@@ -68,7 +68,7 @@ class Call:
         :raises InvalidInput: naming the argument and what would be right. An operation that the table lacks is no
             error, since a newer server may have it: a warning is logged.
         """
-        switch("paginate", paginate)
+        paginate = switch("paginate", paginate)
         if query is not None and not isinstance(query, Mapping):
             raise InvalidInput("query", wrong_type("an object", query))
         if isinstance(body, str):

@@ -52,8 +52,8 @@ class Details:
         """
         :raises InvalidInput: naming the argument and what would be right.
         """
-        fields.switch("prune_applications", prune_applications)
-        fields.switch("exact_jit", exact_jit)
+        prune_applications = fields.switch("prune_applications", prune_applications)
+        exact_jit = fields.switch("exact_jit", exact_jit)
         checked_applications = None
         if applications not in (None, ""):
             given = enumerate(listed("applications", applications))

@@ -28,12 +28,14 @@ async def delete_organization(
     max_members: int | None = None,
     if_absent: IfAbsent = "fail",
     state: TaskState | None = None,
+    order: int | None = None,
 ) -> dict[str, Any]:
     """Delete an organization with its memberships, invitations and just-in-time rules. This cannot be undone.
 
     :param confirm: True deletes whichever is meant.
     :param max_members: deletes only one with at most so many members.
     :param state: tells a retry which one an earlier try of the task was about to delete.
+    :param order: what the tries of one order have in common; clearing the task is another order.
     :returns: ``{"id", "outcome": "deleted" | "absent"}``.
     :raises InvalidInput: before any request where neither is given; where none is meant, or a member is protected.
     :raises Refused: where it has more members.
@@ -43,7 +45,7 @@ async def delete_organization(
     reference = OrganizationReference.parse(organization)
     notes = TaskNotes(state, "deletion")
     noted = ("organization", reference.kind, reference.value)
-    earlier = await deleted_before(notes, noted, reference, partial(find_organization, client))
+    earlier = await deleted_before(notes, noted, order, reference, partial(find_organization, client))
     if earlier is not None:
         return {"id": earlier, "outcome": "deleted"}
     found = await find_organization(client, reference)
@@ -63,9 +65,8 @@ async def delete_organization(
             raise UnreadableAnswer(f"GET /api{path}/users", 200, None, "Total-Number is missing; max_members needs it")
         if count > max_members:
             raise Refused(f"the organization {found['id']} has {count} members, more than {max_members}; it stays")
-    await notes.set({"id": found["id"]}, *noted)
+    await notes.set({"id": found["id"], "order": order}, *noted)
     there = await delete(client, path)
-    await notes.set({"id": found["id"], "answered": True}, *noted)
     return {"id": found["id"], "outcome": "deleted" if there else "absent"}
 
 

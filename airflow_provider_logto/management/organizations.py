@@ -57,8 +57,8 @@ async def ensure_organization(
     :raises AlreadyExists: where an organization of that name without external id stands in the way.
     :raises IncompleteList: where the organizations could not all be seen, so that creating might make a duplicate.
     """
-    switch("prune_members", prune_members)
-    switch("adopt_existing", adopt_existing)
+    prune_members = switch("prune_members", prune_members)
+    adopt_existing = switch("adopt_existing", adopt_existing)
     _check_removals(max_member_removals)
     wanted = None if members is None else await resolve_members(client, members, on_missing)
     if prune_members and not (wanted and wanted.roles):

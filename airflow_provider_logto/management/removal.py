@@ -70,7 +70,9 @@ async def suspend_user(
 
     :returns: ``{"id", "outcome": "suspended" | "reinstated" | "unchanged" | "absent"}``.
     """
-    switch("suspended", suspended)
+    # An empty cell is no order to lift a suspension.
+    if not isinstance(suspended, bool):
+        raise InvalidInput("suspended", f"must be True or False; got {suspended!r}")
     found = await find_for_removal(client, user, protection if suspended else Protection({}), if_absent)
     if found is None:
         return {"id": None, "outcome": "absent"}
@@ -127,6 +129,7 @@ async def delete_user(
     suspended_for: float | None = None,
     if_absent: IfAbsent = "fail",
     state: TaskState | None = None,
+    order: int | None = None,
 ) -> dict[str, Any]:
     """Delete a person with everything that hangs on them. This cannot be undone.
 
@@ -136,6 +139,7 @@ async def delete_user(
     :param confirm: True deletes whoever is meant.
     :param suspended_for: days; deletes only who is suspended for that long, as this package wrote it down.
     :param state: tells a retry whom an earlier try of the task was about to delete.
+    :param order: what the tries of one order have in common; clearing the task is another order.
     :returns: ``{"id", "outcome": "deleted" | "absent"}``.
     :raises InvalidInput: before any request where neither is given; where nobody is meant, or they are protected.
     :raises Refused: where the condition does not hold.
@@ -143,7 +147,7 @@ async def delete_user(
     check_deletion(confirm, suspended_for)
     reference = Reference.parse(user)
     notes = TaskNotes(state, "deletion")
-    earlier = await deleted_before(notes, ("user", reference.given), reference, partial(find_user, client))
+    earlier = await deleted_before(notes, ("user", reference.given), order, reference, partial(find_user, client))
     if earlier is not None:
         return {"id": earlier, "outcome": "deleted"}
     found = await find_for_removal(client, reference, protection, if_absent)
@@ -165,27 +169,29 @@ async def delete_user(
         except NotFound:
             return {"id": found["id"], "outcome": "absent"}
         _refuse_early(found, suspended_for)
-    await notes.set({"id": found["id"]}, "user", reference.given)
+    await notes.set({"id": found["id"], "order": order}, "user", reference.given)
     there = await delete(client, path)
-    await notes.set({"id": found["id"], "answered": True}, "user", reference.given)
     return {"id": found["id"], "outcome": "deleted" if there else "absent"}
 
 
 async def deleted_before(
-    notes: TaskNotes, subject: tuple[str, ...], reference: Any, find: Callable[[Any], Awaitable[Any]]
+    notes: TaskNotes,
+    subject: tuple[str, ...],
+    order: int | None,
+    reference: Any,
+    find: Callable[[Any], Awaitable[Any]],
 ) -> str | None:
     """The id of what an earlier try of the task deleted; None where there is something to delete.
 
-    Airflow keeps a note when the task succeeds and is cleared. Once the deletion was answered, the note counts only
-    while the reference means nobody: by now somebody else may have it, and is to be deleted.
+    Airflow keeps a note when the task succeeds and is cleared. A retry believes it: somebody who has the address since
+    is not meant. A new order means whoever has the address by now.
 
     :param find: looks a reference up.
     """
     note = await notes.get(*subject)
     noted: str | None = note.get("id")
-    if not noted or await find(reference if note.get("answered") else {"id": noted}) is not None:
+    if not noted or await find({"id": noted} if note.get("order") == order else reference) is not None:
         return None
-    await notes.set({"id": noted, "answered": True}, *subject)
     return noted
 
 

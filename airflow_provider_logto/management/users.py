@@ -75,7 +75,7 @@ async def ensure_user(
         no mark with the external id.
     :raises Refused: where the external id must be looked up, but end users may forge marks.
     """
-    switch("allow_identifier_change", allow_identifier_change)
+    allow_identifier_change = switch("allow_identifier_change", allow_identifier_change)
     if if_exists not in IF_EXISTS:
         raise InvalidInput("if_exists", f"{if_exists!r} is unknown; use one of {', '.join(IF_EXISTS)}")
     key = _key(spec, match_on)

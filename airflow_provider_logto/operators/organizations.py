@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_logto.compat import task_state
+from airflow_provider_logto.compat import order_of, task_state
 from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.links import OrganizationLink
@@ -290,6 +290,7 @@ class DeleteOrganizationOperator(LogtoOperator):
             self.max_members,
             self.if_absent,
             task_state(context),
+            order_of(context),
         )
         self.log_summary(f"Organization {result['id']}", changes_of(result))
         return result

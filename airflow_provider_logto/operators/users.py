@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_logto.compat import mask_secret, task_state
+from airflow_provider_logto.compat import mask_secret, order_of, task_state
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.links import UserLink
 from airflow_provider_logto.operators.base import LogtoOperator, changes_of, counted
@@ -340,7 +340,9 @@ class DeleteUserOperator(LogtoOperator):
         check_deletion(self.confirm, days)
         protection = self.hook.protection(self.protect)
         state = task_state(context)
-        result = self.hook.run(delete_user, self.user, protection, self.confirm, days, self.if_absent, state)
+        result = self.hook.run(
+            delete_user, self.user, protection, self.confirm, days, self.if_absent, state, order_of(context)
+        )
         self.log_summary(f"User {result['id']}", changes_of(result))
         return result
 
@@ -420,6 +422,7 @@ class ExportUsersOperator(LogtoOperator):
         from airflow_provider_logto.export.stop import StopSwitch
         from airflow_provider_logto.export.users import UserExport, export_users
 
+        self._stop = StopSwitch()
         job = UserExport.checked(
             self.where,
             self.fields,
@@ -433,7 +436,6 @@ class ExportUsersOperator(LogtoOperator):
         )
         folder = folder_at(self.destination)
         folder.check(job.name(self.logto_conn_id))
-        self._stop = StopSwitch()
         result = self.hook.run(export_users, job, folder, self._stop)
         files = counted(len(result["files"]), "file")
         self.log_summary("Users", f"{result['count']} exported into {files}, {result['manifest']}")

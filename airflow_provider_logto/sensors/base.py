@@ -14,6 +14,7 @@ from airflow_provider_logto.compat import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     BaseSensorOperator,
     poke_until_true,
 )
@@ -127,9 +128,13 @@ class LogtoSensor(BaseSensorOperator):
         """``soft_fail`` and ``never_fail`` outside Airflow's own loop, as they are inside it."""
         try:
             yield
-        except (AirflowSensorTimeout, AirflowFailException) as error:
-            if self.soft_fail or self.never_fail:
+        except AirflowSensorTimeout as error:
+            if self.soft_fail:
                 raise AirflowSkipException(str(error)) from error
+            raise
+        except (AirflowTaskTimeout, AirflowFailException) as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"{self.awaited()}: {error}") from error
             raise
         except LogtoError as error:
             if self.never_fail:

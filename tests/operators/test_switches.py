@@ -59,3 +59,16 @@ def test_only_true_and_false(
     with pytest.raises(InvalidInput, match=f"^{name}: "):
         execute(operator(task_id="t", **{**given, name: value}))
     assert not sandbox.stats()["routes"]
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_empty_cell_is_no_order(sandbox: Sandbox, value: Any) -> None:
+    sandbox.seed({"users": [{"username": "ada"}, {"username": "bob"}]})
+    execute(ProvisionOrganizationOperator(task_id="t", name="Acme", members=["ada", "bob"]))
+    empty = dict.fromkeys(("prune_members", "adopt_existing", "exact_jit", "prune_applications"), value)
+    report = execute(ProvisionOrganizationOperator(task_id="t", name="Acme", members=["ada"], **empty))
+    assert report["outcome"] == "unchanged"
+    with pytest.raises(InvalidInput, match=r"^confirm: "):
+        execute(DeleteUserOperator(task_id="t", user="ada", confirm=value))
+    with pytest.raises(InvalidInput, match=r"^suspended: "):
+        execute(SuspendUserOperator(task_id="t", user="ada", suspended=value))

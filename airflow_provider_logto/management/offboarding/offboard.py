@@ -150,7 +150,7 @@ async def offboard_user(
     :raises InvalidInput: before any write: nobody meant, or somebody protected.
     :raises OffboardingIncomplete: where a step failed, after all others that end access were tried.
     """
-    switch("reset_credentials", reset_credentials)
+    reset_credentials = switch("reset_credentials", reset_credentials)
     found = await find_for_removal(client, user, protection or Protection({}), if_absent)
     if found is None:
         return {"id": None, "outcome": "absent", "steps": {}, "unsupported": []}
