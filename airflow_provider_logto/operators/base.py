@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,6 +11,18 @@ from airflow_provider_logto.compat import BaseOperator
 
 if TYPE_CHECKING:
     from airflow_provider_logto.hooks.logto import LogtoHook
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A rendered value of which Airflow is to store a few words: it may hold passwords under any name."""
+
+    value: Any
+
+    def __str__(self) -> str:
+        if isinstance(self.value, str) or not isinstance(self.value, Sized):
+            return f"a {type(self.value).__name__}"
+        return f"{len(self.value)} rows"
 
 
 class LogtoOperator(BaseOperator):

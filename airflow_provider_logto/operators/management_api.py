@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_logto.compat import mask_secret
 from airflow_provider_logto.exceptions import InvalidInput, LogtoError, NotFound, OutcomeUnknown
 from airflow_provider_logto.failures import fail_on_permanent_error
-from airflow_provider_logto.operators.base import LogtoOperator, counted
+from airflow_provider_logto.operators.base import Hidden, LogtoOperator, counted
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
     from airflow_provider_logto.management.operations import Call, IfNotFound
 
 
-#: Names of secret fields in Logto's operations; ``auth.pass`` is that of a mail connector.
-_SECRET = re.compile("password|passphrase|^pass$|secret|token|api-?key|private-?key|signing-?key", re.IGNORECASE)
+#: Names of secret fields in Logto's operations that Airflow does not know; ``auth.pass`` is that of a mail connector.
+_SECRET = re.compile("^pass$|secret|api-?key|private-?key|signing-?key|access-?key|authorization", re.IGNORECASE)
 
 
 class ManagementApiOperator(LogtoOperator):
@@ -108,7 +109,14 @@ class ManagementApiOperator(LogtoOperator):
 
     @fail_on_permanent_error
     def execute(self, context: Context) -> Any:
-        from airflow_provider_logto.compat import AirflowSkipException, AirflowTaskTerminated, AirflowTaskTimeout
+        from airflow_provider_logto.compat import (
+            AirflowFailException,
+            AirflowSkipException,
+            AirflowTaskTerminated,
+            AirflowTaskTimeout,
+            TaskDeferred,
+            was_set_from_outside,
+        )
         from airflow_provider_logto.management.operations import IF_NOT_FOUND, Call
         from airflow_provider_logto.management.presence import is_unknown_operation
 
@@ -122,7 +130,7 @@ class ManagementApiOperator(LogtoOperator):
             operation_id=self.operation_id,
             path_params=self.path_params,
             query=self.query,
-            body=self.body,
+            body=self.body.value if isinstance(self.body, Hidden) else self.body,
             paginate=self.paginate,
             max_items=self.max_items,
         )
@@ -138,12 +146,14 @@ class ManagementApiOperator(LogtoOperator):
                 raise AirflowSkipException(str(error)) from error
             self.log.info("%s; None is returned", error)
             answer = None
-        except LogtoError:
+        except (LogtoError, AirflowFailException, AirflowSkipException, TaskDeferred):
             raise
         except (AirflowTaskTimeout, AirflowTaskTerminated, Exception) as error:
             # Airflow would try again. What has left by now may have taken effect, also where what was made of the
             # answer failed.
             if call.repeatable or not self.hook.traffic.writes:
+                raise
+            if isinstance(error, AirflowTaskTerminated) and was_set_from_outside(context):
                 raise
             raise OutcomeUnknown(f"{call.method} /api{call.path}", error) from error
         self.log_summary(
@@ -153,7 +163,18 @@ class ManagementApiOperator(LogtoOperator):
         return answer
 
     def hide_secrets(self) -> None:
-        for secret in _secrets_in(self.body):
+        if isinstance(self.body, str):  # refused, but stored before
+            self.body = Hidden(self.body)
+        try:
+            # As it will be sent: Airflow takes no tuples and no keys that are no texts.
+            body = json.loads(json.dumps(self.body))
+        except (TypeError, ValueError, RecursionError):
+            return
+        for part in body if isinstance(body, list) else [body]:
+            if isinstance(part, dict):
+                # What Airflow itself takes for secret, by the names of the fields.
+                mask_secret(part)
+        for secret in _secrets_in(body):
             mask_secret(secret)
 
     def _answer(self, call: Call) -> Any:
@@ -178,7 +199,7 @@ def _secrets_in(value: Any, secret: bool = False) -> Iterator[str]:
             yield value
     elif isinstance(value, Mapping):
         for name, part in value.items():
-            yield from _secrets_in(part, secret or bool(_SECRET.search(str(name).replace("_", ""))))
-    elif isinstance(value, Sequence):
+            yield from _secrets_in(part, bool(_SECRET.search(name.replace("_", ""))))
+    elif isinstance(value, list):
         for part in value:
             yield from _secrets_in(part, secret)

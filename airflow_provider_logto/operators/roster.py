@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence, Sized
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_logto.failures import fail_on_permanent_error
-from airflow_provider_logto.operators.base import LogtoOperator, counts_of
+from airflow_provider_logto.operators.base import Hidden, LogtoOperator, counts_of
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_logto.roster.sources import Reading
     from airflow_provider_logto.roster.sync import Options
 
+_NO_ADDRESS = re.compile(r"\s*[\[{(]|.*\n", re.DOTALL)
 _KEYS = ("id", "external_id", "username", "primary_email", "primary_phone")
 
 
@@ -179,6 +180,9 @@ class SyncRosterOperator(LogtoOperator):
         self.log_summary(f"Roster {job.roster}", counts_of(result["counts"]))
         return result
 
+    def hide_secrets(self) -> None:
+        self.source = _hidden(self.source)
+
     def on_kill(self) -> None:
         """End between two requests; the next try goes on."""
         self._stopped = True
@@ -335,22 +339,18 @@ class ImportUsersOperator(LogtoOperator):
         return result
 
     def hide_secrets(self) -> None:
-        if not isinstance(self.source, str | os.PathLike | _Rendered):
-            self.source = _Rendered(self.source)
+        self.source = _hidden(self.source)
 
     def on_kill(self) -> None:
         """End between two requests; the next try goes on."""
         self._stopped = True
 
 
-@dataclass(frozen=True)
-class _Rendered:
-    """Rows that Airflow stores as a number: they hold passwords, under any name."""
-
-    rows: Any
-
-    def __str__(self) -> str:
-        return f"{len(self.rows)} rows" if isinstance(self.rows, Sized) else "rows"
+def _hidden(source: Any) -> Any:
+    """Rows, and what a template made a text of; an address stays as it is."""
+    if isinstance(source, os.PathLike | Hidden) or (isinstance(source, str) and not _NO_ADDRESS.match(source)):
+        return source
+    return Hidden(source)
 
 
 def _read(source: Any, reading: Reading, columns: Columns, keys: Sequence[str]) -> list[Person]:
@@ -366,8 +366,8 @@ def _read(source: Any, reading: Reading, columns: Columns, keys: Sequence[str]) 
 
 def _source(source: Any) -> Any:
     """An address -> a path object; rows go through, those of XCom at once instead of one by one."""
-    if isinstance(source, _Rendered):
-        source = source.rows
+    if isinstance(source, Hidden):
+        source = source.value
     if isinstance(source, str):
         return _path("source", source)
     if isinstance(source, Sequence) and not isinstance(source, list | tuple):

@@ -206,17 +206,57 @@ def test_what_fails_after_the_answer_is_not_sent_again(
 
 
 def test_secrets_of_a_body_are_known_before_airflow_stores_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    masked: list[str] = []
+    masked: list[Any] = []
     monkeypatch.setattr("airflow_provider_logto.operators.management_api.mask_secret", masked.append)
     body = {
         "config": {"auth": {"user": "mailer", "pass": "smtp-secret"}, "apiKey": "key-1", "templates": ["x"] * 2000},
-        "password": "{{ word }}",
-        1: ({"private_key": "key-2"},),
+        "headers": {"Authorization": "Bearer {{ word }}"},
+        1: ({"private_key": ["key-2"]},),
         "compass": "north",
+        "secretPolicy": {"words": ["acme", "a"]},
     }
-    operator = ManagementApiOperator(task_id="call", method="POST", path="/connectors", body=body)
-    operator.render_template_fields({"word": "Winter-is-cold"})
-    assert sorted(masked) == ["Winter-is-cold", "key-1", "key-2", "smtp-secret"]
+    operator = ManagementApiOperator(task_id="call", method="POST", path="/hooks", body=body)
+    operator.render_template_fields({"word": "Winter"})
+    assert sorted(one for one in masked if isinstance(one, str)) == ["Bearer Winter", "key-1", "key-2", "smtp-secret"]
+    (whole,) = [one for one in masked if isinstance(one, dict)]  # by the names that Airflow is configured with
+    assert whole == json.loads(json.dumps(operator.body))
+
+
+def test_a_body_that_a_template_made_a_text_of_is_not_stored() -> None:
+    operator = ManagementApiOperator(task_id="call", method="POST", path="/users", body="{{ word }}")
+    operator.render_template_fields({"word": {"password": "Winter-is-cold"}})
+    assert str(operator.body) == "a str"
+    with pytest.raises(InvalidInput, match="body: must be a JSON object or list, not str; a template gives text"):
+        execute(operator)
+
+
+@pytest.mark.parametrize("way", [AirflowSkipException, AirflowFailException])
+def test_a_filter_may_end_the_task_in_airflows_own_ways(sandbox: Sandbox, way: type[Exception]) -> None:
+    def end(answer: Any) -> None:
+        raise way("nothing to do")
+
+    make = {"method": "POST", "path": "/organizations", "body": {"name": "Acme"}}
+    with pytest.raises(way, match=r"^nothing to do$"):
+        ManagementApiOperator(task_id="call", **make, response_filter=end).execute({})
+
+
+@pytest.mark.parametrize(("state", "ends"), [("running", True), ("success", False), ("restarting", False)])
+def test_a_state_that_somebody_set_meanwhile_stays(sandbox: Sandbox, state: str, ends: bool) -> None:
+    """2.11 sends SIGTERM for that too, and keeps the state unless the task fails for good."""
+
+    class Instance:
+        state = "running"
+
+        def refresh_from_db(self) -> None:
+            self.state = state
+
+    def terminated(answer: Any) -> None:
+        raise AirflowTaskTerminated("SIGTERM")
+
+    make = {"method": "POST", "path": "/organizations", "body": {"name": "Acme"}}
+    operator = ManagementApiOperator(task_id="call", **make, response_filter=terminated)
+    with pytest.raises(AirflowFailException if ends else AirflowTaskTerminated):
+        operator.execute({"ti": Instance()})
 
 
 def test_execution_timeout_before_the_write_has_left_is_left_to_airflow(sandbox: Sandbox) -> None:

@@ -227,3 +227,17 @@ def test_airflow_stores_no_password(sandbox_tenant: Tenant, run_dag: RunDag, tmp
     )
     assert "ada" in str(fields["call"]["body"])
     assert "Winter" not in str([fields[name] for name in ("few", "many", "mapped", "call")])
+
+
+@pytest.mark.parametrize("operator", [ImportUsersOperator, SyncRosterOperator])
+def test_rows_that_a_template_made_a_text_of_are_not_stored(operator: Any, tmp_path: Path) -> None:
+    more = {"roster": "hr"} if operator is SyncRosterOperator else {}
+    task = operator(task_id="x", folder=tmp_path.as_uri(), source="{{ rows }}", **more)
+    task.render_template_fields({"rows": [{"username": "ada", "password": "Winter-is-cold"}]})
+    assert str(task.source) == "a str"
+    with pytest.raises(AirflowFailException, match="source: is a list or an object as text") as caught:
+        task.execute({})
+    assert "Winter" not in str(caught.value)
+    address = operator(task_id="x", folder=tmp_path.as_uri(), source="file:///data/{{ day }}.csv", **more)
+    address.render_template_fields({"day": "monday"})
+    assert address.source == "file:///data/monday.csv"
