@@ -26,40 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _check(conn_id: str) -> int:
     # As Airflow's own commands do: without it Airflow 3 looks for Connections in the environment only.
     os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined]  # re-exported since 3.x
-
     from airflow_provider_logto.hooks.logto import LogtoHook
 
-    try:
-        works, message = LogtoHook(conn_id).test_connection()
-    except AirflowNotFoundException as error:
-        works, message = False, f"{error}: {_missing(conn_id)}"
+    works, message = LogtoHook(conn_id).test_connection()
     print(message, file=sys.stdout if works else sys.stderr)
     return 0 if works else 1
-
-
-def _missing(conn_id: str) -> str:
-    """Why Airflow finds no Connection: it passes over an environment variable that it cannot read.
-
-    The text of the error only names keys and positions; the value, with its secret, is never shown.
-    """
-    from airflow.models.connection import Connection
-
-    name = f"AIRFLOW_CONN_{conn_id.upper()}"
-    value = os.environ.get(name, "").strip()
-    try:
-        if value.startswith("{"):
-            Connection.from_json(value, conn_id=conn_id)
-    except (TypeError, ValueError) as error:
-        return f"{name} cannot be read: {error}; its keys are conn_type, host, port, login, password, extra"
-    try:
-        if value and not value.startswith("{"):
-            Connection(conn_id=conn_id, uri=value)
-    except Exception:  # its text may show a part of the URI, and so of the secret
-        return (
-            f"{name} cannot be read as a URI: write /, : and @ in login and password as %2F, %3A and %40, or use JSON"
-        )
-    return f"add it in Admin > Connections, or set {name}"
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
     from airflow.sdk.exceptions import (
         AirflowFailException,
+        AirflowNotFoundException,
         AirflowSensorTimeout,
         AirflowSkipException,
         AirflowTaskTerminated,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AirflowFailException",
+    "AirflowNotFoundException",
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "AirflowTaskTerminated",
@@ -70,6 +72,7 @@ T = TypeVar("T")
 
 #: Name -> the modules that may hold it, the newest Airflow's first.
 _HOMES: dict[str, tuple[str, ...]] = {
+    "AirflowNotFoundException": ("airflow.exceptions",),
     "AirflowFailException": ("airflow.sdk.exceptions", "airflow.exceptions"),
     "AirflowSensorTimeout": ("airflow.sdk.exceptions", "airflow.exceptions"),
     "AirflowSkipException": ("airflow.sdk.exceptions", "airflow.exceptions"),

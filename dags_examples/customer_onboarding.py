@@ -29,7 +29,7 @@ from airflow_provider_logto.sensors.invitations import InvitationSensor
 CONFIG = f"file://{Path(__file__).with_name('customer_portal.yaml')}"
 
 
-@task(multiple_outputs=True)
+@task(multiple_outputs=True, show_return_value_in_logs=False)
 def customer(params: dict[str, object]) -> dict[str, object]:
     """What the run was started with."""
     return dict(params)

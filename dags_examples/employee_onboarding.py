@@ -37,20 +37,20 @@ def as_user(row: dict[str, str]) -> dict[str, object]:
     }
 
 
-@task
+@task(show_return_value_in_logs=False)
 def read_roster() -> list[dict[str, str]]:
     """The lines of the roster, e.g. ``{"username": "sato_haruka", "role": "manager", ...}``."""
     with ROSTER.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-@task
+@task(show_return_value_in_logs=False)
 def people_with_role(rows: list[dict[str, str]], role: str) -> list[dict[str, str]]:
     """References to the people whose line names the role."""
     return [{"username": row["username"]} for row in rows if row["role"] == role]
 
 
-@task
+@task(show_return_value_in_logs=False)
 def newest_colleague(rows: list[dict[str, str]]) -> dict[str, str]:
     """A reference to the person in the roster's last line."""
     return {"username": rows[-1]["username"]}

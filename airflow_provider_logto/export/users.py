@@ -92,8 +92,8 @@ class UserExport:
         check_format(file_format, compression)
         wanted: bool | tuple[OrganizationReference, ...] = bool(organizations)
         if organizations and organizations is not True:
-            given = enumerate(listed("organizations", organizations))
-            wanted = tuple(OrganizationReference.parse(one, f"organizations[{at}]") for at, one in given)
+            given = enumerate(listed("include_organizations", organizations))
+            wanted = tuple(OrganizationReference.parse(one, f"include_organizations[{at}]") for at, one in given)
         return cls(
             search_query(where),
             dict(where or {}),

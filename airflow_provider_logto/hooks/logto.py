@@ -20,6 +20,7 @@ from airflow_provider_logto.client.sharing.pacing import NoPacer
 from airflow_provider_logto.client.sharing.redis_server import RedisServer
 from airflow_provider_logto.client.traffic import Traffic
 from airflow_provider_logto.compat import (
+    AirflowNotFoundException,
     BaseHook,
     get_async_connection,
     get_async_extra,
@@ -29,9 +30,10 @@ from airflow_provider_logto.compat import (
 from airflow_provider_logto.connection_fields import EXTRA_FIELDS
 from airflow_provider_logto.exceptions import ConfigurationError, InvalidInput, LogtoError
 from airflow_provider_logto.hooks import event_loop, shared_state
-from airflow_provider_logto.hooks.settings import ConnectionSettings, checked_console_url, checked_extra
+from airflow_provider_logto.hooks.settings import ConnectionSettings, checked_console_url, checked_extra, why_missing
 
 if TYPE_CHECKING:
+    from airflow_provider_logto.compat import Connection
     from airflow_provider_logto.management.protection import Protection
 
 P = ParamSpec("P")
@@ -86,7 +88,10 @@ class LogtoHook(BaseHook):
 
         Everybody in the loop who uses the same Connection gets the same one.
         """
-        connection = await get_async_connection(self, self.logto_conn_id)
+        try:
+            connection = await get_async_connection(self, self.logto_conn_id)
+        except AirflowNotFoundException as error:
+            raise self._not_found(error) from error
         settings = ConnectionSettings.of(connection, await get_async_extra(connection))
         try:
             mode = await shared_state.resolve_async(settings.shared_state)
@@ -138,14 +143,14 @@ class LogtoHook(BaseHook):
         from airflow_provider_logto.management.protection import Protection
 
         self._refuse_running_loop("protection")
-        kept = checked_extra(self.get_connection(self.logto_conn_id).extra_dejson).get("protect")
+        kept = checked_extra(self._connection().extra_dejson).get("protect")
         if isinstance(kept, str):  # as the Connection form sends it
             kept = _protected(kept)
         return Protection.checked(Protection.checked(kept, field="extra.protect"), protect)
 
     def console_url(self) -> str | None:
         """The address of the Logto Console, without a slash at its end; None where the Connection names none."""
-        return checked_console_url(self.get_connection(self.logto_conn_id).extra_dejson, tolerant=True)
+        return checked_console_url(self._connection().extra_dejson, tolerant=True)
 
     def mask_secrets(self) -> None:
         """Mask the Connection's secrets in the log of this task, as a client does before its first request."""
@@ -210,9 +215,21 @@ class LogtoHook(BaseHook):
         behaviour = metadata["connection-types"][0]["ui-field-behaviour"]
         return {name.replace("-", "_"): value for name, value in behaviour.items()}
 
+    def _connection(self) -> Connection:
+        try:
+            return self.get_connection(self.logto_conn_id)
+        except AirflowNotFoundException as error:
+            raise self._not_found(error) from error
+
+    def _not_found(self, error: Exception) -> ConfigurationError:
+        missing = ConfigurationError(f"{error}: {why_missing(self.logto_conn_id)}")
+        # Airflow says so too where a secrets backend does not answer for a moment.
+        missing.transient = True
+        return missing
+
     def _settings(self, tolerant: bool = True) -> ConnectionSettings:
         # Before the event loop: resolving a Connection synchronously inside one can dead-lock the task.
-        connection = self.get_connection(self.logto_conn_id)
+        connection = self._connection()
         settings = ConnectionSettings.of(connection, connection.extra_dejson, tolerant)
         self.tenant = settings.endpoint.base_url
         return settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -142,3 +143,27 @@ def _verify(value: Any) -> bool | str:
             raise ConfigurationError(f"extra.verify: there is no CA bundle at {value!r}; give its path, true or false")
         return value.strip()
     return _boolean("verify", value, default=True)
+
+
+def why_missing(conn_id: str) -> str:
+    """Why Airflow finds no Connection: it passes over an environment variable that it cannot read.
+
+    The text of the error only names keys and positions; the value, with its secret, is never shown.
+    """
+    from airflow.models.connection import Connection
+
+    name = f"AIRFLOW_CONN_{conn_id.upper()}"
+    value = os.environ.get(name, "").strip()
+    try:
+        if value.startswith("{"):
+            Connection.from_json(value, conn_id=conn_id)
+    except (TypeError, ValueError) as error:
+        return f"{name} cannot be read: {error}; its keys are conn_type, host, port, login, password, extra"
+    try:
+        if value and not value.startswith("{"):
+            Connection(conn_id=conn_id, uri=value)
+    except Exception:  # its text may show a part of the URI, and so of the secret
+        return (
+            f"{name} cannot be read as a URI: write /, : and @ in login and password as %2F, %3A and %40, or use JSON"
+        )
+    return f"add it in Admin > Connections, or set {name}"

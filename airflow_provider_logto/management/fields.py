@@ -54,7 +54,8 @@ def switch(field: str, value: Any) -> bool:
     if value is None or value == "":
         return False
     if not isinstance(value, bool):
-        raise InvalidInput(field, f"must be True or False; got {value!r}")
+        templated = "; it is no template field" if isinstance(value, str) and "{{" in value else ""
+        raise InvalidInput(field, f"must be True or False{templated}; got {value!r}")
     return value
 
 
@@ -133,7 +134,7 @@ def phone(field: str, value: Any) -> str | None:
         return None
     if not number.startswith("+"):
         raise InvalidInput(
-            field, f"{value!r} has no +; write +<country code><number>, or set default_region where there is one"
+            field, f"{value!r} has no +; write +<country code><number> (CreateUserOperator also takes default_region)"
         )
     if not re.fullmatch(r"\+[1-9][0-9]{5,14}", number):
         raise InvalidInput(field, f"{value!r} is not an international phone number; write +<country code><number>")

@@ -121,7 +121,7 @@ async def resolve_members(client: LogtoClient, members: list[MemberSpec], on_mis
     """
     check_on_missing(on_missing)
     names = dict.fromkeys(name for member in members for name in member.roles or ())
-    role_ids = await resolve_organization_roles(client, list(names))
+    role_ids = await resolve_organization_roles(client, list(names), field="member_roles")
     users = await find_users(client, [member.user for member in members])
     missing = [member.user for member, user in zip(members, users, strict=True) if user is None]
     if missing and on_missing == "fail":

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_logto.destinations import folder_at
+from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.links import UserLink
 from airflow_provider_logto.operators.base import LogtoOperator
 
 if TYPE_CHECKING:
     from airflow_provider_logto.compat import Context
+    from airflow_provider_logto.management.offboarding.snapshot import Files
 
 
 class OffboardUserOperator(LogtoOperator):
@@ -70,10 +72,9 @@ class OffboardUserOperator(LogtoOperator):
     @fail_on_permanent_error
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_logto.management.offboarding.offboard import checked_removals, offboard_user
-        from airflow_provider_logto.plans.store import Store
 
         removals = checked_removals(self.remove)
-        files = Store(folder_at(self.folder, "folder").path)
+        files = self._files()
         report = self.hook.run(
             offboard_user,
             self.user,
@@ -95,6 +96,18 @@ class OffboardUserOperator(LogtoOperator):
         ends = f"access tokens end at {report['access_ends_at']}"
         self.log_summary(f"User {report['id']}", f"{report['outcome']}; {ends}")
         return report
+
+    def _files(self) -> Files:
+        from airflow_provider_logto.management.offboarding.snapshot import NoFiles
+        from airflow_provider_logto.plans.store import Store
+
+        try:
+            return Store(folder_at(self.folder, "folder").path)
+        except InvalidInput as error:
+            if error.__cause__ is None:  # no address at all
+                raise
+            # The person is suspended all the same.
+            return NoFiles(error)
 
     def _tell(self, name: str, entry: dict[str, Any]) -> None:
         level = self.log.warning if entry["outcome"] in ("failed", "unsupported") else self.log.info

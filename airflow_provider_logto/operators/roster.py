@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_logto.exceptions import InvalidInput
 from airflow_provider_logto.failures import fail_on_permanent_error
 from airflow_provider_logto.operators.base import Hidden, LogtoOperator, counts_of
 
@@ -97,7 +98,7 @@ class SyncRosterOperator(LogtoOperator):
         self,
         *,
         roster: str,
-        source: Any = (),
+        source: Any = None,
         folder: str,
         mode: Literal["plan", "apply", "check", "dump"] = "plan",
         mapping: Mapping[str, str] | str | None = None,
@@ -210,6 +211,8 @@ class SyncRosterOperator(LogtoOperator):
         from airflow_provider_logto.roster.columns import Columns
         from airflow_provider_logto.roster.sources import Reading
 
+        if self.source is None:
+            raise InvalidInput("source", 'missing: give rows or an address; only mode="dump" needs none')
         reading = Reading.checked(self.file_format, self.delimiter, self.encoding)
         columns = Columns.checked(self.mapping, self.transform, self.clear_blank, self.date_format, self.list_separator)
         return _read(self.source, reading, columns, job.match_on)
@@ -348,7 +351,11 @@ class ImportUsersOperator(LogtoOperator):
 
 def _hidden(source: Any) -> Any:
     """Rows, and what a template made a text of; an address stays as it is."""
-    if isinstance(source, os.PathLike | Hidden) or (isinstance(source, str) and not _NO_ADDRESS.match(source)):
+    if (
+        source is None
+        or isinstance(source, os.PathLike | Hidden)
+        or (isinstance(source, str) and not _NO_ADDRESS.match(source))
+    ):
         return source
     return Hidden(source)
 

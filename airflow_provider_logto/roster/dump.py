@@ -24,8 +24,9 @@ async def dump_roster(client: LogtoClient, job: RosterJob, store: Store) -> dict
     :returns: ``{"plan", ...}`` as a run does; ``plan`` is the address of the file.
     """
     kind, name = job.population or ("", "")
+    place = {name: "population"}
     directory = await resolve_names(
-        client, [name] if kind == "role" else [], [name] if kind == "organization" else [], []
+        client, place if kind == "role" else {}, place if kind == "organization" else {}, {}
     )
     state = await read_population(client, job.population, directory, lambda user: True, None)
     roles = await _roles(client, state.users) if "roles" in job.manage else {}

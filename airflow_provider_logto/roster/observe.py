@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -108,19 +108,28 @@ async def refuse_forgeable_marks(client: LogtoClient, job: RosterJob, people: Se
 async def _names(client: LogtoClient, job: RosterJob, people: Sequence[Person]) -> Directory:
     exact = job.exact or {}
     kind, name = job.population or ("", "")
-    roles = {*exact.get("roles", ()), *([name] if kind == "role" else ())}
-    organizations = {*exact.get("organizations", ()), *([name] if kind == "organization" else ())}
-    organization_roles: set[str] = set()
+    # Name -> where it stands first.
+    roles = dict.fromkeys(exact.get("roles", ()), "exact.roles")
+    organizations = dict.fromkeys(exact.get("organizations", ()), "exact.organizations")
+    organization_roles: dict[str, str] = {}
+    if kind:
+        (roles if kind == "role" else organizations).setdefault(name, "population")
     for person in people:
+        row = f"row {person.row}"
         if "roles" in job.manage:
-            roles.update(person.roles or ())
+            _add(roles, person.roles or (), row)
         if "organizations" in job.manage:
-            organizations.update(person.organizations or ())
+            _add(organizations, person.organizations or (), row)
         if "organization_roles" in job.manage:
             for organization, named in (person.organization_roles or {}).items():
-                organizations.add(organization)
-                organization_roles.update(named)
+                _add(organizations, (organization,), row)
+                _add(organization_roles, named, row)
     return await resolve_names(client, roles, organizations, organization_roles)
+
+
+def _add(places: dict[str, str], names: Iterable[str], place: str) -> None:
+    for name in names:
+        places.setdefault(name, place)
 
 
 async def _state(client: LogtoClient, job: RosterJob, people: Sequence[Person], directory: Directory) -> State:

@@ -142,13 +142,16 @@ def comparable(name: str, value: str) -> str:
 
 
 async def resolve_names(
-    client: LogtoClient, roles: Iterable[str], organizations: Iterable[str], organization_roles: Iterable[str]
+    client: LogtoClient,
+    roles: Mapping[str, str],
+    organizations: Mapping[str, str],
+    organization_roles: Mapping[str, str],
 ) -> Directory:
-    """Look every name or id up.
+    """Look every name or id up; each is given with the place where it stands, e.g. ``row 7``.
 
     :raises InvalidSource: naming all that are unknown, ambiguous, or for machine-to-machine applications.
     """
-    wanted = {"role": set(roles), "organization": set(organizations), "organization role": set(organization_roles)}
+    wanted = {"role": roles, "organization": organizations, "organization role": organization_roles}
     directory = Directory()
     problems: list[str] = []
     if wanted["role"]:
@@ -156,13 +159,13 @@ async def resolve_names(
         directory.roles = _resolved("role", wanted["role"], found, problems)
         directory.holders = {role["id"]: role.get("usersCount") for role in found}
     if wanted["organization"]:
-        found = await _organizations(client, wanted["organization"])
+        found = await _organizations(client, set(organizations))
         directory.organizations = _resolved("organization", wanted["organization"], found, problems)
     if wanted["organization role"]:
         found = [one async for one in objects(client, "/organization-roles", None, KIND_OF_ROLE)]
         directory.organization_roles = _resolved("organization role", wanted["organization role"], found, problems)
     if problems:
-        raise InvalidSource("roles and organizations", problems[:100], max(0, len(problems) - 100))
+        raise InvalidSource("source", problems[:100], max(0, len(problems) - 100))
     return directory
 
 
@@ -295,7 +298,9 @@ async def _organizations(client: LogtoClient, names: set[str]) -> list[dict[str,
     return list(found.values())
 
 
-def _resolved(what: str, wanted: set[str], found: Sequence[Mapping[str, Any]], problems: list[str]) -> dict[str, str]:
+def _resolved(
+    what: str, wanted: Mapping[str, str], found: Sequence[Mapping[str, Any]], problems: list[str]
+) -> dict[str, str]:
     by_name: dict[str, list[Mapping[str, Any]]] = {}
     for one in found:
         for key in dict.fromkeys((one["id"], one["name"])):
@@ -306,9 +311,9 @@ def _resolved(what: str, wanted: set[str], found: Sequence[Mapping[str, Any]], p
         if len(matching) == 1 and matching[0].get("type", "User") == "User":
             resolved[name] = matching[0]["id"]
         elif len(matching) == 1:
-            problems.append(f"{what} {name!r} is for machine-to-machine applications")
+            problems.append(f"{wanted[name]}: {what} {name!r} is for machine-to-machine applications")
         elif matching:
-            problems.append(f"{what} {name!r} is there {len(matching)} times; give its id")
+            problems.append(f"{wanted[name]}: {what} {name!r} is there {len(matching)} times; give its id")
         else:
-            problems.append(f"there is no {what} {name!r}; create it first (names are case-sensitive)")
+            problems.append(f"{wanted[name]}: there is no {what} {name!r}; create it first (names are case-sensitive)")
     return resolved

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_logto.__main__ import main
-from airflow_provider_logto.exceptions import AuthFailed, Forbidden, LogtoError
+from airflow_provider_logto.exceptions import AuthFailed, ConfigurationError, Forbidden, LogtoError
+from airflow_provider_logto.hooks.logto import LogtoHook
 from airflow_provider_logto.operators.connection import CheckConnectionOperator
 from tests.conftest import Tenant, execute
 
@@ -98,3 +100,24 @@ def test_the_command_finds_connections_of_airflows_database(
     )
     assert done.returncode == 0, done.stderr
     assert sandbox_tenant.endpoint in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(None, "add it in Admin > Connections, or set"), ("{broken", "cannot be read")]
+)
+def test_a_task_without_its_connection_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, said: str
+) -> None:
+    """It may be tried again: Airflow says the same where a secrets backend does not answer for a moment."""
+    if value:
+        monkeypatch.setenv("AIRFLOW_CONN_LOGTO_PROD", value)
+    with pytest.raises(ConfigurationError, match=f"logto_prod.*{said}") as caught:
+        CheckConnectionOperator(task_id="check", logto_conn_id="logto_prod").execute({})
+    assert caught.value.transient
+
+    async def use() -> None:
+        async with LogtoHook("logto_prod").client():
+            pass
+
+    with pytest.raises(ConfigurationError, match=said):
+        asyncio.run(use())

@@ -44,7 +44,7 @@ def test_the_report_is_small_json_and_the_snapshot_is_read_back(sandbox: Sandbox
         ({"remove": ["password"]}, r"remove\[0\]"),
         ({"folder": ""}, "folder"),
         ({"folder": None}, "folder"),
-        ({"folder": "nosuchscheme://x"}, "folder"),
+        ({"folder": "relative/folder"}, "folder"),
         ({"protect": [{"rôle": "x"}]}, r"protect\[0\]"),
         ({"user": None}, "user"),
         ({"if_absent": "ignore"}, "if_absent"),
@@ -96,3 +96,12 @@ def test_the_log_tells_each_step(
     for line in ("suspend: done (1)", "grants: failed: GET /api/users/", "invitations: done", "mark: not reached"):
         assert line in said
     assert "roles: " not in said
+
+
+def test_a_folder_whose_storage_this_worker_does_not_know_still_suspends(sandbox: Sandbox, mika: str) -> None:
+    task = OffboardUserOperator(task_id="offboard", user="mika", folder="nosuchscheme://x")
+    with pytest.raises(OffboardingIncomplete, match="nosuchscheme://x' cannot be opened") as caught:
+        execute(task, {"run_id": "r1"})
+    steps = caught.value.report["steps"]
+    assert (steps["snapshot"]["outcome"], steps["suspend"]["outcome"]) == ("failed", "done")
+    assert sandbox.state()["users"][0]["isSuspended"]

@@ -241,3 +241,10 @@ def test_rows_that_a_template_made_a_text_of_are_not_stored(operator: Any, tmp_p
     address = operator(task_id="x", folder=tmp_path.as_uri(), source="file:///data/{{ day }}.csv", **more)
     address.render_template_fields({"day": "monday"})
     assert address.source == "file:///data/monday.csv"
+
+
+def test_a_roster_without_a_source_is_no_empty_roster(tmp_path: Path) -> None:
+    task = SyncRosterOperator(task_id="x", roster="hr", folder=tmp_path.as_uri())
+    task.render_template_fields({})
+    with pytest.raises(AirflowFailException, match=r"^source: missing"):
+        task.execute({})

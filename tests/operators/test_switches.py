@@ -72,3 +72,8 @@ def test_an_empty_cell_is_no_order(sandbox: Sandbox, value: Any) -> None:
         execute(DeleteUserOperator(task_id="t", user="ada", confirm=value))
     with pytest.raises(InvalidInput, match=r"^suspended: "):
         execute(SuspendUserOperator(task_id="t", user="ada", suspended=value))
+
+
+def test_a_template_is_told_from_other_texts() -> None:
+    with pytest.raises(InvalidInput, match="True or False; it is no template field; got"):
+        execute(DeleteUserOperator(task_id="t", user="ada", confirm="{{ params.really }}"))

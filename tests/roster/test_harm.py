@@ -10,7 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_logto.exceptions import BrakeHeld, ChangesFailed, ConfigurationError, PlanRefused, QuotaExhausted
+from airflow_provider_logto.exceptions import (
+    BrakeHeld,
+    ChangesFailed,
+    ConfigurationError,
+    InvalidSource,
+    PlanRefused,
+    QuotaExhausted,
+)
 from airflow_provider_logto.management.marks import KEY, Mark, stamp
 from airflow_provider_logto.management.offboarding.offboard import offboard_user
 from airflow_provider_logto.management.offboarding.restore import restore_user
@@ -576,3 +583,15 @@ def test_whom_an_hr_event_marked_is_taken_over_by_the_row_with_this_external_id(
     assert Mark.of(roster.users()["ann"]) == Mark("hr", "E1")
     assert Mark.of(roster.users()["bob"]) == Mark(external_id="E3")
     assert result["counts"]["conflict"] == 1
+
+
+def test_a_name_that_does_not_exist_is_told_with_its_row(roster: Roster) -> None:
+    rows = [ANN, {**BOB, "roles": ["nope"], "organizations": ["Nowhere"]}]
+    manage = ("profile", "roles", "organizations")
+    with pytest.raises(InvalidSource) as caught:
+        roster.plan(rows, manage=manage, population={"role": "Staff"})
+    assert [problem.partition(";")[0] for problem in caught.value.problems] == [
+        "population: there is no role 'Staff'",
+        "row 2: there is no role 'nope'",
+        "row 2: there is no organization 'Nowhere'",
+    ]

@@ -52,6 +52,25 @@ class Files(Protocol):
 
 
 @dataclass(frozen=True)
+class NoFiles:
+    """A folder that cannot be opened."""
+
+    error: InvalidInput
+
+    def names(self, under: str) -> list[str]:
+        raise self.error
+
+    def read(self, name: str) -> bytes | None:
+        raise self.error
+
+    def write(self, name: str, content: bytes) -> None:
+        raise self.error
+
+    def uri(self, name: str) -> str:
+        raise self.error
+
+
+@dataclass(frozen=True)
 class Kept:
     """A snapshot and where it lies."""
 
