@@ -107,7 +107,7 @@ SCENARIOS = {
         files={"orders.yaml": first_block("configuration.md", "yaml")},
         writes=("POST /api/resources", "POST /api/roles", "POST /api/hooks"),
     ),
-    "people": Scenario({}, users=("ada", "grace"), files={"people.csv": "external_id,username\nE1,ada\nE2,grace\n"}),
+    "people": Scenario({}, users=("katherine", "mary"), files={"people.csv": first_block("roster.md", "text")}),
     "migration": Scenario(
         {},
         users=("ada",),
