@@ -8,9 +8,11 @@ deleted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
@@ -161,18 +163,20 @@ async def retire_secrets(
     """Delete old secrets that nobody uses any more.
 
     :param current: name of the secret that stays; it must exist and not have expired.
-    :param old: names of those to delete; :data:`LEGACY` is the legacy secret's.
+    :param old: names of those to delete, or patterns with ``*``; :data:`LEGACY` is the legacy secret's, which no
+        pattern means.
     :param grace: seconds; one that fetched a token within them stays.
     :param legacy: the application's legacy secret, which is in the answer whether it is to be deleted or not.
-    :returns: ``{"deleted": [names], "kept": [{"name", "reason"}]}``; names that do not exist are in neither.
+    :returns: ``{"deleted": [names], "kept": [{"name", "reason"}], "others": [names]}``; ``others`` are valid and meant
+        by no entry of ``old``. Names that do not exist are nowhere.
     """
     path = path_of("/applications/{}/secrets", application["id"])
     now = await client.server_time()
     secrets = await _secrets(client, path)
     kept_one = secrets.get(current)
-    if kept_one is None or (kept_one.get("expiresAt") or float("inf")) <= now * 1000:
+    if kept_one is None or _has_expired(kept_one, now):
         raise InvalidInput("secret_name", f"the secret {current!r} is gone or has expired; the old ones stay")
-    values = {name: secrets[name]["value"] for name in dict.fromkeys(old) if name in secrets and name != current}
+    values = {name: secrets[name]["value"] for name in _named(old, secrets) if name != current}
     stays: dict[str, str] = {}
     if legacy is not None:
         if LEGACY in secrets:
@@ -194,7 +198,21 @@ async def retire_secrets(
         else:
             await delete(client, f"{path}/{path_of('{}', name)}")
         deleted.append(name)
-    return {"deleted": deleted, "kept": kept}
+    others = [
+        name for name, one in secrets.items() if name not in values and name != current and not _has_expired(one, now)
+    ]
+    return {"deleted": deleted, "kept": kept, "others": others}
+
+
+def _named(entries: Sequence[str], names: Iterable[str]) -> list[str]:
+    """The names that entries mean, each once. Case counts: Logto keeps ``a`` and ``A`` apart."""
+    there = list(names)
+    fitting = (name for one in entries for name in there if name == one or ("*" in one and fnmatchcase(name, one)))
+    return list(dict.fromkeys(fitting))
+
+
+def _has_expired(secret: Mapping[str, Any], now: float) -> bool:
+    return (secret.get("expiresAt") or math.inf) <= now * 1000
 
 
 async def _delete_legacy(client: LogtoClient, application_id: str) -> None:

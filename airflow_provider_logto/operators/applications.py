@@ -144,13 +144,17 @@ class RotateApplicationSecretOperator(LogtoOperator):
     :param secret_name: name of the new secret, another one for each rotation; at most 256 characters (templated).
     :param expires_in: when the new secret expires: a timedelta or seconds. None (the default) makes one that never
         does, so that a DAG that is paused causes no outage.
-    :param old_secrets: names of the secrets to delete; others are never touched (templated). ``Legacy secret``, as in
-        the Console, is the legacy secret; where another one has that name, neither is deleted.
+    :param old_secrets: names of the secrets to delete; others are never touched (templated). An entry with ``*`` is a
+        pattern, as in a shell, where case counts: ``["Default secret", "airflow-*"]`` on a schedule leaves nothing
+        behind. The new secret and the Connection's own stay. ``Legacy secret``, as in the Console, is the legacy
+        secret, which no pattern means; where another one has that name, neither is deleted. With a pattern, let only
+        one run rotate at a time (``max_active_tis_per_dag=1``): it may mean the secret that another run has just made.
     :param grace: how long an old secret must have been unused, as a timedelta or seconds: longer than the longest
         pause of whoever uses it, and than the lifetime of its tokens.
     :param logto_conn_id: the Connection of type ``logto``.
     :returns: ``{"application", "secret_name", "outcome": "created" | "handed_over_again", "deleted": [names], "kept":
-        [{"name", "reason"}]}``.
+        [{"name", "reason"}], "others": [names]}``; ``others`` are still valid and meant by no entry of
+        ``old_secrets``.
     :raises InvalidInput: for a wrong argument, before any request; for an unknown application.
     :raises AlreadyExists: where there is a secret of that name that no earlier try is proven to have made.
 
@@ -205,6 +209,7 @@ class RotateApplicationSecretOperator(LogtoOperator):
         retired = self.hook.run(retire_secrets, secret.application, name, old, grace, secret.legacy)
         outcome = "created" if secret.created else "handed_over_again"
         old_ones = f"old secrets deleted: {len(retired['deleted'])}, kept: {len(retired['kept'])}"
+        old_ones += f", others still valid: {len(retired['others'])}"
         self.log_summary(f"Application {about['id']}", f"secret {name!r} {outcome.replace('_', ' ')}; {old_ones}")
         return {"application": about["id"], "secret_name": name, "outcome": outcome, **retired}
 

@@ -265,7 +265,8 @@ def test_only_old_secrets_that_are_named_and_unused_go(run: Run, sandbox: Sandbo
     values = {name: run(new_secret, importer["id"], name).value for name in ("one", "two/x", "three", "new")}
     assert sign_in(sandbox, importer, values["one"]) == 200
     retired = run(retire_secrets, importer, "new", ["one", "two/x", "new", "absent"], 3600)
-    assert retired == {"deleted": ["two/x"], "kept": [{"name": "one", "reason": "used within the last 3600 s"}]}
+    in_use = {"name": "one", "reason": "used within the last 3600 s"}
+    assert retired == {"deleted": ["two/x"], "kept": [in_use], "others": ["Default secret", "three"]}
     assert set(secrets(sandbox, importer)) == {"Default secret", "one", "three", "new"}
     asyncio.run(asyncio.sleep(2))  # the server's clock is known to half a second
     assert run(retire_secrets, importer, "new", ["one"], 1)["deleted"] == ["one"]
@@ -289,7 +290,23 @@ def test_the_secret_of_the_connection_stays(run: Run, sandbox: Sandbox) -> None:
     own = next(row["name"] for row in rows if row["value"] == sandbox.app_secret)
     run(new_secret, sandbox.app_id, "next")
     retired = run(retire_secrets, run(resolve_application, sandbox.app_id), "next", [own], 1)
-    assert retired == {"deleted": [], "kept": [{"name": own, "reason": "the Connection itself uses it"}]}
+    assert retired["deleted"] == []
+    assert retired["kept"] == [{"name": own, "reason": "the Connection itself uses it"}]
+    retired = run(retire_secrets, run(resolve_application, sandbox.app_id), "next", ["*"], 1)
+    assert (retired["deleted"], [one["name"] for one in retired["kept"]]) == ([], [own])
+
+
+def test_an_entry_with_a_star_is_a_pattern(run: Run, sandbox: Sandbox, importer: dict[str, Any]) -> None:
+    for name in ("airflow-1", "airflow-2", "Airflow-3", "by hand", "airflow-new"):
+        run(new_secret, importer["id"], name)
+    run(new_secret, importer["id"], "short", 1)
+    assert sign_in(sandbox, importer, secrets(sandbox, importer)["airflow-2"]) == 200
+    asyncio.run(asyncio.sleep(2))  # until that one has expired
+    retired = run(retire_secrets, importer, "airflow-new", ["Default secret", "airflow-*", "airflow-1", "no-*"], 3600)
+    assert retired["deleted"] == ["Default secret", "airflow-1"]
+    assert retired["kept"] == [{"name": "airflow-2", "reason": "used within the last 3600 s"}]
+    assert sorted(retired["others"]) == ["Airflow-3", "by hand"]
+    assert {"airflow-2", "Airflow-3", "by hand", "airflow-new"} < set(secrets(sandbox, importer))
 
 
 OLD = "a-secret-from-before-1.19"
@@ -307,12 +324,14 @@ def rotate(run: Run, application_id: str, name: str, old: list[str], grace: floa
     assert OLD not in repr(made)
     result: dict[str, Any] = run(retire_secrets, made.application, name, old, grace, made.legacy)
     assert OLD not in repr(result)
+    others = result.pop("others")
+    assert not {name, *result["deleted"], *(one["name"] for one in result["kept"])} & set(others)
     return result
 
 
 def test_a_legacy_secret_is_told_of_until_it_is_deleted(run: Run, sandbox: Sandbox, importer: dict[str, Any]) -> None:
     made_before_1_19(sandbox, importer["id"])
-    result = rotate(run, importer["id"], "one", ["Default secret"])
+    result = rotate(run, importer["id"], "one", ["*"])
     assert result == {"deleted": ["Default secret"], "kept": [STILL_VALID]}
     assert sign_in(sandbox, importer, OLD) == 200
     sandbox.add_fault(kind="lost_answer", method="DELETE", path="/api/applications/{id}/legacy-secret")

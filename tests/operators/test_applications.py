@@ -68,11 +68,21 @@ def test_a_rotation(sandbox: Sandbox, application: dict[str, Any], caplog: pytes
     vault = Vault()
     result = rotate(application, vault)
     about = {"application": application["id"], "secret_name": "run 1", "outcome": "created"}
-    assert result == {**about, "deleted": ["Default secret"], "kept": []}
+    assert result == {**about, "deleted": ["Default secret"], "kept": [], "others": []}
     (secret,) = vault.secrets
     assert works(sandbox, application, secret)
     assert secret not in json.dumps(result) + caplog.text
     assert names(application) == {"run 1"}
+
+
+def test_rotations_on_a_schedule_leave_nothing_behind(application: dict[str, Any]) -> None:
+    def at(run: int, old: list[str]) -> dict[str, Any]:
+        return rotate(application, Vault(), secret_name=f"airflow-{run}", old_secrets=old)
+
+    assert at(1, ["Default secret"])["others"] == []
+    assert at(2, ["Default secret"])["others"] == ["airflow-1"]
+    assert sorted(at(3, ["Default secret", "airflow-*"])["deleted"]) == ["airflow-1", "airflow-2"]
+    assert names(application) == {"airflow-3"}
 
 
 def test_a_legacy_secret_is_masked_and_told_of_by_a_name(
