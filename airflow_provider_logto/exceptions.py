@@ -388,7 +388,8 @@ class RunInProgress(LogtoError):
 class ChangesFailed(LogtoError):
     """Some changes of a plan failed; the others were made. A retry plans again and makes what is left.
 
-    Not transient where each of them is one of which Logto did not keep a part, see :class:`NotKept`.
+    Not transient where no retry helps any of them: of each Logto did not keep a part, see :class:`NotKept`, or each is
+    a row of an import that could not be made from the start.
     """
 
     transient = True

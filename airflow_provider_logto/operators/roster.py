@@ -265,7 +265,8 @@ class ImportUsersOperator(LogtoOperator):
     :returns: ``{"counts", "failed": row numbers, "journal": address}``.
     :raises InvalidInput: for the first argument that is wrong, before any request.
     :raises InvalidSource: naming the rows that cannot be right (the first 100 problems), before any request.
-    :raises ChangesFailed: where rows failed; the others were made.
+    :raises ChangesFailed: where rows failed, which it names; the others were made. A retry tries them again, unless all
+        of them are conflicts that were found before any write.
     :raises ApplyStopped: after ``max_errors`` failed rows; the rest was not tried.
 
     .. seealso:: Logto docs, "User migration"; Logto Management API, ``POST /api/users``.

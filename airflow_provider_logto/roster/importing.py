@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from airflow_provider_logto.client.client import LogtoClient, path_of
@@ -41,6 +42,9 @@ IF_EXISTS = ("fail", "skip", "update")
 _OWNER = "import"
 _MARK = f"customData.{IMPORT_KEY}"
 _NAMED = 1000
+#: Failed rows that the task's log explains, and that an error names; the journal has all.
+_LOGGED = 20
+_SHOWN = 50
 
 
 @dataclass(frozen=True)
@@ -120,15 +124,32 @@ async def _import(
     report = applier.report
     result["counts"] |= {f"made.{name}": count for name, count in sorted(report.done.items())}
     result["counts"] |= {f"rows.{status}": count for status, count in sorted(report.statuses.items())}
-    failed = list(dict.fromkeys(change.row for change, _ in report.failed))
-    result["failed"] = failed[:_NAMED]
-    if failure is None and failed:
-        failure = ChangesFailed(
-            f"{len(failed)} rows failed; the journal says why: {journal.uri}. Run them again with only="
-        )
+    reasons: dict[int | None, str] = {}
+    for change, outcome in report.failed:
+        reasons.setdefault(change.row, outcome.reason)
+    result["failed"] = list(reasons)[:_NAMED]
+    _log_failed(reasons, journal.uri)
+    if failure is None and reasons:
+        failure = ChangesFailed(_described(list(reasons), journal.uri))
+        # What stood in a row's way before any write does so in a retry too.
+        failure.transient = len(report.failed) > len(left_alone) + len(report.not_kept)
     if failure is not None:
         raise FailedRun(result, failure)
     return result
+
+
+def _log_failed(reasons: Mapping[int | None, str], journal: str) -> None:
+    for row, reason in islice(reasons.items(), _LOGGED):
+        log.warning("row %s failed: %s", row, reason)
+    if len(reasons) > _LOGGED:
+        log.warning("and %d more; see %s", len(reasons) - _LOGGED, journal)
+
+
+def _described(rows: Sequence[int | None], journal: str) -> str:
+    failed = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+    them = "it" if len(rows) == 1 else "them"
+    more = f" and {len(rows) - _SHOWN} more; see the XCom" if len(rows) > _SHOWN else ""
+    return f"{failed} failed; the journal says why: {journal}. Run {them} again with only={list(rows[:_SHOWN])}{more}"
 
 
 def check_secrets(people: Sequence[Person]) -> None:

@@ -94,8 +94,9 @@ def test_the_connections_list_protects_from_imports_too(
     monkeypatch.setenv("AIRFLOW_CONN_LOGTO_DEFAULT", sandbox_tenant.connection({"protect": ["u0"]}))
     source = [{"username": "u0", "name": "Other"}]
     operator = ImportUsersOperator(task_id="x", source=source, folder=f"file://{tmp_path}", if_exists="update")
-    with pytest.raises(ChangesFailed):
+    with pytest.raises(AirflowFailException, match=r"1 row failed; .*only=\[1\]") as caught:
         operator.execute({})
+    assert isinstance(caught.value.__cause__, ChangesFailed)
 
 
 @pytest.mark.parametrize(

@@ -153,10 +153,39 @@ def test_only_failed_rows_run_again(imports: Import) -> None:
 def test_only_max_errors_decides_how_many_rows_may_fail(imports: Import, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "_NAMED", 10)
     imports.sandbox.seed({"users": [{"username": f"u{at}"} for at in range(60)]})
-    with pytest.raises(FailedRun, match="60 rows failed") as caught:
+    numbers = ", ".join(str(at) for at in range(1, 51))
+    end = rf"60 rows failed; .* Run them again with only=\[{numbers}\] and 10 more; see the XCom$"
+    with pytest.raises(FailedRun, match=end) as caught:
         imports([{"username": f"u{at}"} for at in range(70)], if_exists="fail", max_errors=61)
     assert caught.value.result["failed"] == list(range(1, 11))
     assert caught.value.result["counts"]["made.user.create"] == 10
+
+
+def test_the_log_says_which_rows_failed_and_why(imports: Import, caplog: pytest.LogCaptureFixture) -> None:
+    imports.sandbox.seed({"users": [{"username": "ann"}, *({"username": f"old{at}"} for at in range(30))]})
+    same = {"username": "bob", "primary_email": "bob@example.com"}
+    with pytest.raises(FailedRun, match=r"2 rows failed; .* Run them again with only=\[2, 4\]$"):
+        imports([{"username": "ann"}, same, {"username": "zoe"}, {**same, "primary_email": "rob@example.com"}])
+    assert "row 2 failed: another row has the same username" in caplog.text
+    assert "row 4 failed" in caplog.text
+    assert {"bob", "rob"}.isdisjoint(caplog.text.replace("@", " ").split())
+    assert [record.levelname for record in caplog.records if " failed: " in record.message] == ["WARNING"] * 2
+    caplog.clear()
+    with pytest.raises(FailedRun, match="30 rows failed"):
+        imports([{"username": f"old{at}"} for at in range(30)], if_exists="fail")
+    assert caplog.text.count("failed: exists already") == 20
+    assert "and 10 more; see file://" in caplog.text
+
+
+def test_a_retry_is_for_what_may_pass(imports: Import) -> None:
+    imports.sandbox.seed({"users": [{"username": "ann"}]})
+    rows = [{"username": "ann"}, {"username": "bob"}]
+    imports.sandbox.add_fault(kind="error", status=400, method="POST", path="/api/users", times=1)
+    for failed, transient in (([1, 2], True), ([1], False)):
+        with pytest.raises(FailedRun) as caught:
+            imports(rows, if_exists="fail")
+        assert (caught.value.result["failed"], caught.value.error.transient) == (failed, transient)
+    assert "1 row failed; " in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["lost_answer", "reset", "error"])
