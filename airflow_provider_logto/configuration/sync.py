@@ -27,7 +27,7 @@ from airflow_provider_logto.exceptions import (
 )
 from airflow_provider_logto.management.json_values import wrong_type
 from airflow_provider_logto.plans.apply import Applier, Report, dry
-from airflow_provider_logto.plans.brakes import Brake, Held, holding, set_brakes
+from airflow_provider_logto.plans.brakes import Brake, Held, holding, set_brakes, tell
 from airflow_provider_logto.plans.changes import Change, encoded
 from airflow_provider_logto.plans.drift import agreed
 from airflow_provider_logto.plans.journal import Journal, Outcome, Run
@@ -220,23 +220,25 @@ class _Run:
         address = write_plan(store, plan) if plan is now else store.uri(f"{plan.name}.plan.jsonl")
         figures = {"destructive": sum(change.destructive for change in plan.changes)}
         held = holding(self._job.brakes, figures, plan.base)
+        released = self._job.mode == "apply" and self._options.approve_plan == plan.id
         result: dict[str, Any] = {
             "plan": address,
             "plan_id": plan.id,
             "journal": None,
-            "counts": {**plan.counts(), **{f"brake.{one.brake}": one.figure for one in held}},
-            "held": [change.key for change in plan.changes if held and change.destructive],
+            "counts": plan.counts(),
+            "held": [change.key for change in plan.changes if held and not released and change.destructive],
             "failed": [],
             "applied": False,
         }
         await Applier(dry(self._operations)).run(plan.changes)
-        for line in (*plan.table(), *(f"HELD  {one}" for one in held)):
+        for line in plan.table(address):
             log.info("%s", line)
+        result["counts"] |= tell(held, released)
         if self._job.mode == "check" and plan.changes:
             raise FailedConfiguration(result, OutOfSync(f"{plan.due}, see {address} ({plan.id})"))
         if self._job.mode != "apply":
             return result
-        if held and self._options.approve_plan != plan.id:
+        if held and not released:
             raise FailedConfiguration(result, _brake_error(held, plan, address))
         report = await self._apply(plan, now, result)
         if report.failed:

@@ -169,7 +169,7 @@ class SyncRosterOperator(LogtoOperator):
         store = Store(_path("folder", self.folder))
         if job.mode == "dump":
             dumped = self.hook.run(dump_roster, job, store)
-            self.log_summary(f"Roster {job.roster}", counts_of(dumped["counts"]))
+            self.log_summary(f"Roster {job.roster}", f"{counts_of(dumped['counts'])}; dumped to {dumped['plan']}")
             return dumped
         people = self._people(job)
         try:

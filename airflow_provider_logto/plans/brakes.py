@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_logto.exceptions import InvalidInput
+
+log = logging.getLogger(__name__)
 
 _FORMS = 'give a count (10), a percentage ("5%"), or both: (10, "5%")'
 
@@ -99,6 +102,20 @@ def holding(brakes: Mapping[str, Brake], figures: Mapping[str, int], base: int) 
         if limit is not None and figure > limit:
             held.append(Held(name, figure, limit, f"of {base}"))
     return held
+
+
+def tell(held: Iterable[Held], released: bool) -> dict[str, int]:
+    """Log the brakes that hold, or would if the plan were not approved.
+
+    :param released: whether ``approve_plan`` names the plan.
+    :returns: what counts for them in a result: ``{"brake.disables": 3}``, ``{"released.disables": 3}``.
+    """
+    for one in held:
+        if released:
+            log.info("released by approve_plan: %s %d, allowed %d", one.brake, one.figure, one.limit)
+        else:
+            log.warning("HELD  %s", one)
+    return {f"{'released' if released else 'brake'}.{one.brake}": one.figure for one in held}
 
 
 def _percent(field: str, text: str) -> float:

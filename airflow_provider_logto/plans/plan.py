@@ -84,14 +84,18 @@ class Plan:
         }
         return b"\n".join([encoded(header), *map(encoded, self.changes), b""])
 
-    def table(self) -> list[str]:
-        """Counts by action for people, destructive ones first; no names, no ids."""
+    def table(self, address: str = "") -> list[str]:
+        """Counts by action for people, destructive ones first; no names, no ids.
+
+        :param address: where the plan is stored.
+        """
+        title = f"plan {self.id} in {address}" if address else f"plan {self.id}"
         destructive = Counter(change.name for change in self.changes if change.destructive)
         others = Counter(change.name for change in self.changes if not change.destructive)
-        lines = [f"plan {self.id}", f"{'changes':>9}  what"]
+        lines = [title, f"{'changes':>9}  what"]
         lines += [f"{count:>9}  {name}  DESTRUCTIVE" for name, count in sorted(destructive.items())]
         lines += [f"{count:>9}  {name}" for name, count in sorted(others.items())]
-        return lines if self.changes else [f"plan {self.id}", "  nothing to change"]
+        return lines if self.changes else [title, "  nothing to change"]
 
 
 def make_plan(**values: Any) -> Plan:

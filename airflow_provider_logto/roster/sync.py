@@ -13,7 +13,7 @@ from airflow_provider_logto.client.client import LogtoClient
 from airflow_provider_logto.exceptions import BrakeHeld, ChangesFailed, LogtoError, OutOfSync, PlanRefused
 from airflow_provider_logto.management.protection import Protection
 from airflow_provider_logto.plans.apply import Applier, Report, dry
-from airflow_provider_logto.plans.brakes import Held, holding
+from airflow_provider_logto.plans.brakes import Held, holding, tell
 from airflow_provider_logto.plans.changes import Change
 from airflow_provider_logto.plans.drift import agreed
 from airflow_provider_logto.plans.journal import Journal, Outcome, Run
@@ -185,6 +185,7 @@ class _Run:
         store = self._options.store
         address = write_plan(store, plan) if plan is now else store.uri(f"{plan.name}.plan.jsonl")
         held = self._holding(plan)
+        released = self._job.mode == "apply" and self._options.approve_plan == plan.id
         result: dict[str, Any] = {
             "plan": address,
             "plan_id": plan.id,
@@ -192,15 +193,15 @@ class _Run:
             "counts": {
                 **{key: value for key, value in plan.info.items() if key != "left_alone"},
                 **plan.counts(),
-                **{f"brake.{one.brake}": one.figure for one in held},
             },
             "held": self._rows(("held", "conflict")),
             "failed": [],
             "applied": False,
         }
         await Applier(dry(self._operations)).run(plan.changes)
-        for line in (*plan.table(), *(f"HELD  {one}" for one in held)):
+        for line in plan.table(address):
             log.info("%s", line)
+        result["counts"] |= tell(held, released)
         for name, count in plan.info.items():
             if name.startswith("ignored."):
                 log.warning(
@@ -211,7 +212,7 @@ class _Run:
             raise FailedRun(result, OutOfSync(f"{plan.due}, see {address} ({plan.id})"))
         if self._job.mode != "apply":
             return result
-        if self._options.approve_plan == plan.id:
+        if released:
             held = []
         if held and self._job.on_brake == "fail":
             raise FailedRun(result, self._brake_error(held, plan, address))

@@ -123,7 +123,8 @@ def test_prune_deletes_only_what_this_configuration_created(sandbox: Sandbox, tm
         apply(tmp_path, less, prune=["roles"])
     plan = apply(tmp_path, less, "plan", prune=["roles"])
     released = apply(tmp_path, less, prune=["roles"], approve_plan=plan["plan_id"])
-    assert released["counts"]["made.role.delete"] == 1
+    assert (plan["held"], released["held"]) == (["clerk"], [])
+    assert (released["counts"]["made.role.delete"], released["counts"]["released.destructive"]) == (1, 1)
     assert "clerk" not in names("/roles")
     assert {"by hand", "employee", "batch"} <= names("/roles")
 

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 import airflow_provider_logto
+from airflow_provider_logto.operators.applications import ProvisionApplicationOperator, RotateApplicationSecretOperator
 from airflow_provider_logto.operators.base import changes_of
 from airflow_provider_logto.operators.management_api import ManagementApiOperator
 from airflow_provider_logto.operators.organizations import ProvisionOrganizationOperator
 from airflow_provider_logto.operators.roles import AssignRolesOperator
+from airflow_provider_logto.operators.roster import SyncRosterOperator
 from airflow_provider_logto.operators.users import CreateUserOperator, UpdateUserOperator
 from logto_sandbox import Sandbox
 
@@ -66,6 +68,20 @@ def test_one_line_says_what_happened(
     assert f"GET /users/{{userId}} in {sandbox.url}: done (1 read, 0 writes" in line(
         ManagementApiOperator(task_id="get", **path)
     )
+
+
+@pytest.mark.usefixtures("sandbox_tenant")
+def test_it_says_what_to_look_at_next(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path.as_uri()
+    dumped = last_line(SyncRosterOperator(task_id="dump", roster="hr", folder=folder, mode="dump"), caplog, capsys)
+    assert f"rows: 0; dumped to {folder}/roster/hr/hr.dump.jsonl (" in dumped
+    ProvisionApplicationOperator(task_id="app", name="Importer", application_type="MachineToMachine").execute({})
+    rotate = RotateApplicationSecretOperator(
+        task_id="rotate", application="Importer", hand_over=lambda secret, about: None, secret_name="one"
+    )
+    assert "old secrets deleted: 0, kept: 0, others still valid: 1 (" in last_line(rotate, caplog, capsys)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -154,14 +155,34 @@ def test_apply_safe_does_not_create_another_company(roster: Roster) -> None:
     assert len(roster.users()) == 60
 
 
-def test_only_the_named_plan_is_released(roster: Roster) -> None:
+def test_only_the_named_plan_is_released(roster: Roster, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     roster.apply(rows(20))
     plan = roster.plan(rows(10), **SUSPEND)
     assert plan["counts"]["brake.disables"] == 10
+    assert ("WARNING", "HELD  disables: 10, allowed 1 (of 20)") in said(caplog)
     released = {"options": {"approve_plan": plan["plan_id"]}}
     message = str(roster.fails(rows(5), **SUSPEND, **released))
     assert "names another plan" in message
-    assert roster.apply(rows(10), **SUSPEND, **released)["counts"]["made.user.suspend"] == 10
+    caplog.clear()
+    counts = roster.apply(rows(10), **SUSPEND, **released)["counts"]
+    assert (counts["made.user.suspend"], counts["released.disables"]) == (10, 10)
+    assert "brake.disables" not in counts
+    assert ("INFO", "released by approve_plan: disables 10, allowed 1") in said(caplog)
+    assert "HELD" not in caplog.text
+
+
+def said(caplog: pytest.LogCaptureFixture) -> set[tuple[str, str]]:
+    return {(record.levelname, record.message) for record in caplog.records}
+
+
+@pytest.mark.parametrize("mode", ["plan", "apply"])
+def test_the_log_says_where_the_plan_is(roster: Roster, caplog: pytest.LogCaptureFixture, mode: str) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in range(2):
+        caplog.clear()
+        result = roster.sync(rows(2), mode)
+        assert ("INFO", f"plan {result['plan_id']} in {result['plan']}") in said(caplog)
 
 
 @pytest.mark.parametrize(
