@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -130,18 +131,56 @@ def _place(error: Exception) -> str:
 _ABSENT = object()
 
 
-def meant(name: str) -> str:
+#: How alike two names must be: "pasword" is a slip, "surname" is not "username".
+_NEAR = 0.85
+#: What never is custom data.
+_SECRET_WORDS = ("passw", "pwd", "salt")
+
+
+def offered(secrets: bool) -> str:
+    """The standard columns that something comes of, for a message."""
+    return f"{', '.join(_read(secrets))}, custom_data.KEY, profile.CLAIM"
+
+
+def _read(secrets: bool) -> tuple[str, ...]:
+    # An import knows roles, organizations and days, and ignores them.
+    return (*(one for one in COLUMNS if one not in (*LISTS, *DATES)), *SECRETS) if secrets else COLUMNS
+
+
+def unknown_column(name: str, secrets: bool) -> str:
+    """What is wrong with a column of the source, and which one it may be."""
+    said = f"{name!r} is not a standard column"
+    close = _meant(name, secrets)
+    if close in SECRETS and not secrets:
+        return f"{said}; only imports take {close}"
+    if close is not None:
+        return f"{said}; did you mean {close!r}? Rename it, or write mapping={{{close!r}: {name!r}}}"
+    if any(word in _plain(name) for word in _SECRET_WORDS):
+        return said
+    return f"{said}; map it, e.g. mapping={{'custom_data.KEY': {name!r}}}"
+
+
+def _meant(name: str, secrets: bool) -> str | None:
     """The standard column that a column of another name may be."""
-    plain = "".join(filter(str.isalnum, name)).lower()
-    contained = (column for column in COLUMNS if len(plain) > 2 and plain in column.replace("_", ""))
-    return next(contained, "custom_data.KEY")
+    plain = _plain(name)
+    if "hash" in plain:  # before it is taken for a password
+        return "password_digest"
+    by_plain = {_plain(column): column for column in (*_read(secrets), *SECRETS)}
+    contained = (column for one, column in by_plain.items() if len(plain) > 2 and plain in one)
+    near = (by_plain[one] for one in difflib.get_close_matches(plain, by_plain, n=1, cutoff=_NEAR))
+    return next(contained, None) or next(near, None)
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def _check_column(where: str, name: Any, secrets: bool) -> None:
-    if not isinstance(name, str) or not is_column(name, secrets):
-        raise InvalidInput(
-            where, f"{name!r} is not a standard column; use {', '.join(COLUMNS)}, custom_data.KEY, profile.CLAIM"
-        )
+    if isinstance(name, str) and is_column(name, secrets):
+        return
+    close = _meant(name, secrets) if isinstance(name, str) else None
+    hint = f"; did you mean {close!r}?" if close is not None and is_column(close, secrets) else ""
+    raise InvalidInput(where, f"{name!r} is not a standard column{hint}; use {offered(secrets)}")
 
 
 def is_column(name: str, secrets: bool) -> bool:

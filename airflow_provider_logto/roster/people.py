@@ -18,7 +18,17 @@ from airflow_provider_logto.management import fields as checks
 from airflow_provider_logto.management.user_fields import FIELD
 from airflow_provider_logto.plans.changes import digest_of, encoded
 from airflow_provider_logto.roster import cells as cell
-from airflow_provider_logto.roster.columns import COLUMNS, DATES, KEYS, LISTS, SECRETS, TEXTS, Columns, is_column, meant
+from airflow_provider_logto.roster.columns import (
+    DATES,
+    KEYS,
+    LISTS,
+    SECRETS,
+    TEXTS,
+    Columns,
+    is_column,
+    offered,
+    unknown_column,
+)
 from airflow_provider_logto.roster.sources import Problems, Row
 
 _PLAIN = tuple(name for name in TEXTS if name not in KEYS)
@@ -93,12 +103,11 @@ def read_people(rows: Iterable[Row], columns: Columns, keys: Sequence[str], prob
         person = _person(row.number, cells, columns, keys, problems)
         if person is not None:
             people.append(person)
-    for name in sorted(unknown):
-        problems.add(
-            "columns",
-            f"{name!r} is not a standard column; map it, e.g. mapping={{{meant(name)!r}: {name!r}}}, or use "
-            f"{', '.join(COLUMNS)}",
-        )
+    for at, name in enumerate(sorted(unknown), 1):
+        advice = unknown_column(name, columns.secrets)
+        if at == len(unknown):
+            advice += f". What is not needed, leave out in transform. Standard columns: {offered(columns.secrets)}"
+        problems.add("columns", advice)
     for name, column in columns.mapping.items() if people or seen else ():
         if column not in seen and column.partition(".")[0] not in seen:
             problems.add("mapping", f"{name}: there is no column {column!r}; there are {', '.join(sorted(seen))}")

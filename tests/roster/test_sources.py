@@ -109,11 +109,48 @@ def test_a_wrong_delimiter_is_one_problem(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "meant"), [("E-mail", "primary_email"), ("primaryEmail", "primary_email"), ("Dept", "custom_data.KEY")]
+    ("column", "meant"),
+    [
+        ("E-mail", "primary_email"),
+        ("primaryEmail", "primary_email"),
+        ("usrname", "username"),
+        ("organisation", "organizations"),
+        *((name, "custom_data.KEY") for name in ("Dept", "birthday", "surname", "last_name")),
+    ],
 )
 def test_an_unknown_column_comes_with_a_mapping(column: str, meant: str) -> None:
     (problem,) = problems_of([{"external_id": "E1", column: "x"}])
     assert f"mapping={{'{meant}': '{column}'}}" in problem
+    assert (f"did you mean '{meant}'?" in problem) == (meant != "custom_data.KEY")
+
+
+def test_the_standard_columns_are_listed_once() -> None:
+    row = {"external_id": "E1", "birthday": "x", "Dept": "x", "pasword": "x"}
+    *others, last = problems_of([row])
+    assert "only imports take password." in last
+    assert "What is not needed, leave out in transform. Standard columns: id, external_id, " in last
+    assert last.endswith("suspended, custom_data.KEY, profile.CLAIM")
+    assert len(others) == 2
+    assert not any("Standard columns" in one for one in others)
+
+
+@pytest.mark.parametrize(
+    ("column", "meant"), [("pasword", "password"), ("password_hash", "password_digest"), ("role", None), ("salt", None)]
+)
+def test_an_import_is_offered_the_columns_that_it_reads(column: str, meant: str | None) -> None:
+    (problem,) = problems_of([{"username": "ann", column: "x"}], secrets=True)
+    assert (f"did you mean '{meant}'? Rename it, or write mapping={{'{meant}': '{column}'}}" in problem) == bool(meant)
+    assert ("custom_data.KEY'" in problem) == (column == "role")
+    listed = problem.partition("Standard columns: ")[2].split(", ")
+    assert {"password", "password_digest", "password_algorithm", "identities", "suspended"} < set(listed)
+    assert not {"roles", "organizations", "organization_roles", "start_date", "end_date"} & set(listed)
+
+
+def test_a_wrong_name_in_a_mapping_is_told_as_well() -> None:
+    with pytest.raises(InvalidInput, match=r"mapping\.pasword: .* did you mean 'password'\?; use id, "):
+        Columns.checked({"pasword": "pw"}, secrets=True)
+    with pytest.raises(InvalidInput, match=r"'pasword' is not a standard column; use id, "):
+        Columns.checked({"pasword": "pw"})
 
 
 def test_a_spreadsheet_is_to_be_saved_as_csv(tmp_path: Path) -> None:
