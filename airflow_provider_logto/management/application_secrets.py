@@ -165,7 +165,8 @@ async def retire_secrets(
     :param current: name of the secret that stays; it must exist and not have expired.
     :param old: names of those to delete, or patterns with ``*``; :data:`LEGACY` is the legacy secret's, which no
         pattern means.
-    :param grace: seconds; one that fetched a token within them stays.
+    :param grace: seconds; one that fetched a token within them stays, and so does one made within them that only a
+        pattern means.
     :param legacy: the application's legacy secret, which is in the answer whether it is to be deleted or not.
     :returns: ``{"deleted": [names], "kept": [{"name", "reason"}], "others": [names]}``; ``others`` are valid and meant
         by no entry of ``old``. Names that do not exist are nowhere.
@@ -184,6 +185,9 @@ async def retire_secrets(
         elif LEGACY not in old:
             stays[LEGACY] = "still valid; it goes where old_secrets names it"
         values[LEGACY] = legacy
+    # What fits a pattern may be the secret that another run has just handed over, and nobody has used yet.
+    young = [name for name in values if name not in (*old, LEGACY) and _is_younger(secrets[name], now - grace)]
+    stays |= dict.fromkeys(young, f"made within the last {grace:g} s")
     stays |= {name: "the Connection itself uses it" for name, value in values.items() if client.is_own_secret(value)}
     kept = [{"name": name, "reason": reason} for name, reason in stays.items()]
     candidates = [name for name in values if name not in stays]
@@ -209,6 +213,10 @@ def _named(entries: Sequence[str], names: Iterable[str]) -> list[str]:
     there = list(names)
     fitting = (name for one in entries for name in there if name == one or ("*" in one and fnmatchcase(name, one)))
     return list(dict.fromkeys(fitting))
+
+
+def _is_younger(secret: Mapping[str, Any], moment: float) -> bool:
+    return bool(secret["createdAt"] > moment * 1000)
 
 
 def _has_expired(secret: Mapping[str, Any], now: float) -> bool:

@@ -147,10 +147,10 @@ class RotateApplicationSecretOperator(LogtoOperator):
     :param old_secrets: names of the secrets to delete; others are never touched (templated). An entry with ``*`` is a
         pattern, as in a shell, where case counts: ``["Default secret", "airflow-*"]`` on a schedule leaves nothing
         behind. The new secret and the Connection's own stay. ``Legacy secret``, as in the Console, is the legacy
-        secret, which no pattern means; where another one has that name, neither is deleted. With a pattern, let only
-        one run rotate at a time (``max_active_tis_per_dag=1``): it may mean the secret that another run has just made.
+        secret, which no pattern means; where another one has that name, neither is deleted.
     :param grace: how long an old secret must have been unused, as a timedelta or seconds: longer than the longest
-        pause of whoever uses it, and than the lifetime of its tokens.
+        pause of whoever uses it, and than the lifetime of its tokens. What fits a pattern must also be as old, since
+        another run may have made it.
     :param logto_conn_id: the Connection of type ``logto``.
     :returns: ``{"application", "secret_name", "outcome": "created" | "handed_over_again", "deleted": [names], "kept":
         [{"name", "reason"}], "others": [names]}``; ``others`` are still valid and meant by no entry of

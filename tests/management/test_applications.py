@@ -296,15 +296,27 @@ def test_the_secret_of_the_connection_stays(run: Run, sandbox: Sandbox) -> None:
     assert (retired["deleted"], [one["name"] for one in retired["kept"]]) == ([], [own])
 
 
+def make_older(sandbox: Sandbox, application: dict[str, Any], seconds: float) -> None:
+    table = sandbox.tenant.tables["application_secrets"]
+    for row in sandbox.state()["application_secrets"]:
+        if row["applicationId"] == application["id"]:
+            table.put(table[row["id"]] | {"createdAt": row["createdAt"] - int(seconds * 1000)})
+
+
 def test_an_entry_with_a_star_is_a_pattern(run: Run, sandbox: Sandbox, importer: dict[str, Any]) -> None:
     for name in ("airflow-1", "airflow-2", "Airflow-3", "by hand", "airflow-new"):
         run(new_secret, importer["id"], name)
     run(new_secret, importer["id"], "short", 1)
     assert sign_in(sandbox, importer, secrets(sandbox, importer)["airflow-2"]) == 200
     asyncio.run(asyncio.sleep(2))  # until that one has expired
+    make_older(sandbox, importer, 7200)
+    run(new_secret, importer["id"], "airflow-young")  # by another run at the same time
     retired = run(retire_secrets, importer, "airflow-new", ["Default secret", "airflow-*", "airflow-1", "no-*"], 3600)
     assert retired["deleted"] == ["Default secret", "airflow-1"]
-    assert retired["kept"] == [{"name": "airflow-2", "reason": "used within the last 3600 s"}]
+    assert retired["kept"] == [
+        {"name": "airflow-young", "reason": "made within the last 3600 s"},
+        {"name": "airflow-2", "reason": "used within the last 3600 s"},
+    ]
     assert sorted(retired["others"]) == ["Airflow-3", "by hand"]
     assert {"airflow-2", "Airflow-3", "by hand", "airflow-new"} < set(secrets(sandbox, importer))
 
@@ -331,6 +343,7 @@ def rotate(run: Run, application_id: str, name: str, old: list[str], grace: floa
 
 def test_a_legacy_secret_is_told_of_until_it_is_deleted(run: Run, sandbox: Sandbox, importer: dict[str, Any]) -> None:
     made_before_1_19(sandbox, importer["id"])
+    make_older(sandbox, importer, 3600)
     result = rotate(run, importer["id"], "one", ["*"])
     assert result == {"deleted": ["Default secret"], "kept": [STILL_VALID]}
     assert sign_in(sandbox, importer, OLD) == 200
