@@ -36,7 +36,7 @@ def placed(tmp_path: Path, dag_id: str) -> Path:
     return file
 
 
-@pytest.mark.parametrize(("dag_id", "people"), [("people", {"ada", "grace"}), ("migration", {"ann@example.com"})])
+@pytest.mark.parametrize(("dag_id", "people"), [("people", {"katherine", "mary"}), ("migration", {"ann@example.com"})])
 def test_the_examples_run_and_a_second_run_changes_nothing(
     run_dag: RunDag, sandbox_tenant: Tenant, tmp_path: Path, dag_id: str, people: set[str]
 ) -> None:
