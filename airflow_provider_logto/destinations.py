@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_logto.exceptions import InvalidInput
+from airflow_provider_logto.exceptions import InvalidInput, storage_error
 
 if TYPE_CHECKING:
     from airflow_provider_logto.export.folder import Folder
@@ -78,4 +78,4 @@ def _not_opened(destination: Any, field: str, error: Exception) -> InvalidInput:
     scheme = str(destination).strip().partition("://")[0]
     package = _PACKAGES.get(scheme)
     hint = f"; {scheme} needs the package {package} on this worker" if package else ""
-    return InvalidInput(field, f"{destination!r} cannot be opened ({type(error).__name__}: {error}){hint}")
+    return storage_error(field, f"{destination!r} cannot be opened", error, hint)

@@ -21,8 +21,8 @@ class LogtoRetryPolicy(RetryPolicy):
       free meanwhile.
     - Other errors that may pass: the task is retried after its own ``retry_delay``. These are ServerFailed,
       ConnectionFailed, AnswerCutShort, NotFromLogto, IncompleteList, SharedStateUnavailable, RunInProgress,
-      ChangesFailed, ApplyInterrupted, ExportStopped and StillThere, and PartlyFailed, OffboardingIncomplete and
-      InvalidInput where their cause may pass.
+      ChangesFailed, ApplyInterrupted, ExportStopped and StillThere, a missing Connection, and PartlyFailed,
+      OffboardingIncomplete and InvalidInput where their cause may pass.
     - OutcomeUnknown: the same, since the retry looks first. ManagementApiOperator cannot look: there it fails the task
       at once.
     - Every other LogtoError (input, Connection, permissions, quota, conflict, not found, ambiguous) fails the task at

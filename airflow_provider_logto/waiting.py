@@ -41,9 +41,12 @@ def error_of(event: dict[str, Any]) -> LogtoError:
     args = event.get("args")
     if isinstance(kind, type) and issubclass(kind, LogtoError) and isinstance(args, list):
         try:
-            return kind(*args)
+            error = kind(*args)
         except TypeError:  # written by another version of this package
             pass
+        else:
+            error.transient = event.get("transient") is True
+            return error
     error = LogtoError(str(event.get("message") or f"the trigger sent {event!r}"))
     error.transient = event.get("transient") is True
     return error

@@ -150,17 +150,19 @@ def why_missing(conn_id: str) -> str:
 
     The text of the error only names keys and positions; the value, with its secret, is never shown.
     """
-    from airflow.models.connection import Connection
-
     name = f"AIRFLOW_CONN_{conn_id.upper()}"
     value = os.environ.get(name, "").strip()
+    if not value:
+        return f"add it in Admin > Connections, or set {name}"
+    from airflow.models.connection import Connection
+
     try:
         if value.startswith("{"):
             Connection.from_json(value, conn_id=conn_id)
     except (TypeError, ValueError) as error:
         return f"{name} cannot be read: {error}; its keys are conn_type, host, port, login, password, extra"
     try:
-        if value and not value.startswith("{"):
+        if not value.startswith("{"):
             Connection(conn_id=conn_id, uri=value)
     except Exception:  # its text may show a part of the URI, and so of the secret
         return (

@@ -211,7 +211,12 @@ async def retire_secrets(
 def _named(entries: Sequence[str], names: Iterable[str]) -> list[str]:
     """The names that entries mean, each once. Case counts: Logto keeps ``a`` and ``A`` apart."""
     there = list(names)
-    fitting = (name for one in entries for name in there if name == one or ("*" in one and fnmatchcase(name, one)))
+    fitting = (
+        name
+        for one in entries
+        for name in there
+        if name == one or ("*" in one and name != LEGACY and fnmatchcase(name, one))
+    )
     return list(dict.fromkeys(fitting))
 
 

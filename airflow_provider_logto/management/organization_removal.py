@@ -67,6 +67,7 @@ async def delete_organization(
             raise Refused(f"the organization {found['id']} has {count} members, more than {max_members}; it stays")
     await notes.set({"id": found["id"], "order": order}, *noted)
     there = await delete(client, path)
+    await notes.set({"id": found["id"], "order": order, "answered": True}, *noted)
     return {"id": found["id"], "outcome": "deleted" if there else "absent"}
 
 

@@ -171,6 +171,7 @@ async def delete_user(
         _refuse_early(found, suspended_for)
     await notes.set({"id": found["id"], "order": order}, "user", reference.given)
     there = await delete(client, path)
+    await notes.set({"id": found["id"], "order": order, "answered": True}, "user", reference.given)
     return {"id": found["id"], "outcome": "deleted" if there else "absent"}
 
 
@@ -183,15 +184,18 @@ async def deleted_before(
 ) -> str | None:
     """The id of what an earlier try of the task deleted; None where there is something to delete.
 
-    Airflow keeps a note when the task succeeds and is cleared. A retry believes it: somebody who has the address since
-    is not meant. A new order means whoever has the address by now.
+    Airflow keeps a note when the task succeeds and is cleared. A retry believes it, and so does whoever clears a task
+    that failed: somebody who has the address since is not meant. After a deletion that was answered, a new order means
+    whoever has the address by now.
 
     :param find: looks a reference up.
     """
     note = await notes.get(*subject)
     noted: str | None = note.get("id")
-    if not noted or await find({"id": noted} if note.get("order") == order else reference) is not None:
+    by_id = note.get("order") == order or not note.get("answered")
+    if not noted or await find({"id": noted} if by_id else reference) is not None:
         return None
+    await notes.set({"id": noted, "order": order, "answered": True}, *subject)
     return noted
 
 

@@ -163,13 +163,15 @@ class ManagementApiOperator(LogtoOperator):
         return answer
 
     def hide_secrets(self) -> None:
-        if isinstance(self.body, str):  # refused, but stored before
-            self.body = Hidden(self.body)
+        if isinstance(self.body, Hidden):
+            return
         try:
             # As it will be sent: Airflow takes no tuples and no keys that are no texts.
             body = json.loads(json.dumps(self.body))
         except (TypeError, ValueError, RecursionError):
-            return
+            body = ""
+        if isinstance(body, str):  # refused, but stored before
+            self.body = Hidden(self.body)
         for part in body if isinstance(body, list) else [body]:
             if isinstance(part, dict):
                 # What Airflow itself takes for secret, by the names of the fields.

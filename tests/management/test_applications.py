@@ -321,6 +321,16 @@ def test_an_entry_with_a_star_is_a_pattern(run: Run, sandbox: Sandbox, importer:
     assert {"airflow-2", "Airflow-3", "by hand", "airflow-new"} < set(secrets(sandbox, importer))
 
 
+def test_no_pattern_means_a_secret_with_the_legacy_secrets_name(
+    run: Run, sandbox: Sandbox, importer: dict[str, Any]
+) -> None:
+    run(new_secret, importer["id"], LEGACY)
+    make_older(sandbox, importer, 7200)
+    run(new_secret, importer["id"], "new")
+    retired = run(retire_secrets, importer, "new", ["L*"], 1)
+    assert (retired["deleted"], sorted(retired["others"])) == ([], ["Default secret", LEGACY])
+
+
 OLD = "a-secret-from-before-1.19"
 STILL_VALID = {"name": LEGACY, "reason": "still valid; it goes where old_secrets names it"}
 

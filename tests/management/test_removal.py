@@ -340,7 +340,7 @@ def test_a_cleared_task_deletes_whoever_is_meant_by_now(run: Run, sandbox: Sandb
     # Cleared while nobody is meant, it says what it did.
     assert run(function, name, NOBODY, True, state=notes, order=7) == first
     sandbox.seed({kind: [row]})
-    second = run(function, name, NOBODY, True, state=notes, order=7)
+    second = run(function, name, NOBODY, True, state=notes, order=11)
     assert (second["outcome"], sandbox.state()[kind]) == ("deleted", [])
     assert second["id"] != first["id"]
 
@@ -365,6 +365,27 @@ def test_a_retry_leaves_alone_who_came_after_the_deletion(run: Run, sandbox: San
     sandbox.seed({kind: [row]})
     assert run(function, name, NOBODY, True, state=notes, order=3)["outcome"] == "deleted"
     assert len(sandbox.state()[kind]) == 1
+
+
+@pytest.mark.parametrize("kind", ["users", "organizations"])
+def test_clearing_a_deletion_that_failed_leaves_a_newcomer_alone(run: Run, sandbox: Sandbox, kind: str) -> None:
+    """It took effect, and nobody was told: the order was about somebody who is gone."""
+    function, name, row = {
+        "users": (delete_user, "mika", {"username": "mika"}),
+        "organizations": (delete_organization, "Acme", {"name": "Acme"}),
+    }[kind]
+    notes = Notes()
+    sandbox.seed({kind: [row]})
+    gone = sandbox.state()[kind][0]["id"]
+    sandbox.add_fault(kind="lost_answer", method="DELETE", path=f"/api/{kind}/{{id}}", times=99)
+    with pytest.raises(LogtoError):
+        run(function, name, NOBODY, True, state=notes, order=0)
+    sandbox.clear_faults()
+    sandbox.seed({kind: [row]})
+    assert run(function, name, NOBODY, True, state=notes, order=1) == {"id": gone, "outcome": "deleted"}
+    assert len(sandbox.state()[kind]) == 1
+    assert run(function, name, NOBODY, True, state=notes, order=2)["id"] != gone
+    assert sandbox.state()[kind] == []
 
 
 def test_days_as_templates_give_them() -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import threading
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,15 @@ def test_a_body_that_a_template_made_a_text_of_is_not_stored() -> None:
     operator.render_template_fields({"word": {"password": "Winter-is-cold"}})
     assert str(operator.body) == "a str"
     with pytest.raises(InvalidInput, match="body: must be a JSON object or list, not str; a template gives text"):
+        execute(operator)
+
+
+def test_a_body_that_is_no_json_is_not_stored() -> None:
+    body = {"password": "Winter-is-cold", "at": date(2026, 1, 1)}
+    operator = ManagementApiOperator(task_id="call", method="POST", path="/users", body=body)
+    operator.render_template_fields({})
+    assert "Winter" not in str(operator.body)
+    with pytest.raises(InvalidInput, match="body: cannot be sent as JSON"):
         execute(operator)
 
 

@@ -105,3 +105,16 @@ def test_a_folder_whose_storage_this_worker_does_not_know_still_suspends(sandbox
     steps = caught.value.report["steps"]
     assert (steps["snapshot"]["outcome"], steps["suspend"]["outcome"]) == ("failed", "done")
     assert sandbox.state()["users"][0]["isSuspended"]
+
+
+def test_a_folder_that_cannot_be_opened_for_a_moment_is_worth_a_retry(
+    sandbox: Sandbox, mika: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise TimeoutError("the store does not answer")
+
+    monkeypatch.setattr("airflow_provider_logto.export.folder.Folder.__init__", away)
+    with pytest.raises(OffboardingIncomplete) as caught:
+        offboard(tmp_path).execute({"run_id": "r1"})
+    assert caught.value.transient
+    assert sandbox.state()["users"][0]["isSuspended"]

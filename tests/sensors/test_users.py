@@ -17,6 +17,7 @@ from airflow_provider_logto.compat import (
 )
 from airflow_provider_logto.exceptions import (
     AuthFailed,
+    ConfigurationError,
     ConnectionFailed,
     IncompleteList,
     InvalidInput,
@@ -213,6 +214,15 @@ def test_an_error_that_carries_another_keeps_its_words_and_its_verdict() -> None
     assert (type(again), str(again), again.transient) == (LogtoError, str(lost), False)
     newer = error_of({"status": "error", "type": "RateLimited", "args": [], "message": "slow", "transient": True})
     assert (str(newer), newer.transient) == ("slow", True)
+
+
+def test_an_error_that_may_pass_for_once_stays_so() -> None:
+    """A missing Connection: Airflow says so too where a secrets backend does not answer for a moment."""
+    missing = ConfigurationError("The conn_id isn't defined")
+    missing.transient = True
+    with pytest.raises(ConfigurationError) as caught:
+        UserSensor(task_id="wait", user="mika").execute_complete({}, json.loads(json.dumps(event_of(missing))))
+    assert caught.value.transient
 
 
 def test_the_resumed_task_masks_the_secrets(sandbox_tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
