@@ -320,14 +320,18 @@ def test_a_note_alone_deletes_nothing_and_claims_nothing(run: Run, sandbox: Sand
     assert sandbox.state()[kind] == []
 
 
+#: Family -> what deletes one of it, a name, and a row of that name.
+DELETIONS: dict[str, tuple[Any, str, dict[str, str]]] = {
+    "users": (delete_user, "mika", {"username": "mika"}),
+    "organizations": (delete_organization, "Acme", {"name": "Acme"}),
+}
+
+
 @pytest.mark.parametrize("kind", ["users", "organizations"])
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_cleared_task_deletes_whoever_is_meant_by_now(run: Run, sandbox: Sandbox, kind: str, lost: bool) -> None:
     """Airflow keeps the note of a task that succeeded."""
-    function, name, row = {
-        "users": (delete_user, "mika", {"username": "mika"}),
-        "organizations": (delete_organization, "Acme", {"name": "Acme"}),
-    }[kind]
+    function, name, row = DELETIONS[kind]
     notes = Notes()
     sandbox.seed({kind: [row]})
     if lost:
@@ -349,10 +353,7 @@ def test_a_cleared_task_deletes_whoever_is_meant_by_now(run: Run, sandbox: Sandb
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_retry_leaves_alone_who_came_after_the_deletion(run: Run, sandbox: Sandbox, kind: str, lost: bool) -> None:
     """The answer was lost, or the worker ended before Airflow was told."""
-    function, name, row = {
-        "users": (delete_user, "mika", {"username": "mika"}),
-        "organizations": (delete_organization, "Acme", {"name": "Acme"}),
-    }[kind]
+    function, name, row = DELETIONS[kind]
     notes = Notes()
     sandbox.seed({kind: [row]})
     if lost:
@@ -370,10 +371,7 @@ def test_a_retry_leaves_alone_who_came_after_the_deletion(run: Run, sandbox: San
 @pytest.mark.parametrize("kind", ["users", "organizations"])
 def test_clearing_a_deletion_that_failed_leaves_a_newcomer_alone(run: Run, sandbox: Sandbox, kind: str) -> None:
     """It took effect, and nobody was told: the order was about somebody who is gone."""
-    function, name, row = {
-        "users": (delete_user, "mika", {"username": "mika"}),
-        "organizations": (delete_organization, "Acme", {"name": "Acme"}),
-    }[kind]
+    function, name, row = DELETIONS[kind]
     notes = Notes()
     sandbox.seed({kind: [row]})
     gone = sandbox.state()[kind][0]["id"]
